@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSL-1.0
+// export: what is visible outside the library, and the assertion for bugs of kin itself.
+// Every exception class and every function that user code links to is KIN_EXPORT: a program
+// built with -fvisibility=hidden must still catch what the library throws.
+#pragma once
+
+#define KIN_EXPORT __attribute__((visibility("default")))
+
+namespace kin::detail {
+/// Prints the failed expression with its place to stderr and aborts. Bugs are not errors.
+[[noreturn]] KIN_EXPORT void assertion_failed(const char* expression, const char* file, int line) noexcept;
+}  // namespace kin::detail
+
+#define KIN_ASSERT(expression) \
+  (static_cast<bool>(expression) ? void(0) : ::kin::detail::assertion_failed(#expression, __FILE__, __LINE__))
