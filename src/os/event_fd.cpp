@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+// event_fd: non-blocking, so that neither set nor clear ever waits.
+#include "os/event_fd.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+#include "os/gate.hpp"
+
+namespace kin::os {
+
+event_fd::event_fd()
+    : fd_(call("eventfd", "make an event", [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); })) {}
+
+void event_fd::set() const noexcept {
+  const std::uint64_t one = 1;
+  // EAGAIN: the counter is full, so it is set already.
+  while (::write(fd_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void event_fd::clear() const noexcept {
+  std::uint64_t count = 0;
+  while (::read(fd_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace kin::os

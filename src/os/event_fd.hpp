@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+// event_fd: a flag that can be polled. Set or clear; level-triggered.
+#pragma once
+
+#include <kin/os/unique_fd.hpp>
+
+namespace kin::os {
+
+class event_fd {
+ public:
+  /// Throws os_error (EMFILE, ENOMEM).
+  event_fd();
+  /// Takes over a descriptor that came from another process.
+  explicit event_fd(unique_fd fd) noexcept : fd_(std::move(fd)) {}
+  /// Makes it readable; idempotent; safe in any thread and process.
+  void set() const noexcept;
+  void clear() const noexcept;
+  [[nodiscard]] int get() const noexcept { return fd_.get(); }
+
+ private:
+  unique_fd fd_;
+};
+
+}  // namespace kin::os

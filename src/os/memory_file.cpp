@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSL-1.0
+// memory_file: see the header.
+#include "os/memory_file.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "os/gate.hpp"
+
+namespace kin::os {
+namespace {
+
+// Growing past RLIMIT_FSIZE raises SIGXFSZ, whose default kills: look before, and answer like the kernel does.
+void check_file_size_limit(std::size_t size) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur)
+    throw os_error("allocate shared memory (RLIMIT_FSIZE)", "fallocate", EFBIG);
+}
+
+}  // namespace
+
+unique_fd make_memory_file(const char* name, std::size_t size) {
+  unique_fd fd(call("memfd_create", "make shared memory", [&] { return ::memfd_create(name, MFD_CLOEXEC); }));
+  if (size > 0) grow_memory_file(fd.get(), size);
+  return fd;
+}
+
+void grow_memory_file(int fd, std::size_t size) {
+  check_file_size_limit(size);
+  call("fallocate", "allocate shared memory",
+       [&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); });
+}
+
+std::size_t memory_file_size(int fd) {
+  struct stat status {};
+  call("fstat", "look at shared memory", [&] { return ::fstat(fd, &status); });
+  return static_cast<std::size_t>(status.st_size);
+}
+
+mapping::mapping(int fd, std::size_t size) : size_(size) {
+  void* p = gate::fault_due("mmap") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED) throw os_error("map shared memory", "mmap", errno);
+  data_ = static_cast<std::byte*>(p);
+}
+
+mapping::~mapping() {
+  if (data_) ::munmap(data_, size_);
+}
+
+}  // namespace kin::os

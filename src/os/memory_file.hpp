@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// memory_file: anonymous shared memory (memfd) whose pages are allocated when it grows, so that a full /dev/shm or
+// RLIMIT_FSIZE is an error at growth, never SIGBUS at use; and a mapping of such a file.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include <kin/os/unique_fd.hpp>
+
+namespace kin::os {
+
+/// A new close-on-exec memory file of `size` bytes, zeroed. `name` shows in /proc/PID/maps.
+unique_fd make_memory_file(const char* name, std::size_t size);
+/// Grows the file to `size`, allocating its pages; never shrinks. Throws os_error (ENOSPC, EFBIG, ENOMEM).
+void grow_memory_file(int fd, std::size_t size);
+std::size_t memory_file_size(int fd);
+
+/// A shared, writable mapping of the first `size` bytes; unmapped when destroyed.
+class mapping {
+ public:
+  mapping() noexcept = default;
+  mapping(int fd, std::size_t size);
+  mapping(mapping&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  mapping& operator=(mapping&& o) noexcept {
+    std::swap(data_, o.data_);
+    std::swap(size_, o.size_);
+    return *this;
+  }
+  ~mapping();
+  [[nodiscard]] std::byte* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace kin::os

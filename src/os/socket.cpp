@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSL-1.0
+// socket: see the header. Ancillary data: man 7 unix, man 3 cmsg.
+#include "os/socket.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "os/gate.hpp"
+#include "os/poll.hpp"
+
+namespace kin::os {
+namespace {
+
+// Aligned room for the control message of one full batch of descriptors.
+union control_buffer {
+  cmsghdr header;
+  char bytes[CMSG_SPACE(sizeof(int) * max_fds_per_message)];
+};
+
+void take_descriptors(msghdr& message, std::vector<unique_fd>& fds) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    int numbers[max_fds_per_message];
+    std::memcpy(numbers, CMSG_DATA(c), n * sizeof(int));
+    // Own every one before anything can throw.
+    std::vector<unique_fd> fresh;
+    try {
+      fresh.reserve(n);
+      fds.reserve(fds.size() + n);
+    } catch (...) {
+      for (std::size_t i = 0; i < n; ++i) unique_fd(numbers[i]).reset();
+      throw;
+    }
+    for (std::size_t i = 0; i < n; ++i) fds.emplace_back(numbers[i]);
+  }
+}
+
+bool peer_is_gone(int error) { return error == EPIPE || error == ECONNRESET; }
+
+}  // namespace
+
+std::pair<unique_fd, unique_fd> socket_pair() {
+  int ends[2];
+  call("socketpair", "make a pair of sockets", [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); });
+  return {unique_fd(ends[0]), unique_fd(ends[1])};
+}
+
+io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  control_buffer control;
+  if (!fds.empty()) {
+    std::memset(&control, 0, sizeof control);
+    message.msg_control = &control;
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
+  }
+  const ssize_t n = try_call("sendmsg", [&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+  if (n >= 0) return {io_state::done, static_cast<std::size_t>(n)};
+  if (errno == EAGAIN) return {io_state::would_block};
+  if (peer_is_gone(errno)) return {io_state::closed};
+  throw os_error(fds.empty() ? "send a message" : "send file descriptors with a message", "sendmsg", errno);
+}
+
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds) {
+  iovec piece{into.data(), into.size()};
+  control_buffer control;
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = &control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = try_call("recvmsg", [&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
+  if (n < 0 && errno == EAGAIN) return {io_state::would_block};
+  if (n < 0 && peer_is_gone(errno)) return {io_state::closed};
+  if (n < 0) throw os_error("receive a message", "recvmsg", errno);
+  take_descriptors(message, fds);
+  if (message.msg_flags & MSG_CTRUNC)
+    throw os_error("receive the file descriptors of a message (is RLIMIT_NOFILE reached?)", "recvmsg", EMFILE);
+  if (n == 0 && !into.empty()) return {io_state::closed};
+  return {io_state::done, static_cast<std::size_t>(n)};
+}
+
+bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int> fds, deadline until) {
+  while (!bytes.empty()) {
+    const iovec piece{const_cast<std::byte*>(bytes.data()), bytes.size()};
+    const io_result sent = send_some(socket, std::span(&piece, 1), fds);
+    if (sent.state == io_state::closed) return false;
+    if (sent.bytes > 0) fds = {};
+    bytes = bytes.subspan(sent.bytes);
+    if (sent.state == io_state::would_block && !poll_until(socket, POLLOUT, until))
+      throw os_error("send a message in time", "sendmsg", ETIMEDOUT);
+  }
+  return true;
+}
+
+bool recv_all(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until) {
+  while (!into.empty()) {
+    const io_result got = recv_some(socket, into, fds);
+    if (got.state == io_state::closed) return false;
+    into = into.subspan(got.bytes);
+    if (got.state == io_state::would_block && !poll_until(socket, POLLIN, until))
+      throw os_error("receive a message in time", "recvmsg", ETIMEDOUT);
+  }
+  return true;
+}
+
+int peer_pid(int socket) noexcept {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return -1;
+  return credentials.pid;
+}
+
+}  // namespace kin::os

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+// socket: pairs of connected unix stream sockets, and moving bytes and descriptors over one.
+// Works on blocking and non-blocking sockets alike: EAGAIN is answered by a poll until the deadline.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <kin/core/deadline.hpp>
+#include <kin/os/unique_fd.hpp>
+
+namespace kin::os {
+
+/// Two connected close-on-exec AF_UNIX stream sockets.
+std::pair<unique_fd, unique_fd> socket_pair();
+
+/// The kernel's SCM_MAX_FD: how many descriptors one message takes.
+inline constexpr std::size_t max_fds_per_message = 253;
+
+enum class io_state { done, would_block, closed };
+struct io_result {
+  io_state state;
+  std::size_t bytes = 0;  ///< moved by this call
+};
+
+/// One sendmsg(MSG_DONTWAIT | MSG_NOSIGNAL). closed: EPIPE or ECONNRESET. Other failures: os_error.
+/// `fds` (at most max_fds_per_message) go with the first byte; they are gone when bytes > 0.
+io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds = {});
+
+/// One recvmsg(MSG_DONTWAIT). closed: end of file or ECONNRESET. Descriptors that came along are appended to `fds`;
+/// os_error(EMFILE) when the kernel could not give us one of them (MSG_CTRUNC).
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds);
+
+/// Sends all of it, waiting as needed. False: closed by the peer. Throws os_error(ETIMEDOUT) at the deadline.
+bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int> fds, deadline until);
+/// Fills `into`, waiting as needed. False: the peer closed first. Throws os_error(ETIMEDOUT) at the deadline.
+bool recv_all(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until);
+
+/// Process id of the process at the other end when the pair was made or connected (SO_PEERCRED), or -1.
+int peer_pid(int socket) noexcept;
+
+}  // namespace kin::os
