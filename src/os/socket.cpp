@@ -25,10 +25,7 @@ void take_descriptors(msghdr& message, std::vector<unique_fd>& fds) {
     const std::size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     int numbers[max_fds_per_message];
     std::memcpy(numbers, CMSG_DATA(c), n * sizeof(int));
-    // Own every one before anything can throw.
-    std::vector<unique_fd> fresh;
     try {
-      fresh.reserve(n);
       fds.reserve(fds.size() + n);
     } catch (...) {
       for (std::size_t i = 0; i < n; ++i) unique_fd(numbers[i]).reset();

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel: frames over one unix stream socket: a type signature, bytes, file descriptors. What `connection` is a typed
+// view of, and what kin's own processes talk through.
+//
+// Invariant: a frame that is not taken keeps at least one byte in the socket, so the descriptor stays readable
+// (level-triggered) until the message has really been received. One thread per direction.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <kin/core/deadline.hpp>
+#include <kin/core/export.hpp>
+#include <kin/os/unique_fd.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin::detail {
+
+/// Precedes every message on the socket, in the byte order of the machine: both ends are on it.
+struct frame_header {
+  std::uint32_t magic;
+  std::uint32_t descriptors;  ///< how many come with the frame
+  std::uint64_t size;         ///< bytes of the message; at least one byte is on the wire
+  std::uint64_t signature;    ///< type_signature of the value, or raw_bytes
+};
+
+/// Signature of a message sent by send_bytes.
+inline constexpr std::uint64_t raw_bytes = 0x6b696e2d62797465;  // "kin-byte"
+
+class KIN_EXPORT channel {
+ public:
+  explicit channel(unique_fd socket, bool readable = true, bool writable = true) noexcept;
+  channel(channel&&) noexcept;
+  channel& operator=(channel&&) noexcept;
+  ~channel();
+
+  /// Sends one frame, waiting while the socket is full. Throws closed_error when the other end is closed, os_error
+  /// (EBADF on a read-only channel, ETOOMANYREFS, EMFILE, ETIMEDOUT at the deadline). After a failure in the middle of
+  /// a frame the channel is closed, because the peer could not find the next frame's start.
+  void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {},
+            deadline until = deadline::never());
+
+  /// Waits for a message or the end of file; false at the deadline.
+  bool poll(deadline until);
+  /// Waits for the next frame and shows its header without taking the message. closed_error at end of file,
+  /// decode_error for bytes that are no frame.
+  const frame_header& next(deadline until = deadline::never());
+  /// Takes the frame that next() showed. closed_error when the peer died in the middle of it.
+  parcel take(deadline until = deadline::never());
+  /// next() and take(), for callers to whom all types are one; empty at end of file.
+  std::optional<parcel> take_any(deadline until = deadline::never());
+
+  void close() noexcept;
+  [[nodiscard]] bool closed() const noexcept { return !socket_; }
+  [[nodiscard]] bool readable() const noexcept { return readable_; }
+  [[nodiscard]] bool writable() const noexcept { return writable_; }
+  [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
+
+  /// For moving a channel to another process: a frame whose header has been read travels along.
+  struct moved_state {
+    int socket;
+    bool readable, writable;
+    std::optional<frame_header> pending;
+    std::span<const unique_fd> pending_fds;
+  };
+  [[nodiscard]] moved_state state() const;
+  static channel from_state(unique_fd socket, bool readable, bool writable, std::optional<frame_header> pending,
+                            std::vector<unique_fd> pending_fds);
+
+ private:
+  void require(bool direction, const char* doing) const;
+  void read_header(deadline until);
+
+  unique_fd socket_;
+  bool readable_, writable_;
+  std::optional<frame_header> pending_;
+  std::vector<unique_fd> pending_fds_;
+};
+
+}  // namespace kin::detail

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// launch: starts this program's executable again as a child, by clone(VM | VFORK | PIDFD) and exec: the cost does not
+// depend on the caller's size, and the pidfd comes with the child, so no pid is ever looked up.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <kin/os/unique_fd.hpp>
+
+#include "os/surroundings.hpp"
+
+namespace kin::os {
+
+struct launch_request {
+  std::string executable;  ///< path; empty: this program's own executable
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  std::string working_directory;  ///< empty: `inherited.directory`
+  /// {number in the child, number here}; everything else above the highest number in the child is closed. 0 is
+  /// always /dev/null; 1 and 2 are shared with the parent unless named here.
+  std::vector<std::pair<int, int>> descriptors;
+  std::vector<std::pair<int, rlimit>> limits;  ///< instead of the inherited ones
+  std::vector<int> affinity;                   ///< processor numbers; empty: the inherited mask
+  bool own_process_group = false;
+  const surroundings* inherited = nullptr;
+};
+
+struct launched {
+  int pid = -1;
+  unique_fd pidfd;
+};
+
+/// Returns when the child has exec'ed. The child dies when the *calling thread* ends (PR_SET_PDEATHSIG), so the caller
+/// is a thread that lives as long as the process. Throws os_error naming the step that failed; nothing is left behind.
+launched launch(const launch_request& request);
+
+}  // namespace kin::os

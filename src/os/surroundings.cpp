@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSL-1.0
+// surroundings: see the header.
+#include "os/surroundings.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cctype>
+#include <clocale>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+#include "os/gate.hpp"
+
+namespace kin::os {
+namespace {
+
+std::atomic<int> own_threads{0};
+
+#if defined(__SANITIZE_THREAD__)
+constexpr int sanitizer_threads = 1;  // TSan's background thread
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+constexpr int sanitizer_threads = 1;
+#else
+constexpr int sanitizer_threads = 0;
+#endif
+#else
+constexpr int sanitizer_threads = 0;
+#endif
+
+std::string read_whole_file(const char* path) {
+  std::string text;
+  const int number = try_call("open", [&] { return ::open(path, O_RDONLY | O_CLOEXEC); });
+  if (number < 0) return text;
+  const unique_fd fd(number);
+  char buffer[4096];
+  for (;;) {
+    const ssize_t n = try_call("read", [&] { return ::read(fd.get(), buffer, sizeof buffer); });
+    if (n <= 0) return text;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+}
+
+std::vector<std::string> split_at_nul(const std::string& text) {
+  std::vector<std::string> parts;
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < text.size(); ++i)
+    if (text[i] == '\0') {
+      parts.push_back(text.substr(start, i - start));
+      start = i + 1;
+    }
+  return parts;
+}
+
+// umask(2) can only be read by setting it, which would race with other threads; /proc has it since Linux 4.7.
+unsigned current_umask() {
+  const std::string status = read_whole_file("/proc/self/status");
+  const auto at = status.find("\nUmask:");
+  if (at == std::string::npos) return 022;
+  return static_cast<unsigned>(std::strtoul(status.c_str() + at + 7, nullptr, 8));
+}
+
+std::vector<std::byte> current_affinity() {
+  // The kernel's mask may be longer than cpu_set_t: grow until it fits (man 2 sched_getaffinity).
+  for (std::size_t size = sizeof(cpu_set_t); size <= 64 * sizeof(cpu_set_t); size *= 2) {
+    std::vector<std::byte> mask(size);
+    if (::sched_getaffinity(0, size, reinterpret_cast<cpu_set_t*>(mask.data())) == 0) return mask;
+    if (errno != EINVAL) break;
+  }
+  return {};
+}
+
+}  // namespace
+
+surroundings surroundings::now() {
+  surroundings s;
+  s.arguments = split_at_nul(read_whole_file("/proc/self/cmdline"));
+  if (s.arguments.empty()) s.arguments.emplace_back("kin");
+  for (char** e = environ; e && *e; ++e) s.environment.emplace_back(*e);
+  const int directory = try_call("open", [] { return ::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); });
+  s.directory = unique_fd(directory);
+  s.umask = current_umask();
+  if (const char* name = std::setlocale(LC_ALL, nullptr)) s.locale = name;
+  for (std::size_t i = 0; i < s.limits.size(); ++i)
+    ::getrlimit(static_cast<__rlimit_resource>(i), &s.limits[i]);
+  s.affinity = current_affinity();
+  return s;
+}
+
+int foreign_threads() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> tasks(::opendir("/proc/self/task"), &::closedir);
+  if (!tasks) return 0;
+  int n = 0;
+  while (const dirent* entry = ::readdir(tasks.get()))
+    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0]))) ++n;
+  return n - 1 - sanitizer_threads - own_threads.load();
+}
+
+own_thread::own_thread(const char* name) noexcept {
+  ++own_threads;
+  sigset_t all;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  ::prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+own_thread::~own_thread() { --own_threads; }
+
+void own_thread::forget_all() noexcept { own_threads = 0; }
+
+bool runs_with_raised_privileges() noexcept { return ::getauxval(AT_SECURE) != 0; }
+
+}  // namespace kin::os

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSL-1.0
+// channel: see the header.
+#include <kin/transport/channel.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <kin/core/error.hpp>
+
+#include "os/poll.hpp"
+#include "os/socket.hpp"
+
+namespace kin::detail {
+namespace {
+
+constexpr std::uint32_t frame_magic = 0x314e494b;  // "KIN1"
+constexpr std::byte padding{0};
+
+// A peer may claim any size. Up to this much is allocated on its word; beyond, memory grows with what has arrived.
+constexpr std::size_t trusted_allocation = std::size_t{64} << 20;
+// Linux refuses more in flight than RLIMIT_NOFILE anyway; a header that claims more is no header of ours.
+constexpr std::uint32_t most_descriptors = 1u << 20;
+
+[[noreturn]] void throw_peer_closed() { throw closed_error("kin: the other end of the connection is closed"); }
+
+std::span<const std::byte> on_wire(std::span<const std::byte> bytes) {
+  return bytes.empty() ? std::span(&padding, 1) : bytes;
+}
+
+}  // namespace
+
+channel::channel(unique_fd socket, bool readable, bool writable) noexcept
+    : socket_(std::move(socket)), readable_(readable), writable_(writable) {}
+channel::channel(channel&& other) noexcept = default;
+channel& channel::operator=(channel&& other) noexcept = default;
+channel::~channel() = default;
+
+void channel::require(bool direction, const char* doing) const {
+  if (!socket_) throw closed_error("kin: this connection is closed");
+  if (!direction) throw os_error(doing, "connection", EBADF);
+}
+
+void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
+                   deadline until) {
+  require(writable_, "send on the receiving end of a simplex pipe");
+  const frame_header header{frame_magic, static_cast<std::uint32_t>(fds.size()), bytes.size(), signature};
+  std::array<iovec, 2> pieces{{{const_cast<frame_header*>(&header), sizeof header}, {}}};
+  // Descriptors beyond the kernel's limit for one message follow the header on a byte of padding each batch.
+  std::vector<int> batch;
+  std::size_t next_fd = 0;
+  bool header_sent = false;
+  try {
+    do {
+      const std::size_t n = std::min(fds.size() - next_fd, os::max_fds_per_message);
+      batch.clear();
+      for (std::size_t i = 0; i < n; ++i) batch.push_back(fds[next_fd + i].get());
+      next_fd += n;
+      if (next_fd < fds.size() || header_sent) {
+        const auto part = header_sent ? std::span(&padding, 1) : std::as_bytes(std::span(&header, 1));
+        if (!os::send_all(socket_.get(), part, batch, until)) throw_peer_closed();
+        header_sent = true;
+        batch.clear();
+      }
+    } while (next_fd < fds.size());
+    auto payload = on_wire(bytes);
+    auto rest_of_header = header_sent ? std::span<const std::byte>{} : std::as_bytes(std::span(&header, 1));
+    while (!rest_of_header.empty() || !payload.empty()) {
+      pieces[0] = {const_cast<std::byte*>(rest_of_header.data()), rest_of_header.size()};
+      pieces[1] = {const_cast<std::byte*>(payload.data()), payload.size()};
+      const os::io_result sent = os::send_some(socket_.get(), pieces, batch);
+      if (sent.state == os::io_state::closed) throw_peer_closed();
+      if (sent.state == os::io_state::would_block) {
+        if (!os::poll_until(socket_.get(), POLLOUT, until)) throw os_error("send a message in time", "sendmsg", ETIMEDOUT);
+        continue;
+      }
+      if (sent.bytes > 0) {
+        batch.clear();
+        header_sent = true;
+      }
+      const std::size_t of_header = std::min(sent.bytes, rest_of_header.size());
+      rest_of_header = rest_of_header.subspan(of_header);
+      payload = payload.subspan(sent.bytes - of_header);
+    }
+  } catch (const closed_error&) {
+    throw;
+  } catch (...) {
+    if (header_sent) close();
+    throw;
+  }
+}
+
+bool channel::poll(deadline until) {
+  require(readable_, "receive on the sending end of a simplex pipe");
+  return pending_ || os::poll_until(socket_.get(), POLLIN, until);
+}
+
+void channel::read_header(deadline until) {
+  frame_header header{};
+  auto rest = std::as_writable_bytes(std::span(&header, 1));
+  std::vector<unique_fd> fds;
+  bool begun = false;
+  while (!rest.empty()) {
+    const os::io_result got = os::recv_some(socket_.get(), rest, fds);
+    if (got.state == os::io_state::closed) {
+      if (begun) throw closed_error("kin: the other end of the connection died in the middle of a message");
+      throw_peer_closed();
+    }
+    if (got.state == os::io_state::would_block) {
+      if (!os::poll_until(socket_.get(), POLLIN, until))
+        throw os_error("receive a message in time", "recvmsg", ETIMEDOUT);
+      continue;
+    }
+    begun = true;
+    rest = rest.subspan(got.bytes);
+  }
+  if (header.magic != frame_magic || header.descriptors > most_descriptors) {
+    close();
+    throw decode_error("kin: what arrived is not a message of kin; the connection has been closed");
+  }
+  pending_ = header;
+  pending_fds_ = std::move(fds);
+}
+
+const frame_header& channel::next(deadline until) {
+  require(readable_, "receive on the sending end of a simplex pipe");
+  if (!pending_) read_header(until);
+  return *pending_;
+}
+
+parcel channel::take(deadline until) {
+  const frame_header header = next(until);
+  parcel message;
+  message.fds = std::move(pending_fds_);
+  const auto fill = [&](std::span<std::byte> room) {
+    if (!os::recv_all(socket_.get(), room, message.fds, until)) {
+      pending_.reset();
+      close();
+      throw closed_error("kin: the other end of the connection died in the middle of a message");
+    }
+  };
+  for (std::byte batch{}; message.fds.size() < header.descriptors;) {
+    const std::size_t before = message.fds.size();
+    fill(std::span(&batch, 1));
+    if (message.fds.size() == before) {
+      close();
+      throw decode_error("kin: a message came without the file descriptors it announced");
+    }
+  }
+  if (header.size == 0) {
+    std::byte pad{};
+    fill(std::span(&pad, 1));
+  }
+  for (std::size_t have = 0; have < header.size;) {
+    const std::size_t step = std::max(trusted_allocation, have);
+    const std::size_t upto = header.size - have > step ? have + step : static_cast<std::size_t>(header.size);
+    message.bytes.resize(upto);
+    fill(std::span(message.bytes).subspan(have));
+    have = upto;
+  }
+  pending_.reset();
+  if (message.fds.size() != header.descriptors) {
+    close();
+    throw decode_error("kin: a message came with more file descriptors than it announced");
+  }
+  return message;
+}
+
+std::optional<parcel> channel::take_any(deadline until) {
+  try {
+    return take(until);
+  } catch (const closed_error&) {
+    return std::nullopt;
+  }
+}
+
+void channel::close() noexcept {
+  socket_.reset();
+  pending_.reset();
+  pending_fds_.clear();
+}
+
+channel::moved_state channel::state() const {
+  if (!socket_) throw encode_error("kin: a closed connection cannot be sent to another process");
+  return {socket_.get(), readable_, writable_, pending_, pending_fds_};
+}
+
+channel channel::from_state(unique_fd socket, bool readable, bool writable, std::optional<frame_header> pending,
+                            std::vector<unique_fd> pending_fds) {
+  channel c(std::move(socket), readable, writable);
+  c.pending_ = pending;
+  c.pending_fds_ = std::move(pending_fds);
+  return c;
+}
+
+}  // namespace kin::detail
