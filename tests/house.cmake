@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: BSL-1.0
+# The laws that a machine can hold.
+
+add_test(NAME house.rooms COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/tools/check_rooms.py")
+add_test(NAME house.check_rooms_finds_each_fault
+         COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/tests/house/check_rooms_test.py")
+set_tests_properties(house.rooms house.check_rooms_finds_each_fault PROPERTIES LABELS house TIMEOUT 60)
+
+if(KIN_VERIFY_HEADERS)
+  add_test(NAME house.each_header_compiles_alone
+           COMMAND "${CMAKE_COMMAND}" --build "${PROJECT_BINARY_DIR}" --target all_verify_interface_header_sets)
+  set_tests_properties(house.each_header_compiles_alone PROPERTIES LABELS house TIMEOUT 900 RUN_SERIAL ON)
+endif()
