@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSL-1.0
+// container_types: how strings, arrays, sequences, sets and maps cross. A number of elements, then the elements; what
+// lies in memory as it lies on the wire goes by one memcpy.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+
+#include <kin/wire/standard_types.hpp>
+
+namespace kin::detail {
+
+inline constexpr std::size_t count_bytes = sizeof(std::uint64_t);
+
+// Elements of a container take at least one byte each, or a few bytes could claim to be a billion of them:
+// one that wrote nothing is followed by a filler.
+template <class T>
+void put_element(writer& w, const T& element) {
+  const auto before = w.written();
+  w.put(element);
+  if constexpr (least_bytes<T> == 0)
+    if (w.written() == before) w.put(false);
+}
+template <class T>
+T take_element(reader& r) {
+  const auto before = r.left();
+  T element = r.take<T>();
+  if constexpr (least_bytes<T> == 0)
+    if (r.left() == before) (void)r.take<bool>();
+  return element;
+}
+
+// Room for n elements, but no more than a mebibyte at once: the message only claims that there are so many.
+template <class T>
+void reserve_some(T& container, std::size_t n) {
+  if constexpr (requires { container.reserve(n); })
+    container.reserve(std::min<std::size_t>(n, 16 + (std::size_t{1} << 20) / sizeof(typename T::value_type)));
+}
+
+template <class T>
+struct rule<T, kind::string> : plain_rule<count_bytes> {
+  using C = typename T::value_type;
+  static void encode(writer& w, const T& value) {
+    w.size(value.size());
+    w.raw(value.data(), value.size() * sizeof(C));
+  }
+  static void decode(reader& r, T& value) {
+    value.resize(r.size(sizeof(C)));
+    r.raw(value.data(), value.size() * sizeof(C));
+  }
+  static void describe(structure& s) {
+    if constexpr (std::is_same_v<C, char>)
+      s.name("str");
+    else
+      s.group<C>("str<", ">");
+  }
+};
+
+template <class E, std::size_t N>
+struct rule<E[N], kind::c_array> : plain_rule<N * least_bytes<E>, E> {
+  static constexpr bool flat = is_flat<E>;
+  static void encode(writer& w, const E (&value)[N]) {
+    if constexpr (flat)
+      w.raw(&value, sizeof value);
+    else
+      for (const auto& element : value) w.put(element);
+  }
+  static void decode(reader& r, E (&value)[N]) {
+    if constexpr (flat)
+      r.raw(&value, sizeof value);
+    else
+      for (auto& element : value) r.get(element);
+  }
+  static void describe(structure& s) {
+    s.add<E>();
+    s.close("*" + std::to_string(N));
+  }
+};
+
+template <class E, std::size_t N>
+struct rule<std::array<E, N>, kind::std_array> : plain_rule<N * least_bytes<E>, E> {
+  using T = std::array<E, N>;
+  static constexpr bool flat = is_flat<E> && !std::is_const_v<E> && sizeof(T) == N * sizeof(E);
+  static void encode(writer& w, const T& value) {
+    if constexpr (flat)
+      w.raw(&value, sizeof value);
+    else
+      for (const auto& element : value) w.put(element);
+  }
+  static void decode(reader& r, T& value)
+    requires makeable<T>
+  {
+    if constexpr (flat)
+      r.raw(&value, sizeof value);
+    else
+      for (auto& element : value) r.get(element);
+  }
+  static T take(reader& r)
+    requires(!makeable<T>)
+  {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return T{((void)I, r.take<std::remove_const_t<E>>())...};
+    }(std::make_index_sequence<N>{});
+  }
+  static void describe(structure& s) {
+    s.add<E>();
+    s.close("*" + std::to_string(N));
+  }
+};
+
+template <class T>
+struct rule<T, kind::sequence> : plain_rule<count_bytes, typename T::value_type> {
+  using E = typename T::value_type;
+  static constexpr bool in_one_piece = is_flat<E> && requires(T& t, std::size_t n) {
+    t.resize(n);
+    { t.data() } -> std::same_as<E*>;
+  };
+  static void encode(writer& w, const T& value) {
+    const auto level = w.descend();
+    const auto n = static_cast<std::size_t>(std::distance(value.begin(), value.end()));
+    w.size(n);
+    if constexpr (in_one_piece)
+      w.raw(value.data(), n * sizeof(E));
+    else
+      for (const auto& element : value) put_element<E>(w, element);
+  }
+  static void decode(reader& r, T& value) {
+    const auto level = r.descend();
+    if constexpr (in_one_piece) {
+      value.resize(r.size(sizeof(E)));
+      r.raw(value.data(), value.size() * sizeof(E));
+    } else if constexpr (forward_list_like<T>) {
+      value.clear();
+      auto last = value.before_begin();
+      for (auto n = r.size(least_bytes<E>); n != 0; --n) last = value.insert_after(last, take_element<E>(r));
+    } else {
+      value.clear();
+      auto n = r.size(least_bytes<E>);
+      for (reserve_some(value, n); n != 0; --n) value.push_back(take_element<E>(r));
+    }
+  }
+  static void describe(structure& s) { s.group<E>("[", "]"); }
+};
+
+// A set does not check that its elements come in order, nor that they differ: the structure of a multiset is the same.
+template <class T>
+struct rule<T, kind::set> : plain_rule<count_bytes, typename T::key_type> {
+  using E = typename T::key_type;
+  static void encode(writer& w, const T& value) {
+    const auto level = w.descend();
+    w.size(value.size());
+    for (const auto& element : value) put_element<E>(w, element);
+  }
+  static void decode(reader& r, T& value) {
+    const auto level = r.descend();
+    value.clear();
+    for (auto n = r.size(least_bytes<E>); n != 0; --n) value.insert(value.end(), take_element<E>(r));
+  }
+  static void describe(structure& s) { s.group<E>("set<", ">"); }
+};
+
+template <class T>
+struct rule<T, kind::map> : plain_rule<count_bytes, typename T::key_type, typename T::mapped_type> {
+  using K = typename T::key_type;
+  using M = typename T::mapped_type;
+  static void encode(writer& w, const T& value) {
+    const auto level = w.descend();
+    w.size(value.size());
+    for (const auto& [key, mapped] : value) {
+      put_element<K>(w, key);
+      w.put(mapped);
+    }
+  }
+  static void decode(reader& r, T& value) {
+    const auto level = r.descend();
+    value.clear();
+    for (auto n = r.size(least_bytes<K> + least_bytes<M>); n != 0; --n) {
+      auto key = take_element<K>(r);
+      value.emplace_hint(value.end(), std::move(key), r.take<M>());
+    }
+  }
+  static void describe(structure& s) { s.group<K, M>("map<", ">"); }
+};
+
+}  // namespace kin::detail

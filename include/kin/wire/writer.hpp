@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+// writer: turns values into a parcel. The Archive that a serialize() sees while its value is sent.
+// Which bytes a type becomes is said by its rule (kin/wire/*_types.hpp); include kin/wire/codec.hpp, which has them all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include <kin/core/error.hpp>
+#include <kin/wire/kind.hpp>
+#include <kin/wire/nesting.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin {
+
+namespace detail {
+struct sent_objects;
+struct sent_objects_delete {
+  KIN_EXPORT void operator()(sent_objects* objects) const noexcept;
+};
+[[noreturn]] KIN_EXPORT void cannot_encode(const char* why);
+[[noreturn]] KIN_EXPORT void nested_too_deep_to_encode();
+}  // namespace detail
+
+/// Appends values to a growing message. Not thread-safe. A throwing put leaves the writer without a usable message.
+class writer {
+ public:
+  static constexpr bool is_saving = true;
+  static constexpr bool is_loading = false;
+
+  writer() = default;
+  /// Writes into `reused`, whose contents are dropped and whose capacity is kept.
+  explicit writer(std::vector<std::byte> reused) noexcept : bytes_(std::move(reused)) { bytes_.clear(); }
+
+  /// `ar(first, second)`: puts each. Throws encode_error for a value that cannot cross (a cycle of shared_ptr, a
+  /// valueless variant, nesting deeper than 500), os_error when a descriptor cannot be duplicated.
+  template <class... T>
+  writer& operator()(const T&... values) {
+    (put(values), ...);
+    return *this;
+  }
+  template <class T>
+  writer& operator&(const T& value) {
+    put(value);
+    return *this;
+  }
+  template <class T>
+  void put(const T& value) {
+    detail::rule<std::remove_cv_t<T>>::encode(*this, value);
+  }
+
+  /// Appends n bytes as they are.
+  void raw(const void* data, std::size_t n) {
+    if (n == 0) return;
+    const auto* first = static_cast<const std::byte*>(data);
+    bytes_.insert(bytes_.end(), first, first + n);
+  }
+  /// A number of elements; reader::size reads it.
+  void size(std::size_t n) {
+    const std::uint64_t wide = n;
+    raw(&wide, sizeof wide);
+  }
+  /// Sends a duplicate of `borrowed`, which stays the caller's. Throws os_error (EBADF, EMFILE).
+  KIN_EXPORT void fd(int borrowed);
+
+  /// Bytes written so far.
+  [[nodiscard]] std::size_t written() const noexcept { return bytes_.size(); }
+  /// The message; the writer is empty afterwards.
+  [[nodiscard]] KIN_EXPORT detail::parcel take();
+
+  /// For the rules: one level of containers and pointers, or of user code, deeper.
+  using level = detail::level<&detail::nested_too_deep_to_encode>;
+  [[nodiscard]] level descend() { return level(levels_); }
+  [[nodiscard]] level call_user() { return level(calls_); }
+
+  /// For the rules: the number of an object held by a shared_ptr, and whether this is its first appearance; the
+  /// object is then put, and complete() called. Throws encode_error when it is met again before that: a cycle.
+  struct object_number {
+    std::uint32_t number;
+    bool is_new;
+  };
+  KIN_EXPORT object_number share(std::shared_ptr<const volatile void> object, const std::type_info& type);
+  KIN_EXPORT void complete(std::uint32_t number) noexcept;
+
+ private:
+  std::vector<std::byte> bytes_;
+  std::vector<unique_fd> fds_;
+  std::unique_ptr<detail::sent_objects, detail::sent_objects_delete> objects_;
+  int levels_ = 0;
+  int calls_ = 0;
+};
+
+}  // namespace kin

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+// codec: the parts of writer, reader and the rules that do not depend on the type.
+#include <kin/wire/codec.hpp>
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <future>
+#include <ios>
+#include <limits>
+#include <unordered_map>
+
+#include <kin/os/duplicate.hpp>
+
+namespace kin {
+
+namespace detail {
+
+void cannot_encode(const char* why) { throw encode_error(std::string("kin: cannot send this value: ") + why); }
+void cannot_decode(const char* why) { throw decode_error(std::string("kin: cannot read this message: ") + why); }
+void nested_too_deep_to_encode() { cannot_encode("it is nested deeper than 500 levels of containers and pointers"); }
+void nested_too_deep_to_decode() { cannot_decode("it is nested deeper than 500 levels"); }
+
+void not_a_listed_type(const std::type_info& base, const std::type_info& met) {
+  throw encode_error("kin: cannot send a " + demangled(met) + ": it is not listed in kin::derived_types<" +
+                     demangled(base) + ">");
+}
+
+std::string demangled(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                         &std::free);
+  return name ? std::string(name.get()) : std::string(type.name());
+}
+
+namespace {
+const std::error_category* standard_category(std::string_view name) {
+  for (const auto* known : {&std::generic_category(), &std::system_category(), &std::iostream_category(),
+                            &std::future_category()})
+    if (name == known->name()) return known;
+  return nullptr;
+}
+}  // namespace
+
+const char* category_to_send(const std::error_category& category) {
+  const auto* known = standard_category(category.name());
+  if (known == nullptr || *known != category)
+    throw encode_error(std::string("kin: cannot send an error code of category \"") + category.name() +
+                       "\": the receiver would not find it; only generic, system, iostream and future cross");
+  return category.name();
+}
+
+const std::error_category& category_named(std::string_view name) {
+  const auto* known = standard_category(name);
+  if (known == nullptr) cannot_decode("an error code has an unknown category");
+  return *known;
+}
+
+// The objects of one message. They are kept alive until it is whole: a serialize() may put a temporary shared_ptr, and
+// the next object must not be taken for it because it got the same address.
+struct sent_objects {
+  struct key {
+    const volatile void* address;
+    const std::type_info* type;
+    bool operator==(const key& other) const { return address == other.address && *type == *other.type; }
+  };
+  struct hash {
+    std::size_t operator()(const key& k) const noexcept {
+      return std::hash<const volatile void*>()(k.address) ^ k.type->hash_code();
+    }
+  };
+  struct object {
+    std::shared_ptr<const volatile void> owner;
+    bool complete;
+  };
+  std::unordered_map<key, std::uint32_t, hash> numbers;
+  std::vector<object> objects;
+};
+
+void sent_objects_delete::operator()(sent_objects* objects) const noexcept { delete objects; }
+
+}  // namespace detail
+
+void writer::fd(int borrowed) {
+  auto copy = os::duplicate(borrowed);
+  const auto number = static_cast<std::uint32_t>(fds_.size());
+  fds_.push_back(std::move(copy));
+  raw(&number, sizeof number);
+}
+
+detail::parcel writer::take() {
+  objects_.reset();
+  return {std::exchange(bytes_, {}), std::exchange(fds_, {})};
+}
+
+writer::object_number writer::share(std::shared_ptr<const volatile void> object, const std::type_info& type) {
+  if (!objects_) objects_.reset(new detail::sent_objects);
+  auto& [numbers, objects] = *objects_;
+  const auto [place, is_new] =
+      numbers.try_emplace({object.get(), &type}, static_cast<std::uint32_t>(objects.size() + 1));
+  if (is_new)
+    objects.push_back({std::move(object), false});
+  else if (!objects[place->second - 1].complete)
+    detail::cannot_encode("its shared_ptrs form a cycle");
+  return {place->second, is_new};
+}
+
+void writer::complete(std::uint32_t number) noexcept { objects_->objects[number - 1].complete = true; }
+
+unique_fd reader::fd() {
+  std::uint32_t number = 0;
+  raw(&number, sizeof number);
+  if (number >= fds_.size()) detail::cannot_decode("it refers to a file descriptor that did not come with it");
+  if (!fds_[number]) detail::cannot_decode("it refers to the same file descriptor twice");
+  return std::move(fds_[number]);
+}
+
+std::shared_ptr<void> reader::shared(std::uint32_t number, const std::type_info& type) {
+  if (number <= objects_.size()) {
+    const auto& known = objects_[number - 1];
+    if (known.type == nullptr) detail::cannot_decode("a shared_ptr points at an object that contains it");
+    if (*known.type != type) detail::cannot_decode("a shared_ptr points at an object of another type");
+    return known.owner;
+  }
+  if (number != objects_.size() + 1) detail::cannot_decode("the number of a shared_ptr's object is out of order");
+  objects_.push_back({nullptr, nullptr});
+  return nullptr;
+}
+
+void reader::keep(std::uint32_t number, std::shared_ptr<void> object, const std::type_info& type) {
+  objects_[number - 1] = {std::move(object), &type};
+}
+
+}  // namespace kin
