@@ -18,6 +18,7 @@ install(FILES "${PROJECT_BINARY_DIR}/kin-config.cmake" "${PROJECT_BINARY_DIR}/ki
 
 # Relative to the .pc file, so that the tree can be moved; LIBDIR may have two parts (lib/x86_64-linux-gnu).
 file(RELATIVE_PATH kin_prefix_from_pc "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+string(REGEX REPLACE "/$" "" kin_prefix_from_pc "${kin_prefix_from_pc}")
 configure_file(cmake/kin.pc.in kin.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/kin.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 if(TARGET kin_main)
