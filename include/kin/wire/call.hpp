@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSL-1.0
+// call: a callable and its arguments become a request, and what comes back from it (station 2 of docs/data_flow.md).
+// A task is known by a constant, its descriptor: the request names the module by build-id and the descriptor by its
+// offset. The other side (incoming_call) uses the descriptor only after it has proved to be one.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include <kin/core/export.hpp>
+#include <kin/wire/bound.hpp>
+#include <kin/wire/callable.hpp>
+#include <kin/wire/codec.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin::detail {
+
+/// How far a call has come; says whose fault an exception is.
+enum class call_phase { decode, run, encode_result };
+
+/// A constant for each type of callable and arguments.
+struct call_descriptor {
+  std::uint64_t mark;             // call_mark
+  const call_descriptor* self;    // where it was loaded: no other bytes of a module hold their own address after call_mark
+  std::uint64_t type_hash;        // of the whole call's type
+  const std::type_info* callee;   // names the task
+  bool begins_with_function;      // a request goes on with the place of the function that will run
+  void (*run)(reader& request, writer& result, call_phase& phase);
+  std::atomic<const std::string*>* encoded;  // the descriptor's identity as requests carry it, once it is known
+};
+inline constexpr std::uint64_t call_mark = 0x316c6c61636e696bU;  // "kincall1"
+
+template <class... T>
+constexpr std::uint64_t type_hash() {
+  std::uint64_t hash = 1469598103934665603U;
+  for (const char c : std::string_view(__PRETTY_FUNCTION__)) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return hash;
+}
+
+/// Decodes a callable and its arguments, calls it, encodes the result.
+template <class F, class... A>
+void run_call(reader& request, writer& result, call_phase& phase) {
+  auto f = decode_callable<F>(request);
+  std::tuple<A...> args{request.take<A>()...};  // braces: in this order
+  request.finish();
+  phase = call_phase::run;
+  std::apply(
+      [&](A&... each) {
+        if constexpr (std::is_void_v<invoke_once_t<F, A...>>) {
+          detail::invoke_once<F, A...>(f, each...);
+        } else {
+          const auto& value = detail::invoke_once<F, A...>(f, each...);
+          phase = call_phase::encode_result;
+          result.put(value);
+        }
+      },
+      args);
+}
+
+template <class F, class... A>
+inline constinit std::atomic<const std::string*> encoded_identity{nullptr};
+template <class F, class... A>
+inline constexpr call_descriptor descriptor_of{call_mark,
+                                               &descriptor_of<F, A...>,
+                                               type_hash<F, A...>(),
+                                               &typeid(typename callee<F>::type),
+                                               function_pointer<typename callee<F>::type>,
+                                               &run_call<F, A...>,
+                                               &encoded_identity<F, A...>};
+
+/// Writes the task's identity. Throws encode_error.
+KIN_EXPORT void encode_descriptor(writer& out, const call_descriptor& descriptor);
+/// "parse(std::string)" where the callable is a pointer to an exported function, else by its type: "lambda in main".
+KIN_EXPORT std::string name_of_call(const call_descriptor& descriptor, const void* function);
+
+template <class F>
+const void* function_in(const F& f) {
+  if constexpr (function_pointer<F>)
+    return reinterpret_cast<const void*>(f);
+  else
+    return nullptr;
+}
+template <class F, class... B>
+const void* function_in(const bound<F, B...>& b) {
+  return function_in(b.callable());
+}
+
+template <class Stored, class A>
+void put_argument(writer& out, const A& argument) {
+  if constexpr (std::is_same_v<Stored, A>)
+    out.put(argument);
+  else
+    out.put(Stored(argument));
+}
+
+/// Why a result cannot come back; exactly one error.
+template <class R>
+constexpr void check_result() {
+  using value = std::remove_cvref_t<R>;
+  if constexpr (std::is_void_v<value>)
+    return;
+  else if constexpr (std::is_lvalue_reference_v<R> && !std::is_const_v<std::remove_reference_t<R>>)
+    static_assert(!std::is_lvalue_reference_v<R>,
+                  "kin: this callable returns a reference to something it could change, and the caller is another "
+                  "process, which gets a copy. Return a value, or const T&, which is sent as a T");
+  else if constexpr (std::is_pointer_v<value> && !function_pointer<value>)
+    static_assert(!std::is_pointer_v<value>,
+                  "kin: this callable returns a pointer, which means nothing in the calling process. Return the value, "
+                  "a std::string instead of const char*, or a std::unique_ptr or std::shared_ptr (sent by value)");
+  else if constexpr (is_view<value>)
+    static_assert(!is_view<value>,
+                  "kin: this callable returns a std::string_view, std::span, std::initializer_list or "
+                  "std::reference_wrapper, which only points at data of the process that ran it. Return the owner "
+                  "(std::string, std::vector, the value)");
+  else
+    check_sendable<value>();
+}
+template <class R>
+inline constexpr bool result_crosses =
+    std::is_void_v<R> || (kind_of<std::remove_cvref_t<R>> != kind::unsendable &&
+                          !(std::is_lvalue_reference_v<R> && !std::is_const_v<std::remove_reference_t<R>>));
+
+template <class F, class... A>
+constexpr auto find_result() {
+  if constexpr (can_call<F, A...>) {
+    using result = invoke_once_t<std::decay_t<F>, stored_t<A>...>;
+    check_result<result>();
+    return std::type_identity<std::remove_cvref_t<result>>{};
+  } else {
+    check_callable<F, A...>();
+    return std::type_identity<void>{};
+  }
+}
+/// What f(args...) gives the caller in another process: decayed, void kept. Checks it and the call: one error at most.
+template <class F, class... A>
+using call_result_t = typename decltype(find_result<F, A...>())::type;
+
+/// Writes a request to run f(args...). Arguments are those given by the user or of their stored types; check_callable has
+/// the say about what was moved. Throws encode_error and what codecs throw.
+template <class F, class... A>
+void encode_call_to(writer& out, const F& f, const A&... args) {
+  using callable = std::decay_t<F>;
+  check_callable<callable, stored_t<A>...>();
+  if constexpr (can_call<callable, stored_t<A>...>) {
+    check_result<invoke_once_t<callable, stored_t<A>...>>();
+    if constexpr (result_crosses<invoke_once_t<callable, stored_t<A>...>>) {
+      encode_descriptor(out, descriptor_of<callable, stored_t<A>...>);
+      encode_callable<callable>(out, f);
+      (put_argument<stored_t<A>>(out, args), ...);
+    }
+  }
+}
+template <class F, class... A>
+[[nodiscard]] parcel encode_call(const F& f, const A&... args) {
+  writer out;
+  encode_call_to(out, f, args...);
+  return out.take();
+}
+
+/// The readable name of a call for texts on the caller's side; incoming_call::name() says the same.
+template <class F, class... A>
+[[nodiscard]] std::string call_name(const F& f, const A&...) {
+  using callable = std::decay_t<F>;
+  if constexpr (can_call<callable, stored_t<A>...>)
+    return name_of_call(descriptor_of<callable, stored_t<A>...>, function_in<callable>(f));
+  else
+    return {};  // refused by encode_call
+}
+
+}  // namespace kin::detail
