@@ -35,8 +35,8 @@ std::string demangled(const std::type_info& type) {
 
 namespace {
 const std::error_category* standard_category(std::string_view name) {
-  for (const auto* known : {&std::generic_category(), &std::system_category(), &std::iostream_category(),
-                            &std::future_category()})
+  for (const auto* known :
+       {&std::generic_category(), &std::system_category(), &std::iostream_category(), &std::future_category()})
     if (name == known->name()) return known;
   return nullptr;
 }

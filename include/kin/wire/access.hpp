@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// access: the three ways in which a user teaches kin a type of theirs: serialize(), kin::codec<T>, kin::derived_types<Base>.
-// Light on purpose: a header that only befriends or specialises these needs nothing else of kin.
+// access: the three ways in which a user teaches kin a type of theirs: serialize(), kin::codec<T>,
+// kin::derived_types<Base>. Light on purpose: a header that only befriends or specialises these needs nothing else of
+// kin.
 #pragma once
 
 #include <utility>
@@ -34,6 +35,8 @@ struct access {
   static auto serialize(T& value, Archive& ar) -> decltype(value.serialize(ar)) {
     return value.serialize(ar);
   }
+  template <class T>
+  static auto serialize_of() -> decltype(&T::template serialize<writer>);
   /// A value to decode into.
   template <class T>
   static auto make() -> decltype(T()) {
@@ -54,19 +57,31 @@ auto serialize_free(T& value, Archive& ar) -> decltype(serialize(ar, value)) {
 }
 
 template <class T>
-concept has_codec = requires { sizeof(codec<T>); };
+concept has_codec = requires {
+  sizeof(codec<T>);
+};
 template <class T>
-concept has_member_serialize = requires(T& value, writer& ar) { access::serialize(value, ar); };
+concept has_member_serialize = requires(T& value, writer& ar) {
+  access::serialize(value, ar);
+};
 template <class T>
-concept has_free_serialize = requires(T& value, writer& ar) { detail::serialize_free(value, ar); };
+concept has_free_serialize = requires(T& value, writer& ar) {
+  detail::serialize_free(value, ar);
+};
 template <class T>
-concept has_derived_types = requires { typename derived_types<T>::list; };
+concept has_derived_types = requires {
+  typename derived_types<T>::list;
+};
 
 template <class T>
-concept plainly_makeable = requires { access::make<T>(); };
+concept plainly_makeable = requires {
+  access::make<T>();
+};
 // An aggregate with a const member has no default constructor, and yet T{} is one.
 template <class T>
-concept makeable = plainly_makeable<T> || requires { T{}; };
+concept makeable = plainly_makeable<T> || requires {
+  T{};
+};
 
 template <class T>
 T make() {

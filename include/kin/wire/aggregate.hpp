@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// aggregate: counts and visits the members of a plain struct (public members, no base class, at most 64 of them), without macros.
-// Used by the codec to send a struct member by member, and to know its structure.
-//
-// How: the number of initialisers T takes tells the number of members, then a ladder of structured bindings reaches them.
-// C++20 can expand neither `{}` nor the names of a structured binding from a pack, so there are three ladders; each rung n
-// repeats the one above with one more `{}` or name. They were printed by a loop, nothing in them was written by hand.
-// A count that is wrong cannot pass unnoticed: a structured binding with another number of names does not compile.
-// Bit-fields cannot be bound by reference: a struct that has some needs a serialize() member.
+// aggregate: counts and visits the members of a plain struct (public members, no base class, at most 64 of them),
+// without macros. Used by the codec to send a struct member by member, and to know its structure. A struct with
+// bit-fields, which cannot be bound by reference, needs a serialize() member.
 #pragma once
 
 #include <concepts>
@@ -22,6 +17,11 @@
 
 namespace kin::detail {
 
+// How: the number of initialisers that T takes tells the number of its members, then a ladder of structured bindings
+// reaches them. C++20 can expand neither `{}` nor the names of a structured binding from a pack, so there are three
+// ladders; each rung repeats the one above with one more `{}` or name. A loop printed them: nothing in them was typed.
+// A count that is wrong cannot pass unnoticed: a structured binding with another number of names does not compile.
+
 template <class... T>
 struct types {};
 
@@ -32,20 +32,23 @@ inline constexpr std::size_t most_members = 64;
 template <class Whole>
 struct any_member {
   template <class T>
-    requires(!std::same_as<std::remove_cv_t<T>, Whole>)
-  operator T() const&& noexcept;  // NOLINT(google-explicit-constructor)
+  requires(!std::same_as<std::remove_cv_t<T>, Whole>) operator T()
+      const&& noexcept;  // NOLINT(google-explicit-constructor)
 };
 template <class Whole>
 struct only_base {
   template <class T>
-    requires(std::is_base_of_v<T, Whole> && !std::same_as<std::remove_cv_t<T>, Whole>)
-  operator T() const&& noexcept;  // NOLINT(google-explicit-constructor)
+  requires(std::is_base_of_v<T, Whole> && !std::same_as<std::remove_cv_t<T>, Whole>) operator T()
+      const&& noexcept;  // NOLINT(google-explicit-constructor)
 };
 struct nothing_known {};
 
 /// True for an aggregate with base classes. (A first member that takes anything, like std::any, is no base.)
 template <class T>
-concept has_base = requires { T{only_base<T>{}}; } && !requires { T{nothing_known{}}; };
+concept has_base = requires {
+  T{only_base<T>{}};
+}
+&&!requires { T{nothing_known{}}; };
 
 template <class T, std::size_t... I>
 auto try_anys(std::index_sequence<I...>) -> decltype(T{((void)I, any_member<T>{})...}, std::true_type{});
@@ -154,7 +157,8 @@ constexpr std::size_t count_anys() {
     return count_anys<T, From - 1>();
 }
 
-// How many of Total initialisers the member that begins at initialiser At swallows: replaced by one {}, so many are missed.
+// How many of Total initialisers the member that begins at initialiser At swallows: replaced by one {}, so many are
+// missed.
 template <class T, std::size_t At, std::size_t Total, std::size_t Tail>
 constexpr std::size_t width() {
   if constexpr (takes_gap<T, At, Tail>)

@@ -102,7 +102,8 @@ concept complex_like = requires(const T& t) {
   { t.real() } -> std::convertible_to<typename T::value_type>;
   { t.imag() } -> std::convertible_to<typename T::value_type>;
   requires std::constructible_from<T, typename T::value_type, typename T::value_type>;
-} && sizeof(T) == 2 * sizeof(typename T::value_type);
+}
+&&sizeof(T) == 2 * sizeof(typename T::value_type);
 
 template <class T>
 concept container = requires(T& t, const T& c) {
@@ -115,21 +116,30 @@ concept map_like = container<T> && requires(T& t, typename T::key_type key, type
   t.emplace_hint(t.end(), std::move(key), std::move(mapped));
 };
 template <class T>
-concept set_like = container<T> && !map_like<T> &&
-                   requires(T& t, typename T::key_type key) { t.insert(t.end(), std::move(key)); };
+concept set_like = container<T> && !map_like<T> && requires(T & t, typename T::key_type key) {
+  t.insert(t.end(), std::move(key));
+};
 template <class T>
 concept forward_list_like = container<T> && requires(T& t, typename T::value_type element) {
   t.insert_after(t.before_begin(), std::move(element));
 };
 template <class T>
-concept sequence_like = forward_list_like<T> || (container<T> && requires(T& t, typename T::value_type element) {
-                          t.push_back(std::move(element));
-                        });
+concept sequence_like = forward_list_like<T> ||
+    (container<T>&& requires(T& t, typename T::value_type element) { t.push_back(std::move(element)); });
 
 template <class T>
 inline constexpr bool has_reference = false;
 template <template <class...> class Template, class... M>
 inline constexpr bool has_reference<Template<M...>> = (std::is_reference_v<M> || ...);
+
+// A member that is an int& takes no initialiser that is not an int: then no number of members can be found.
+template <class T>
+constexpr bool has_reference_member() {
+  if constexpr (member_count<T> == 0)
+    return !std::is_empty_v<T>;
+  else
+    return has_reference<member_types<T>>;
+}
 
 template <class T>
 constexpr kind kind_of_aggregate() {
@@ -137,7 +147,7 @@ constexpr kind kind_of_aggregate() {
     return kind::unsendable;
   else if constexpr (member_count<T> > most_members)
     return kind::unsendable;
-  else if constexpr (has_reference<member_types<T>>)
+  else if constexpr (has_reference_member<T>())
     return kind::unsendable;
   else
     return kind::aggregate;
@@ -151,12 +161,42 @@ constexpr bool extends_a_base() {
     return false;
 }
 
+// The class that a pointer to member points into.
+template <class T>
+struct class_of;
+template <class M, class C>
+struct class_of<M C::*> {
+  using type = C;
+};
+// A class that inherits serialize() from a base, and has members of its own that this serialize() cannot know.
+template <class T>
+constexpr bool inherits_serialize() {
+  if constexpr (requires { access::serialize_of<T>(); }) {
+    using owner = typename class_of<decltype(access::serialize_of<T>())>::type;
+    return sizeof(owner) != sizeof(T) && !std::is_empty_v<owner>;
+  } else {
+    return false;
+  }
+}
+
+// What a unique_ptr or shared_ptr to T points at may be of a derived type that the receiver could not know.
+template <class T>
+inline constexpr bool may_be_derived = std::is_polymorphic_v<T> && !std::is_final_v<T> && !has_derived_types<T>;
+
+template <class T>
+constexpr bool owns_a_known_type() {
+  if constexpr (is_owner<T>)
+    return !may_be_derived<std::remove_cv_t<typename T::element_type>>;
+  else
+    return false;
+}
+
 template <class T>
 constexpr kind find_kind() {
   if constexpr (has_codec<T>)
     return kind::custom;
   else if constexpr (has_member_serialize<T>)
-    return kind::member_serialize;
+    return inherits_serialize<T>() ? kind::unsendable : kind::member_serialize;
   else if constexpr (has_free_serialize<T>)
     return kind::free_serialize;
   else if constexpr (std::is_same_v<T, std::monostate> || std::is_null_pointer_v<T>)
@@ -192,9 +232,9 @@ constexpr kind find_kind() {
   else if constexpr (is_a<T, std::variant>)
     return kind::variant;
   else if constexpr (is_a<T, std::unique_ptr>)
-    return is_owner<T> ? kind::unique_ptr : kind::unsendable;
+    return owns_a_known_type<T>() ? kind::unique_ptr : kind::unsendable;
   else if constexpr (is_a<T, std::shared_ptr>)
-    return is_owner<T> ? kind::shared_ptr : kind::unsendable;
+    return owns_a_known_type<T>() ? kind::shared_ptr : kind::unsendable;
   else if constexpr (is_a<T, std::basic_string>)
     return kind::string;
   else if constexpr (path_like<T>)
@@ -231,7 +271,8 @@ inline constexpr bool is_flat = rule<std::remove_cv_t<T>>::flat;
 
 /// A T can come out of a reader: there is an object to decode into, or its rule makes a finished one.
 template <class T>
-concept receivable =
-    std::is_array_v<T> || makeable<T> || requires(reader& r) { rule<std::remove_cv_t<T>>::take(r); };
+concept receivable = std::is_array_v<T> || makeable<T> || requires(reader& r) {
+  rule<std::remove_cv_t<T>>::take(r);
+};
 
 }  // namespace kin::detail

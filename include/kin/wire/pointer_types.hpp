@@ -37,11 +37,13 @@ struct listed_pointee;
 template <class E, template <class...> class List, class... D>
 struct listed_pointee<E, List<D...>> {
   static_assert((std::is_base_of_v<E, D> && ...), "kin: a type in kin::derived_types<Base> is not derived from Base");
-  static_assert(std::has_virtual_destructor_v<E>, "kin: kin::derived_types<Base> needs a Base with a virtual destructor");
+  static_assert(std::has_virtual_destructor_v<E>,
+                "kin: kin::derived_types<Base> needs a Base with a virtual destructor");
   using parts = types<D...>;
   static void encode(writer& w, const E& object) {
     std::uint32_t place = 0;
-    const bool found = ((typeid(object) == typeid(D) ? (w(place, dynamic_cast<const D&>(object)), true) : (++place, false)) || ...);
+    const bool found =
+        ((typeid(object) == typeid(D) ? (w(place, dynamic_cast<const D&>(object)), true) : (++place, false)) || ...);
     if (!found) not_a_listed_type(typeid(E), typeid(object));
   }
   static std::unique_ptr<E> take(reader& r) {

@@ -30,7 +30,8 @@ namespace detail {
 template <class T>
 void replace(const T& target, T&& fresh) {
   auto& object = const_cast<T&>(target);
-  static_assert(std::is_nothrow_move_constructible_v<T>, "kin: this member is const or cannot be assigned, and its move may throw");
+  static_assert(std::is_nothrow_move_constructible_v<T>,
+                "kin: this member is const or cannot be assigned, and its move may throw");
   std::destroy_at(&object);
   std::construct_at(&object, std::move(fresh));
 }

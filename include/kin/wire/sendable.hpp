@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// sendable: refuses at compile time, with one sentence, what cannot cross; and names the type by which an argument travels.
-// The sentences are pinned by tests/compile_fail. They say what to write instead.
+// sendable: refuses at compile time, with one sentence, what cannot cross; and names the type by which an argument
+// travels. The sentences are pinned by tests/compile_fail. They say what to write instead.
 #pragma once
 
 #include <initializer_list>
@@ -18,14 +18,14 @@ namespace detail {
 
 template <class C>
 concept character = std::same_as<C, char> || std::same_as<C, wchar_t> || std::same_as<C, char8_t> ||
-                    std::same_as<C, char16_t> || std::same_as<C, char32_t>;
+    std::same_as<C, char16_t> || std::same_as<C, char32_t>;
 
 template <class Decayed>
 struct travels_as {
   using type = Decayed;
 };
 template <class Pointer>
-  requires std::is_pointer_v<Pointer> && character<std::remove_cv_t<std::remove_pointer_t<Pointer>>>
+requires std::is_pointer_v<Pointer> && character<std::remove_cv_t<std::remove_pointer_t<Pointer>>>
 struct travels_as<Pointer> {
   using type = std::basic_string<std::remove_cv_t<std::remove_pointer_t<Pointer>>>;
 };
@@ -66,21 +66,24 @@ constexpr bool has_too_many_members() {
     return false;
 }
 template <class T>
-constexpr bool has_reference_member() {
+constexpr bool refers() {
   if constexpr (is_a<T, std::pair> || is_a<T, std::tuple>)
     return has_reference<T>;
   else if constexpr (std::is_aggregate_v<T> && std::is_class_v<T> && !extends_a_base<T>() && !has_too_many_members<T>())
-    return has_reference<member_types<T>>;
+    return has_reference_member<T>();
+  else
+    return false;
+}
+template <class T>
+constexpr bool points_at_unknown() {
+  if constexpr (is_owner<T>)
+    return !owns_a_known_type<T>();
   else
     return false;
 }
 
 template <class>
 inline constexpr bool always_false = false;
-
-// True when what a unique_ptr or shared_ptr points at may be of a derived type that the receiver could not know.
-template <class T>
-inline constexpr bool may_be_derived = std::is_polymorphic_v<T> && !std::is_final_v<T> && !has_derived_types<T>;
 
 // Why a T of kind::unsendable is refused: exactly one of these fires.
 template <class T>
@@ -106,41 +109,57 @@ constexpr void refuse() {
                   "kin: a lambda is no value: C++ cannot look inside it to send what it captures. Write instead a "
                   "struct with public members and operator(), or kin::bind(f, args...) with what was captured as "
                   "arguments");
-  else if constexpr (has_reference_member<T>())
+  else if constexpr (refers<T>())
     static_assert(always_false<T>,
                   "kin: this struct or tuple has a member that is a reference, which means nothing in another process; "
                   "make the member a value");
+  else if constexpr (points_at_unknown<T>())
+    static_assert(always_false<T>,
+                  "kin: this pointer is to a class with virtual functions, so it may point at an object of any derived "
+                  "class. List them:  template <> struct kin::derived_types<Base> { using list = std::tuple<A, B>; };  "
+                  "(Base itself is listed too, if such objects exist) and give each a serialize() member");
+  else if constexpr (has_member_serialize<T>)
+    static_assert(always_false<T>,
+                  "kin: this class inherits its serialize() from a base, which does not know the members it has of its "
+                  "own. Give it one too:  template <class Archive> void serialize(Archive& ar) { "
+                  "ar(static_cast<Base&>(*this), first, second); }");
   else if constexpr (std::is_polymorphic_v<T>)
-    static_assert(always_false<T>,
-                  "kin: this class has virtual functions, so what an object of it consists of is not known. Give it a "
-                  "member  template <class Archive> void serialize(Archive& ar) { ar(first, second); }  and, to send it "
-                  "through a pointer to its base, list the types with  template <> struct kin::derived_types<Base> { "
-                  "using list = std::tuple<A, B>; };");
+    static_assert(
+        always_false<T>,
+        "kin: this class has virtual functions, so what an object of it consists of is not known. Give it a "
+        "member  template <class Archive> void serialize(Archive& ar) { ar(first, second); }  and, to send it "
+        "through a pointer to its base, list the types with  template <> struct kin::derived_types<Base> { "
+        "using list = std::tuple<A, B>; };");
   else if constexpr (extends_a_base<T>())
-    static_assert(always_false<T>,
-                  "kin: a struct with a base class needs a member that says what to send:  template <class Archive> void "
-                  "serialize(Archive& ar) { ar(static_cast<Base&>(*this), first, second); }");
+    static_assert(
+        always_false<T>,
+        "kin: a struct with a base class needs a member that says what to send:  template <class Archive> void "
+        "serialize(Archive& ar) { ar(static_cast<Base&>(*this), first, second); }");
   else if constexpr (has_too_many_members<T>())
-    static_assert(always_false<T>,
-                  "kin: a struct of more than 64 members needs a member that lists them:  template <class Archive> void "
-                  "serialize(Archive& ar) { ar(first, second); }  or some of them put into a struct of their own");
+    static_assert(
+        always_false<T>,
+        "kin: a struct of more than 64 members needs a member that lists them:  template <class Archive> void "
+        "serialize(Archive& ar) { ar(first, second); }  or some of them put into a struct of their own");
   else if constexpr (std::is_union_v<T>)
     static_assert(always_false<T>, "kin: nobody knows which member of a union is alive; use std::variant");
   else if constexpr (atomic_like<T>)
-    static_assert(always_false<T>,
-                  "kin: a std::atomic is shared within one process only. Send its value, x.load(), or use kin::value<T>, "
-                  "which is shared between processes");
+    static_assert(
+        always_false<T>,
+        "kin: a std::atomic is shared within one process only. Send its value, x.load(), or use kin::value<T>, "
+        "which is shared between processes");
   else if constexpr (is_a<T, std::weak_ptr>)
     static_assert(always_false<T>, "kin: a std::weak_ptr owns nothing that could be sent; send the std::shared_ptr");
   else if constexpr (is_a<T, std::unique_ptr> || is_a<T, std::shared_ptr>)
-    static_assert(always_false<T>,
-                  "kin: a pointer to an array does not know its length, nor can a deleter of your own or what a pointer "
-                  "to void owns be sent; use std::vector, or a std::unique_ptr or std::shared_ptr to one object");
+    static_assert(
+        always_false<T>,
+        "kin: a pointer to an array does not know its length, nor can a deleter of your own or what a pointer "
+        "to void owns be sent; use std::vector, or a std::unique_ptr or std::shared_ptr to one object");
   else
-    static_assert(always_false<T>,
-                  "kin: don't know how to send this type to another process. Do one of: (1) make it a plain struct "
-                  "(public members, no base class, no constructor); (2) add a member  template <class Archive> void "
-                  "serialize(Archive& ar) { ar(first, second); }  ; (3) specialise kin::codec<T> with encode and decode");
+    static_assert(
+        always_false<T>,
+        "kin: don't know how to send this type to another process. Do one of: (1) make it a plain struct "
+        "(public members, no base class, no constructor); (2) add a member  template <class Archive> void "
+        "serialize(Archive& ar) { ar(first, second); }  ; (3) specialise kin::codec<T> with encode and decode");
 }
 
 template <class... Part>
@@ -167,10 +186,11 @@ constexpr void check_sendable() {
   } else if constexpr (detail::kind_of<T> == detail::kind::unsendable) {
     detail::refuse<T>();
   } else {
-    static_assert(detail::receivable<T>,
-                  "kin: the receiver must make an object of this type before its serialize() can fill it. Give it a "
-                  "default constructor (it may be private with  friend struct kin::access;  in the class), or specialise "
-                  "kin::codec<T>, whose decode returns a finished object");
+    static_assert(
+        detail::receivable<T>,
+        "kin: the receiver must make an object of this type before its serialize() can fill it. Give it a "
+        "default constructor (it may be private with  friend struct kin::access;  in the class), or specialise "
+        "kin::codec<T>, whose decode returns a finished object");
     detail::check_parts(typename detail::rule<T>::parts{});
   }
 }

@@ -133,19 +133,22 @@ struct rule<T, kind::calendar> : plain_rule<1> {
   }
   static T take(reader& r) {
     namespace chrono = std::chrono;
-    if constexpr (std::is_same_v<T, chrono::year>) return T{r.take<std::int16_t>()};
-    else if constexpr (std::is_same_v<T, chrono::month_day>) return T{r.take<chrono::month>(), r.take<chrono::day>()};
-    else if constexpr (std::is_same_v<T, chrono::year_month>) return T{r.take<chrono::year>(), r.take<chrono::month>()};
+    if constexpr (std::is_same_v<T, chrono::year>)
+      return T{r.take<std::int16_t>()};
+    else if constexpr (std::is_same_v<T, chrono::month_day>)
+      return T{r.take<chrono::month>(), r.take<chrono::day>()};
+    else if constexpr (std::is_same_v<T, chrono::year_month>)
+      return T{r.take<chrono::year>(), r.take<chrono::month>()};
     else if constexpr (std::is_same_v<T, chrono::year_month_day>)
       return T{r.take<chrono::year>(), r.take<chrono::month>(), r.take<chrono::day>()};
-    else return T{r.take<std::uint8_t>()};
+    else
+      return T{r.take<std::uint8_t>()};
   }
   static void describe(structure& s) { s.name(demangled(typeid(T))); }
 };
 
 template <class T>
-struct rule<T, kind::complex>
-    : plain_rule<2 * least_bytes<typename T::value_type>, typename T::value_type> {
+struct rule<T, kind::complex> : plain_rule<2 * least_bytes<typename T::value_type>, typename T::value_type> {
   static void encode(writer& w, const T& value) { w(value.real(), value.imag()); }
   static void decode(reader& r, T& value) {
     const auto real = r.take<typename T::value_type>();
@@ -193,9 +196,7 @@ struct rule<T, kind::error_code> : plain_rule<sizeof(std::int32_t) + sizeof(std:
     const auto number = r.take<std::int32_t>();
     value = T(number, category_named(r.take<std::string>()));
   }
-  static void describe(structure& s) {
-    s.name(std::is_same_v<T, std::error_code> ? "error_code" : "error_condition");
-  }
+  static void describe(structure& s) { s.name(std::is_same_v<T, std::error_code> ? "error_code" : "error_condition"); }
 };
 
 template <class T>
@@ -220,9 +221,7 @@ struct rule<std::variant<A...>, kind::variant> : plain_rule<sizeof(std::uint32_t
     std::visit([&](const auto& alternative) { w.put(alternative); }, value);
   }
   static T take(reader& r) { return take_from<0>(r, r.take<std::uint32_t>()); }
-  static void describe(structure& s) {
-    s.group<A...>("<", ">");
-  }
+  static void describe(structure& s) { s.group<A...>("<", ">"); }
 
  private:
   template <std::size_t I>

@@ -2,9 +2,6 @@
 // structure: writes down, as text, what the encoding of a type consists of: "{i32,[str]}". Two types with the same text
 // have the same encoding, whatever their names, so the text (kin/wire/signature.hpp: its hash) is a type's identity on
 // the wire. Also the Archive that a serialize() sees when it is asked for its members, on a default-made object.
-//
-// Numbers are i8…i64, u8…u64, f32, f64, f80, char; groups are {a,b} for structs, tuples and pairs, [T] for sequences,
-// T*N for arrays, ?T, <A,B>, &T for shared_ptr; ^n is the n-th type outwards that contains this one.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +14,9 @@
 #include <kin/wire/kind.hpp>
 
 namespace kin {
+
+// Numbers are i8…i64, u8…u64, f32, f64, f80, char; groups are {a,b} for structs, tuples and pairs, [T] for sequences,
+// T*N for arrays, ?T, <A,B>, &T for shared_ptr; ^n is the n-th type outwards that contains this one.
 
 /// Collects the structure of one type. `codec<T>::describe(structure&)` says by name() and add() what encode() writes.
 class structure {

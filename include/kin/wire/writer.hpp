@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // writer: turns values into a parcel. The Archive that a serialize() sees while its value is sent.
-// Which bytes a type becomes is said by its rule (kin/wire/*_types.hpp); include kin/wire/codec.hpp, which has them all.
+// Which bytes a type becomes is said by its rule (kin/wire/*_types.hpp); include kin/wire/codec.hpp, which has them
+// all.
 #pragma once
 
 #include <cstddef>
