@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+// sanitizers: how they are to run in every test program and its workers, unless ASAN_OPTIONS and the like say
+// otherwise. Asked for by the sanitizers' runtimes; nobody calls these in a build without.
+
+extern "C" {
+
+const char* __asan_default_options();
+const char* __ubsan_default_options();
+const char* __tsan_default_options();
+
+const char* __asan_default_options() { return "detect_stack_use_after_return=1:strict_string_checks=1"; }
+
+const char* __ubsan_default_options() { return "print_stacktrace=1"; }
+
+const char* __tsan_default_options() { return "second_deadlock_stack=1"; }
+}
