@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// value_pointer_to_base: a pointer to a polymorphic base without derived_types.
+// value_polymorphic_pointer: a pointer to a polymorphic base without derived_types.
 // expect: kin: this pointer is to a class with virtual functions, so it may point at an object of any derived class.
 // List them errors: 1
 #include <kin/wire/codec.hpp>

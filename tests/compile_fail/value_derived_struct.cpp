@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// value_base_class: a struct with a base class.
+// value_derived_struct: a struct with a base class.
 // expect: kin: a struct with a base class needs a member that says what to send
 // errors: 1
 #include <kin/wire/codec.hpp>
