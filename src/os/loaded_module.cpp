@@ -55,7 +55,8 @@ std::string build_id_in(std::span<const char> notes, std::size_t align) {
 std::string fingerprint(std::span<const ElfW(Phdr)> segments) {
   std::uint64_t hash = 1469598103934665603U;
   for (const auto& s : segments)
-    for (const std::uint64_t v : {std::uint64_t{s.p_type}, std::uint64_t{s.p_vaddr}, std::uint64_t{s.p_filesz}, std::uint64_t{s.p_memsz}})
+    for (const std::uint64_t v :
+         {std::uint64_t{s.p_type}, std::uint64_t{s.p_vaddr}, std::uint64_t{s.p_filesz}, std::uint64_t{s.p_memsz}})
       hash = (hash ^ v) * 1099511628211U;
   std::string text = "phdr";
   text.append(reinterpret_cast<const char*>(&hash), sizeof hash);
@@ -127,7 +128,7 @@ place_lookup look_up(const module_place& place, std::size_t size, segment use) {
 }
 
 std::string file_identity(const std::string& path) {
-  struct stat status{};  // a FIFO under this name would block the open
+  struct stat status {};  // a FIFO under this name would block the open
   if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
   std::ifstream file(path, std::ios::binary);
   const auto read_at = [&file](std::uint64_t offset, void* to, std::size_t size) {
@@ -136,7 +137,9 @@ std::string file_identity(const std::string& path) {
   };
   ElfW(Ehdr) head;
   if (!file || !read_at(0, &head, sizeof head) || std::memcmp(head.e_ident, ELFMAG, SELFMAG) != 0) return {};
-  if (head.e_ident[EI_CLASS] != (sizeof(void*) == 8 ? ELFCLASS64 : ELFCLASS32) || head.e_phentsize != sizeof(ElfW(Phdr))) return {};
+  if (head.e_ident[EI_CLASS] != (sizeof(void*) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+      head.e_phentsize != sizeof(ElfW(Phdr)))
+    return {};
   std::vector<ElfW(Phdr)> segments(head.e_phnum);
   if (segments.empty() || !read_at(head.e_phoff, segments.data(), segments.size() * sizeof segments[0])) return {};
   constexpr std::size_t most = 1U << 16U;

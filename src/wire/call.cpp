@@ -36,7 +36,8 @@ void encode_descriptor(writer& out, const call_descriptor& descriptor) {
   const std::string* known = descriptor.encoded->load(std::memory_order_acquire);
   if (known == nullptr) {
     auto fresh = encode_identity(descriptor);
-    if (descriptor.encoded->compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) known = fresh.release();
+    if (descriptor.encoded->compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel))
+      known = fresh.release();
   }
   out.raw(known->data(), known->size());
 }

@@ -25,7 +25,8 @@ const call_descriptor* decode_descriptor(reader& in) {
   in.raw(&hash, sizeof hash);
   in.raw(&size, sizeof size);
   const auto place = in.view(size);
-  const auto* address = decode_place({reinterpret_cast<const char*>(place.data()), place.size()}, sizeof(call_descriptor), os::segment::data);
+  const auto* address = decode_place({reinterpret_cast<const char*>(place.data()), place.size()},
+                                     sizeof(call_descriptor), os::segment::data);
   const auto* descriptor = static_cast<const call_descriptor*>(address);
   if (reinterpret_cast<std::uintptr_t>(address) % alignof(call_descriptor) != 0 || !is_descriptor(descriptor, hash))
     throw decode_error("kin: the address received is not the task it claims to be");

@@ -52,17 +52,20 @@ os::module_place parse(std::string_view bytes) {
   place.path = take(number(std::uint16_t{}));
   place.offset = number(std::uint64_t{});
   if (!bytes.empty()) throw decode_error("kin: damaged request: bytes are left over after the place of the task");
-  if (place.identity.empty() || place.path.find('\0') != std::string::npos || (!place.path.empty() && place.path[0] != '/'))
+  if (place.identity.empty() || place.path.find('\0') != std::string::npos ||
+      (!place.path.empty() && place.path[0] != '/'))
     throw decode_error("kin: damaged request: the place of the task names no module");
   return place;
 }
 
-/// Loads the module of a place, after its file has shown to be the same build: the constructors of a wrong one never run.
+/// Loads the module of a place, after its file has shown to be the same build: the constructors of a wrong one never
+/// run.
 void load(const os::module_place& place) {
-  const std::string lives_in =
-      "kin: the task lives in " + readable(place) + " (build-id " + hex(place.identity) + "), which the child could not load: ";
+  const std::string lives_in = "kin: the task lives in " + readable(place) + " (build-id " + hex(place.identity) +
+                               "), which the child could not load: ";
   if (place.path.empty())
-    throw decode_error("kin: the task lives in an executable that is not this program (build-id " + hex(place.identity) + ")");
+    throw decode_error("kin: the task lives in an executable that is not this program (build-id " +
+                       hex(place.identity) + ")");
   const auto on_disk = os::file_identity(place.path);
   if (!on_disk.empty() && on_disk != place.identity) throw decode_error(not_same_build(place, on_disk));
   if (const auto complaint = os::load_module(place.path); !complaint.empty()) throw decode_error(lives_in + complaint);
@@ -77,9 +80,8 @@ const void* find(const os::module_place& place, std::size_t size, os::segment us
   if (found.status == answer::found) return found.address;
   if (found.status == answer::other_build) throw decode_error(not_same_build(place, found.other_identity));
   throw decode_error("kin: refused address " + readable(place) + "+" + std::to_string(place.offset) +
-                     (found.status == answer::outside_segments
-                          ? ": it is outside the module's segments of this kind"
-                          : ": the module was loaded and is not there"));
+                     (found.status == answer::outside_segments ? ": it is outside the module's segments of this kind"
+                                                               : ": the module was loaded and is not there"));
 }
 
 /// Answers found earlier, valid as long as no module is unloaded. Bounded: hostile requests must not fill memory.
@@ -139,9 +141,11 @@ std::string encode_place(const void* address, os::segment use, const char* what)
     std::array<char, 32> number{};
     std::snprintf(number.data(), number.size(), "0x%" PRIxPTR, reinterpret_cast<std::uintptr_t>(address));
     throw encode_error(std::string("kin: ") + what + " " + number.data() +
-                       " is in no loaded module (JIT code, unloaded plugin, or data on the heap); it cannot be sent to another process");
+                       " is in no loaded module (JIT code, unloaded plugin, or data on the heap); it cannot be sent to "
+                       "another process");
   }
-  if (use == os::segment::code && !place->is_code) throw encode_error(std::string("kin: ") + what + " does not point to code");
+  if (use == os::segment::code && !place->is_code)
+    throw encode_error(std::string("kin: ") + what + " does not point to code");
   if (place->identity.size() > UINT8_MAX || place->path.size() > UINT16_MAX)
     throw encode_error(std::string("kin: the path or build-id of the module that holds ") + what + " is too long");
   append(bytes, static_cast<std::uint8_t>(place->identity.size()));

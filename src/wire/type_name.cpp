@@ -12,7 +12,8 @@ namespace kin::detail {
 namespace {
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 /// "(anonymous namespace)::job::run(int)::" -> "job::run(int)"
@@ -26,7 +27,8 @@ std::string enclosing_scope(std::string scope) {
 
 std::string readable_name(const char* mangled) {
   int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> demangled(abi::__cxa_demangle(mangled, nullptr, nullptr, &status), &std::free);
+  const std::unique_ptr<char, void (*)(void*)> demangled(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
+                                                         &std::free);
   std::string text = status == 0 && demangled ? demangled.get() : mangled;
   replace_all(text, "std::__cxx11::", "std::");
   replace_all(text, "::__cxx11::", "::");

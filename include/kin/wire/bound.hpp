@@ -17,7 +17,8 @@ template <class F, class... B>
 class bound {
  public:
   template <class G, class... A>
-  explicit constexpr bound(std::in_place_t, G&& f, A&&... args) : f_(std::forward<G>(f)), args_(std::forward<A>(args)...) {}
+  explicit constexpr bound(std::in_place_t, G&& f, A&&... args)
+      : f_(std::forward<G>(f)), args_(std::forward<A>(args)...) {}
 
   template <class... More>
     requires std::is_invocable_v<const F&, detail::lent_const_t<B>..., More...>
@@ -32,7 +33,8 @@ class bound {
     requires detail::callable_once<F, B..., More&&...>
   decltype(auto) operator()(More&&... more) && {
     return std::apply(
-        [&](B&... args) -> decltype(auto) { return detail::invoke_once<F, B..., More&&...>(f_, args..., more...); }, args_);
+        [&](B&... args) -> decltype(auto) { return detail::invoke_once<F, B..., More&&...>(f_, args..., more...); },
+        args_);
   }
   [[nodiscard]] constexpr const F& callable() const noexcept { return f_; }
 
@@ -73,8 +75,8 @@ struct codec<bound<F, B...>> {
   static bound<F, B...> decode(reader& in) {
     auto f = detail::decode_callable<F>(in);
     std::tuple<B...> args{in.take<B>()...};  // braces: in this order
-    return std::apply(
-        [&f](B&... each) { return bound<F, B...>(std::in_place, std::move(f), std::move(each)...); }, args);
+    return std::apply([&f](B&... each) { return bound<F, B...>(std::in_place, std::move(f), std::move(each)...); },
+                      args);
   }
 };
 

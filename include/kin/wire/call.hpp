@@ -26,11 +26,12 @@ enum class call_phase { decode, run, encode_result };
 
 /// A constant for each type of callable and arguments.
 struct call_descriptor {
-  std::uint64_t mark;             // call_mark
-  const call_descriptor* self;    // where it was loaded: no other bytes of a module hold their own address after call_mark
-  std::uint64_t type_hash;        // of the whole call's type
-  const std::type_info* callee;   // names the task
-  bool begins_with_function;      // a request goes on with the place of the function that will run
+  std::uint64_t mark;  // call_mark
+  const call_descriptor*
+      self;                 // where it was loaded: no other bytes of a module hold their own address after call_mark
+  std::uint64_t type_hash;  // of the whole call's type
+  const std::type_info* callee;  // names the task
+  bool begins_with_function;     // a request goes on with the place of the function that will run
   void (*run)(reader& request, writer& result, call_phase& phase);
   std::atomic<const std::string*>* encoded;  // the descriptor's identity as requests carry it, once it is known
 };
@@ -39,7 +40,8 @@ inline constexpr std::uint64_t call_mark = 0x316c6c61636e696bU;  // "kincall1"
 template <class... T>
 constexpr std::uint64_t type_hash() {
   std::uint64_t hash = 1469598103934665603U;
-  for (const char c : std::string_view(__PRETTY_FUNCTION__)) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  for (const char c : std::string_view(__PRETTY_FUNCTION__))
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
   return hash;
 }
 
@@ -141,8 +143,8 @@ constexpr auto find_result() {
 template <class F, class... A>
 using call_result_t = typename decltype(find_result<F, A...>())::type;
 
-/// Writes a request to run f(args...). Arguments are those given by the user or of their stored types; check_callable has
-/// the say about what was moved. Throws encode_error and what codecs throw.
+/// Writes a request to run f(args...). Arguments are those given by the user or of their stored types; check_callable
+/// has the say about what was moved. Throws encode_error and what codecs throw.
 template <class F, class... A>
 void encode_call_to(writer& out, const F& f, const A&... args) {
   using callable = std::decay_t<F>;

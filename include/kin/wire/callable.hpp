@@ -21,8 +21,8 @@ template <class F>
 concept function_pointer = std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
 /// Nothing to send: the type says it all. A lambda written [&]{} that captures nothing has no default constructor.
 template <class F>
-concept stateless = std::is_class_v<F> && std::is_empty_v<F> &&
-                    (std::is_default_constructible_v<F> || std::is_trivially_copyable_v<F>);
+concept stateless =
+    std::is_class_v<F> && std::is_empty_v<F> && (std::is_default_constructible_v<F> || std::is_trivially_copyable_v<F>);
 
 /// Throw encode_error for a null pointer and for one into no module's code; decode_error likewise.
 KIN_EXPORT void encode_function(writer& out, const void* function);
@@ -71,8 +71,9 @@ struct callable_box {
 template <class F>
 inline constexpr bool crosses = stateless<F> || kind_of<F> != kind::unsendable;
 template <class A>
-inline constexpr bool argument_crosses = kind_of<stored_t<A>> != kind::unsendable &&
-                                         (std::is_copy_constructible_v<std::decay_t<A>> || !std::is_lvalue_reference_v<A>);
+inline constexpr bool argument_crosses =
+    kind_of<stored_t<A>> != kind::unsendable &&
+    (std::is_copy_constructible_v<std::decay_t<A>> || !std::is_lvalue_reference_v<A>);
 
 /// One error, for a callable that cannot cross. F is decayed.
 template <class F>
@@ -92,11 +93,13 @@ constexpr void check_crossing() {
   else
     static_assert(
         crosses<F>,
-        "kin: this callable has captures (or private state), and a capture cannot follow it to a new process: a captured "
+        "kin: this callable has captures (or private state), and a capture cannot follow it to a new process: a "
+        "captured "
         "reference or pointer would dangle there, and C++ cannot look inside a lambda to check. Write instead one of:  "
         "(1) arguments:  kin::async([](int n, std::string s) { ... }, n, s);  "
         "(2) bound arguments:  auto job = kin::bind([](int n, std::string s, int x) { ... }, n, s);  "
-        "(3) a struct with public members and operator():  struct Job { int n; std::string s; int operator()(int x) const; };  "
+        "(3) a struct with public members and operator():  struct Job { int n; std::string s; int operator()(int x) "
+        "const; };  "
         "(4) a copy of this process, where any closure works:  kin::process child(kin::start::fork, [&] { ... });");
 }
 
@@ -122,18 +125,19 @@ constexpr bool find_can_call() {
 template <class F, class... A>
 inline constexpr bool can_call = find_can_call<F, A...>();
 
-/// Compiles if f(args...) can run in another process; else one error that says what to write. F and A are as deduced for
-/// forwarding references. To be called from the body of a public function, not from its constraints.
+/// Compiles if f(args...) can run in another process; else one error that says what to write. F and A are as deduced
+/// for forwarding references. To be called from the body of a public function, not from its constraints.
 template <class F, class... A>
 constexpr void check_callable() {
   check_crossing<std::decay_t<F>>();
   if constexpr (crosses<std::decay_t<F>>) (check_argument<A>(), ...);
   if constexpr (crosses<std::decay_t<F>> && (argument_crosses<A> && ...))
-    static_assert(callable_once<std::decay_t<F>, stored_t<A>...>,
-                  "kin: the callable cannot be called with these arguments. Like std::thread, kin passes each argument as "
-                  "a value of its own (the other process has a copy), so a parameter of type T& does not bind: take T, "
-                  "const T& or T&&, and return the result. A string literal arrives as a std::string, which const char* "
-                  "does not bind to: take std::string or std::string_view");
+    static_assert(
+        callable_once<std::decay_t<F>, stored_t<A>...>,
+        "kin: the callable cannot be called with these arguments. Like std::thread, kin passes each argument as "
+        "a value of its own (the other process has a copy), so a parameter of type T& does not bind: take T, "
+        "const T& or T&&, and return the result. A string literal arrives as a std::string, which const char* "
+        "does not bind to: take std::string or std::string_view");
 }
 
 }  // namespace detail

@@ -59,6 +59,7 @@ decltype(auto) invoke_once(F& f, std::type_identity_t<A>&... args) {
     return std::invoke(f, static_cast<lent_t<A>>(args)...);
 }
 template <class F, class... A>
-using invoke_once_t = decltype(detail::invoke_once<F, A...>(std::declval<F&>(), std::declval<std::type_identity_t<A>&>()...));
+using invoke_once_t =
+    decltype(detail::invoke_once<F, A...>(std::declval<F&>(), std::declval<std::type_identity_t<A>&>()...));
 
 }  // namespace kin::detail

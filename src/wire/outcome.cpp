@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSL-1.0
+// outcome: see the header.
+#include <kin/wire/outcome.hpp>
+
+#include <cxxabi.h>
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include <kin/core/error.hpp>
+
+namespace kin::detail {
+namespace {
+
+/// Throws the exception being handled inside one that says what was being done.
+[[noreturn]] void rethrow_with_phase(const incoming_call& call) {
+  const std::string name(call.name());
+  const auto text = describe_exception(std::current_exception());
+  if (call.phase() == call_phase::decode)
+    std::throw_with_nested(decode_error("kin: the arguments of " + name + " could not be decoded: " + text));
+  std::throw_with_nested(encode_error("kin: the result of " + name + " could not be encoded: " + text));
+}
+
+/// The exception being handled, as the caller is to see it.
+std::exception_ptr failure_of(const incoming_call& call) {
+  if (call.phase() == call_phase::run) return std::current_exception();
+  try {
+    rethrow_with_phase(call);
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+}  // namespace
+
+parcel run_to_outcome(incoming_call& call) {
+  try {
+    writer out;
+    out.put(outcome_kind::value);
+    call.run(out);
+    return out.take();
+  } catch (abi::__forced_unwind&) {
+    throw;  // pthread_exit in a task: must go on
+  } catch (...) {
+    return encode_exception_outcome(failure_of(call));
+  }
+}
+
+parcel run_request(parcel request) {
+  try {
+    incoming_call call(std::move(request));
+    return run_to_outcome(call);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception&) {
+    return encode_exception_outcome(std::current_exception());
+  }
+}
+
+parcel encode_value_outcome() {
+  writer out;
+  out.put(outcome_kind::value);
+  return out.take();
+}
+
+parcel encode_exception_outcome(std::exception_ptr exception) {
+  writer out;
+  out.put(is_retryable(exception) ? outcome_kind::retryable_exception : outcome_kind::exception);
+  encode_exception(out, std::move(exception));
+  return out.take();
+}
+
+bool outcome_failed(const parcel& outcome) noexcept {
+  return outcome.bytes.empty() || outcome.bytes[0] != static_cast<std::byte>(outcome_kind::value);
+}
+
+bool outcome_retryable(const parcel& outcome) noexcept {
+  return !outcome.bytes.empty() && outcome.bytes[0] == static_cast<std::byte>(outcome_kind::retryable_exception);
+}
+
+void open_outcome(reader& in, const std::string& worker) {
+  switch (in.take<outcome_kind>()) {
+    case outcome_kind::value:
+      return;
+    case outcome_kind::exception:
+    case outcome_kind::retryable_exception: {
+      const auto exception = decode_exception(in, worker);
+      in.finish();
+      std::rethrow_exception(exception);
+    }
+  }
+  throw decode_error("kin: damaged outcome: neither a value nor an exception");
+}
+
+std::exception_ptr outcome_exception(parcel&& outcome, const std::string& worker) {
+  parcel owned = std::move(outcome);
+  reader in(owned);
+  try {
+    open_outcome(in, worker);
+    return nullptr;
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+}  // namespace kin::detail
