@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSL-1.0
+// container_types: every container comes back with the same elements in the same order.
+#include <kin/wire/container_types.hpp>
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <forward_list>
+#include <list>
+#include <memory_resource>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "wire/round_trip.hpp"
+
+namespace {
+
+using kin_test::point;
+using kin_test::record;
+using kin_test::round_trip;
+
+template <class T>
+void expect_to_cross(const T& value) {
+  EXPECT_EQ(round_trip(value), value);
+}
+
+TEST(container_types, strings_of_every_character_cross) {
+  expect_to_cross(std::string());
+  expect_to_cross(std::string("a\0b", 3));
+  expect_to_cross(std::string(100'000, 'x'));
+  expect_to_cross(std::wstring(L"wïde"));
+  EXPECT_TRUE(round_trip(std::u8string(u8"ü")) == u8"ü");  // libgtest cannot print it
+  expect_to_cross(std::u16string(u"ü"));
+  expect_to_cross(std::u32string(U"ü"));
+  EXPECT_EQ(round_trip(std::pmr::string("polymorphic memory")), "polymorphic memory");
+}
+
+TEST(container_types, sequences_cross) {
+  expect_to_cross(std::vector<int>{1, 2, 3});
+  expect_to_cross(std::vector<int>());
+  expect_to_cross(std::vector<point>{{1, 2, 3}, {4, 5, 6}});
+  expect_to_cross(std::vector<record>{{1, 2, "3"}, {4, 5, "6"}});
+  expect_to_cross(std::vector<std::vector<std::string>>{{"a"}, {}, {"b", "c"}});
+  expect_to_cross(std::vector<bool>{true, false, true, true});
+  expect_to_cross(std::vector<std::pair<int, std::string>>{{1, "x"}});
+  expect_to_cross(std::deque<std::string>{"a", "b"});
+  expect_to_cross(std::deque<bool>{true, false});
+  expect_to_cross(std::list<int>{1, 2, 3});
+  expect_to_cross(std::forward_list<int>{1, 2, 3});
+  expect_to_cross(std::forward_list<std::string>());
+}
+
+TEST(container_types, arrays_cross) {
+  expect_to_cross(std::array<int, 3>{1, 2, 3});
+  expect_to_cross(std::array<std::string, 2>{"a", "b"});
+  expect_to_cross(std::array<std::array<bool, 2>, 2>{{{true, false}, {false, true}}});
+  expect_to_cross(std::array<std::string, 0>());
+}
+
+TEST(container_types, sets_and_maps_cross) {
+  expect_to_cross(std::set<std::string>{"b", "a"});
+  expect_to_cross(std::multiset<int>{1, 1, 2});
+  expect_to_cross(std::unordered_set<std::string>{"b", "a"});
+  expect_to_cross(std::unordered_multiset<int>{1, 1, 2});
+  expect_to_cross(std::map<std::string, std::vector<int>>{{"a", {1}}, {"b", {}}});
+  expect_to_cross(std::multimap<int, int>{{1, 2}, {1, 1}, {0, 5}});
+  expect_to_cross(std::unordered_map<int, std::string>{{1, "x"}, {2, "y"}});
+  expect_to_cross(std::unordered_multimap<int, int>{{1, 2}, {1, 3}});
+  expect_to_cross(std::map<std::string, int, std::greater<>>{{"a", 1}, {"b", 2}});
+}
+
+struct empty {
+  bool operator==(const empty&) const = default;
+};
+
+TEST(container_types, elements_without_content_keep_their_number) {
+  expect_to_cross(std::vector<empty>(3));
+  expect_to_cross(std::list<std::monostate>(2));
+  expect_to_cross(std::vector<std::tuple<>>(1));
+  expect_to_cross(std::vector<std::array<int, 0>>(4));
+  expect_to_cross(std::map<std::monostate, int>{{std::monostate(), 1}});
+  expect_to_cross(std::pair(std::vector<empty>(3), std::string("after")));
+}
+
+struct never_anything {
+  bool operator==(const never_anything&) const = default;
+  template <class Archive>
+  void serialize(Archive&) {}
+};
+
+TEST(container_types, elements_whose_serialize_writes_nothing_keep_their_number) {
+  expect_to_cross(std::vector<never_anything>(5));
+  expect_to_cross(std::map<int, std::vector<never_anything>>{{1, std::vector<never_anything>(2)}});
+}
+
+struct move_only {
+  std::unique_ptr<int> value;
+};
+
+TEST(container_types, move_only_elements_cross) {
+  std::vector<move_only> sent;
+  sent.push_back({std::make_unique<int>(7)});
+  sent.push_back({nullptr});
+  const auto got = round_trip(sent);
+  ASSERT_EQ(got.size(), 2U);
+  EXPECT_EQ(*got[0].value, 7);
+  EXPECT_EQ(got[1].value, nullptr);
+  std::map<int, std::unique_ptr<std::string>> map;
+  map[1] = std::make_unique<std::string>("x");
+  EXPECT_EQ(*round_trip(map).at(1), "x");
+}
+
+TEST(container_types, flat_elements_take_exactly_their_bytes) {
+  EXPECT_EQ(kin::detail::encode(std::vector<point>(100)).bytes.size(), 8 + 100 * sizeof(point));
+  static_assert(kin::detail::is_flat<point> && kin::detail::is_flat<point[3]> && !kin::detail::is_flat<record>);
+  static_assert(kin::detail::is_flat<std::array<point, 2>> && !kin::detail::is_flat<bool>);
+}
+
+}  // namespace
