@@ -2,15 +2,14 @@
 // codec: the parts of writer, reader and the rules that do not depend on the type.
 #include <kin/wire/codec.hpp>
 
-#include <cxxabi.h>
-
-#include <cstdlib>
 #include <future>
 #include <ios>
 #include <limits>
 #include <unordered_map>
 
 #include <kin/os/duplicate.hpp>
+
+#include "wire/type_name.hpp"
 
 namespace kin {
 
@@ -26,12 +25,7 @@ void not_a_listed_type(const std::type_info& base, const std::type_info& met) {
                      demangled(base) + ">");
 }
 
-std::string demangled(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
-                                                         &std::free);
-  return name ? std::string(name.get()) : std::string(type.name());
-}
+std::string demangled(const std::type_info& type) { return readable_name(type); }
 
 namespace {
 const std::error_category* standard_category(std::string_view name) {

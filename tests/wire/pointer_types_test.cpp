@@ -8,6 +8,16 @@
 #include "wire/round_trip.hpp"
 
 namespace {
+struct animal;
+struct dog;
+}  // namespace
+
+template <>
+struct kin::derived_types<animal> {
+  using list = std::tuple<animal, dog>;
+};
+
+namespace {
 
 using kin_test::circle;
 using kin_test::node;
@@ -80,6 +90,37 @@ TEST(pointer_types, a_list_of_types_lets_derived_objects_cross) {
   EXPECT_EQ(got[1]->area(), 4);
   EXPECT_EQ(got[0], got[2]);
   EXPECT_EQ(round_trip(std::unique_ptr<shape>(new square(3)))->area(), 9);
+}
+
+struct animal {
+  animal() = default;
+  animal(const animal&) = default;
+  animal& operator=(const animal&) = default;
+  virtual ~animal() = default;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(name);
+  }
+  std::string name;
+};
+struct dog : animal {
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(static_cast<animal&>(*this), age);
+  }
+  int age = 0;
+};
+
+TEST(pointer_types, a_base_may_be_listed_itself) {
+  std::vector<std::unique_ptr<animal>> sent;
+  sent.push_back(std::make_unique<animal>());
+  sent.push_back(std::make_unique<dog>());
+  sent[0]->name = "something";
+  sent[1]->name = "dog";
+  const auto got = round_trip(sent);
+  EXPECT_EQ(got[0]->name, "something");
+  EXPECT_EQ(dynamic_cast<dog*>(got[0].get()), nullptr);
+  EXPECT_NE(dynamic_cast<dog*>(got[1].get()), nullptr);
 }
 
 struct triangle : shape {

@@ -180,12 +180,14 @@ template <class T>
 constexpr std::size_t count_members() {
   constexpr std::size_t most_initialisers = 96;
   constexpr std::size_t braces = takes_braces<T, 0>() ? count_braces<T>() : 0;
-  if constexpr (takes_braces<T, 0>() && !takes_anys<T, braces + 1>)
-    return braces;  // the usual case: every member may be {} and none is a C array
-  else if constexpr (takes_braces<T, 0>() && takes_anys<T, most_initialisers + 1>)
-    return braces;  // a long C array
+  // Usually every member may be {}. More anys than that mean a C array, perhaps a long one, or a member without default
+  // but with an initialiser.
+  constexpr bool braces_suffice =
+      takes_braces<T, 0>() && (!takes_anys<T, braces + 1> || takes_anys<T, most_initialisers + 1>);
+  if constexpr (braces_suffice)
+    return braces;
   else
-    return count_widths<T, 0, count_anys<T, most_initialisers>()>();  // some member has no default: count with it
+    return count_widths<T, 0, count_anys<T, most_initialisers>()>();
 }
 
 /// Number of members of the aggregate T; more than most_members means too many.

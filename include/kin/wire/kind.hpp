@@ -143,14 +143,10 @@ constexpr bool has_reference_member() {
 
 template <class T>
 constexpr kind kind_of_aggregate() {
-  if constexpr (has_base<T>)
-    return kind::unsendable;
-  else if constexpr (member_count<T> > most_members)
-    return kind::unsendable;
-  else if constexpr (has_reference_member<T>())
+  if constexpr (has_base<T> || member_count < T >> most_members)
     return kind::unsendable;
   else
-    return kind::aggregate;
+    return has_reference_member<T>() ? kind::unsendable : kind::aggregate;
 }
 
 template <class T>
@@ -203,18 +199,16 @@ constexpr kind find_kind() {
     return kind::empty;
   else if constexpr (std::is_enum_v<T>)
     return std::is_same_v<std::underlying_type_t<T>, bool> ? kind::boolean : kind::number;
-  else if constexpr (std::is_same_v<T, bool>)
-    return kind::boolean;
   else if constexpr (std::is_same_v<T, long double>)
     return kind::long_double;
   else if constexpr (std::is_arithmetic_v<T>)
-    return kind::number;
+    return std::is_same_v<T, bool> ? kind::boolean : kind::number;
   else if constexpr (std::is_bounded_array_v<T>)
     return kind::c_array;
   else if constexpr (is_std_array<T>)
     return kind::std_array;
   else if constexpr (!std::is_class_v<T> || extends_a_base<T>())
-    return kind::unsendable;
+    return kind::unsendable;  // NOLINT(bugprone-branch-clone): the order is that of precedence
   else if constexpr (is_duration<T>)
     return kind::duration;
   else if constexpr (is_time_point<T>)

@@ -12,9 +12,9 @@
 
 namespace kin::detail {
 
-// The object behind a pointer to E: an E, or one of derived_types<E>, whose place in the list goes first.
+// The object behind a pointer to E, if it is exactly an E.
 template <class E>
-struct pointee {
+struct exact_pointee {
   using parts = types<E>;
   static void encode(writer& w, const E& object) { w.put(object); }
   static std::unique_ptr<E> take(reader& r) {
@@ -32,6 +32,7 @@ struct pointee {
 /// "kin: shape's derived type … is not in kin::derived_types"; encode_error.
 [[noreturn]] KIN_EXPORT void not_a_listed_type(const std::type_info& base, const std::type_info& met);
 
+// One of derived_types<E>, whose place in the list goes first.
 template <class E, class List>
 struct listed_pointee;
 template <class E, template <class...> class List, class... D>
@@ -46,16 +47,22 @@ struct listed_pointee<E, List<D...>> {
         ((typeid(object) == typeid(D) ? (w(place, dynamic_cast<const D&>(object)), true) : (++place, false)) || ...);
     if (!found) not_a_listed_type(typeid(E), typeid(object));
   }
-  static std::unique_ptr<E> take(reader& r) {
-    const auto place = r.take<std::uint32_t>();
-    std::unique_ptr<E> object;
-    std::uint32_t n = 0;
-    if (!((place == n++ ? (object = pointee<D>::take(r), true) : false) || ...))
-      cannot_decode("the number of a derived type is out of range");
-    return object;
-  }
+  static std::unique_ptr<E> take(reader& r) { return take_at<D...>(r, r.take<std::uint32_t>()); }
   static void describe(structure& s) { s.group<D...>("derived<", ">"); }
+
+ private:
+  template <class First, class... Rest>
+  static std::unique_ptr<E> take_at(reader& r, std::uint32_t place) {
+    if (place == 0) return exact_pointee<First>::take(r);
+    if constexpr (sizeof...(Rest) == 0)
+      cannot_decode("the number of a derived type is out of range");
+    else
+      return take_at<Rest...>(r, place - 1);
+  }
 };
+
+template <class E>
+struct pointee : exact_pointee<E> {};
 template <has_derived_types E>
 struct pointee<E> : listed_pointee<E, typename derived_types<E>::list> {};
 

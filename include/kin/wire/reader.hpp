@@ -28,7 +28,7 @@ namespace detail {
 
 // Gives `target`, which may be a const member, the value `fresh`.
 template <class T>
-void replace(const T& target, T&& fresh) {
+void replace(const T& target, T fresh) {
   auto& object = const_cast<T&>(target);
   static_assert(std::is_nothrow_move_constructible_v<T>,
                 "kin: this member is const or cannot be assigned, and its move may throw");
