@@ -62,7 +62,10 @@ template <class F, class... A>
   using callable = std::decay_t<F>;
   detail::check_crossing<callable>();
   (detail::check_argument<A>(), ...);
-  return bound<callable, stored_t<A>...>(std::in_place, std::forward<F>(f), std::forward<A>(args)...);
+  if constexpr (detail::crosses<callable> && (detail::argument_crosses<A> && ...))
+    return bound<callable, stored_t<A>...>(std::in_place, std::forward<F>(f), std::forward<A>(args)...);
+  else
+    return callable(std::forward<F>(f));  // refused above, and that is the only error
 }
 
 /// The callable comes first, so that a reader of requests finds the function that will run at a fixed place.
