@@ -73,7 +73,7 @@ template <class F, class... B>
 struct codec<bound<F, B...>> {
   static void encode(writer& out, const bound<F, B...>& b) {
     detail::encode_callable(out, b.f_);
-    std::apply([&out](const B&... args) { (out.put(args), ...); }, b.args_);
+    std::apply([&](const B&... args) { (out.put(args), ...); }, b.args_);
   }
   static bound<F, B...> decode(reader& in) {
     auto f = detail::decode_callable<F>(in);

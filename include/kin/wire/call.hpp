@@ -81,16 +81,15 @@ KIN_EXPORT void encode_descriptor(writer& out, const call_descriptor& descriptor
 /// "parse(std::string)" where the callable is a pointer to an exported function, else by its type: "lambda in main".
 KIN_EXPORT std::string name_of_call(const call_descriptor& descriptor, const void* function);
 
+/// The function that a callable will run, if it is one or is bound to one.
 template <class F>
 const void* function_in(const F& f) {
   if constexpr (function_pointer<F>)
     return reinterpret_cast<const void*>(f);
+  else if constexpr (requires { f.callable(); } && !std::is_same_v<typename callee<F>::type, F>)
+    return function_in(f.callable());
   else
     return nullptr;
-}
-template <class F, class... B>
-const void* function_in(const bound<F, B...>& b) {
-  return function_in(b.callable());
 }
 
 template <class Stored, class A>
