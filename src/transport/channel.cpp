@@ -2,8 +2,6 @@
 // channel: see the header.
 #include <kin/transport/channel.hpp>
 
-#include <poll.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -109,7 +107,8 @@ void channel::read_header(deadline until) {
       throw_peer_closed();
     }
     if (got.state == os::io_state::would_block) {
-      if (!os::poll_until(socket_.get(), POLLIN, until))
+      // Once begun the header is waited for without a limit: a kin sender writes it in one piece.
+      if (!os::poll_until(socket_.get(), POLLIN, begun ? deadline::never() : until))
         throw os_error("receive a message in time", "recvmsg", ETIMEDOUT);
       continue;
     }
@@ -126,28 +125,41 @@ void channel::read_header(deadline until) {
 
 const frame_header& channel::next(deadline until) {
   require(readable_, "receive on the sending end of a simplex pipe");
-  if (!pending_) read_header(until);
+  if (!pending_) {
+    try {
+      read_header(until);
+    } catch (const os_error& e) {
+      // At the deadline nothing of the header may have come; any other failure has lost part of it.
+      if (e.code().value() != ETIMEDOUT) close();
+      throw;
+    }
+  }
   return *pending_;
 }
 
 parcel channel::take(deadline until) {
-  const frame_header header = next(until);
+  next(until);
+  try {
+    return take_pending(until);
+  } catch (...) {
+    close();  // the next frame's start cannot be found any more
+    throw;
+  }
+}
+
+parcel channel::take_pending(deadline until) {
+  const frame_header header = *pending_;
   parcel message;
   message.fds = std::move(pending_fds_);
   const auto fill = [&](std::span<std::byte> room) {
-    if (!os::recv_all(socket_.get(), room, message.fds, until)) {
-      pending_.reset();
-      close();
+    if (!os::recv_all(socket_.get(), room, message.fds, until))
       throw closed_error("kin: the other end of the connection died in the middle of a message");
-    }
   };
   for (std::byte batch{}; message.fds.size() < header.descriptors;) {
     const std::size_t before = message.fds.size();
     fill(std::span(&batch, 1));
-    if (message.fds.size() == before) {
-      close();
+    if (message.fds.size() == before)
       throw decode_error("kin: a message came without the file descriptors it announced");
-    }
   }
   if (header.size == 0) {
     std::byte pad{};
@@ -161,10 +173,8 @@ parcel channel::take(deadline until) {
     have = upto;
   }
   pending_.reset();
-  if (message.fds.size() != header.descriptors) {
-    close();
+  if (message.fds.size() != header.descriptors)
     throw decode_error("kin: a message came with more file descriptors than it announced");
-  }
   return message;
 }
 

@@ -73,6 +73,7 @@ class KIN_EXPORT channel {
  private:
   void require(bool direction, const char* doing) const;
   void read_header(deadline until);
+  parcel take_pending(deadline until);
 
   unique_fd socket_;
   bool readable_, writable_;

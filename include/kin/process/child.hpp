@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSL-1.0
+// child: a started process as its parent knows it; the one state behind process, async results and pool workers.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <kin/core/deadline.hpp>
+#include <kin/core/export.hpp>
+#include <kin/os/unique_fd.hpp>
+#include <kin/process/exit_status.hpp>
+#include <kin/process/process_options.hpp>
+#include <kin/transport/channel.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin::detail {
+
+/// What a child is for; decides what happens to an exception and to SIGINT.
+enum class child_role : unsigned char {
+  process,  ///< prints an uncaught exception, exits 1
+  call,     ///< sends the outcome of its call back over the channel
+  service,  ///< serves until its channel closes; ignores SIGINT; has a process group of its own
+};
+
+/// Thread-safe. Owns the pidfd and the channel to the child. Whoever drops the last reference must have seen it end.
+class KIN_EXPORT child {
+ public:
+  child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon, child_role role);
+  child(const child&) = delete;
+  child& operator=(const child&) = delete;
+  ~child();
+
+  [[nodiscard]] int pid() const noexcept { return pid_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] bool daemon() const noexcept { return daemon_; }
+  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  /// True when it has ended before the deadline; takes its status then. Any number of threads may wait.
+  bool join(deadline until);
+  /// Empty while it runs.
+  std::optional<exit_status> status();
+  /// False when it had ended. Never reaches a process that got the same pid later.
+  bool signal(int number);
+  /// SIGTERM, `patience`, SIGKILL, join. Never throws.
+  void end(std::chrono::nanoseconds patience) noexcept;
+  /// The parent's end of the channel: the child's end is its descriptor 3.
+  channel& link() noexcept { return channel_; }
+  /// In a forked copy of the parent: closes what would keep the parent's child from noticing the parent's death.
+  void abandon() noexcept;
+
+ private:
+  void take_status();
+  void require_owner() const;
+
+  const int pid_;
+  const int owner_;  // the process whose child this is; a forked copy of us must not wait for it
+  unique_fd pidfd_;
+  channel channel_;
+  unique_fd lifeline_;  // the child is killed by the kernel when the last copy of this is closed
+  const std::string name_;
+  const bool daemon_;
+  const child_role role_;
+  std::mutex mutex_;
+  std::optional<exit_status> status_;
+};
+
+/// Starts a child that runs `call` (made by encode_call). Throws start_error, os_error, encode_error; nothing is left
+/// behind then.
+KIN_EXPORT std::shared_ptr<child> start_child(const process_options& options, child_role role, parcel call);
+/// start::fork: the child is a copy of this process and runs `body`. Call in the thread that is to be copied.
+KIN_EXPORT std::shared_ptr<child> fork_child(const process_options& options, child_role role,
+                                             const std::function<void()>& body);
+/// Like fork_child, for a call that was encoded; lets every noun offer all start methods.
+KIN_EXPORT std::shared_ptr<child> fork_child(const process_options& options, child_role role, parcel call);
+
+}  // namespace kin::detail

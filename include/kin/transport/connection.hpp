@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSL-1.0
+// connection: one end of a pipe. Typed messages and raw bytes between two processes, with Python's verbs.
+// A thin typed view of detail::channel; station 2 and 3 of the journey of a message (docs/data_flow.md).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <kin/core/count.hpp>
+#include <kin/core/deadline.hpp>
+#include <kin/core/error.hpp>
+#include <kin/core/export.hpp>
+#include <kin/transport/channel.hpp>
+#include <kin/wire/codec.hpp>
+
+namespace kin {
+
+class connection;
+
+/// Room for one message that is built in place; see connection::loan. Move-only; outlived by its connection.
+class KIN_EXPORT message_loan {
+ public:
+  /// The message's bytes, to be written by the caller. Zeroed at first.
+  [[nodiscard]] std::span<std::byte> bytes() noexcept { return room_; }
+  /// Sends the message, like send_bytes. Without it, nothing is sent. Throws what send_bytes throws; once only.
+  void commit();
+
+ private:
+  friend class connection;
+  message_loan(connection& to, std::size_t size) : to_(&to), room_(size) {}
+  connection* to_;
+  std::vector<std::byte> room_;
+};
+
+/// One end of a pipe, move-only. Usable by one thread per direction at a time: one may send while another receives.
+///
+/// Death of the other side: what it had sent completely can still be received; then recv throws closed_error, and
+/// send throws closed_error at once. A message cut short by a death is never delivered.
+/// Fork: both processes hold the same end afterwards; let one of them close it.
+class KIN_EXPORT connection {
+ public:
+  /// A closed connection.
+  connection() noexcept : channel_(unique_fd{}) {}
+  /// Takes over one end of a connected unix stream socket that speaks kin's frames.
+  explicit connection(detail::channel c) noexcept : channel_(std::move(c)) {}
+
+  /// Sends any value (api.md says which types). Returns when the message is with the kernel; waits while the other
+  /// side's buffer is full. Move-only values, and values that hold descriptors or connections, are sent by
+  /// std::move: afterwards the other side owns them. Throws encode_error (nothing sent), closed_error, os_error.
+  template <class T>
+  void send(T&& value) {
+    using Sent = detail::stored_t<T>;
+    static_assert(!std::is_lvalue_reference_v<T> || std::is_copy_constructible_v<Sent>,
+                  "kin: this value is move-only; write connection.send(std::move(value))");
+    detail::check_sendable<Sent>();
+    detail::parcel message = encoded<Sent>(value);
+    channel_.send(type_signature<Sent>(), message.bytes, message.fds);
+    if constexpr (!std::is_lvalue_reference_v<T> && !std::is_const_v<std::remove_reference_t<T>> &&
+                  std::is_class_v<Sent> && std::is_same_v<Sent, std::remove_cvref_t<T>>) {
+      [[maybe_unused]] const Sent given_away = std::move(value);  // closes what the other side now owns
+    }
+  }
+
+  /// Receives the next message as a T, waiting for it. Throws type_mismatch when it is of another type (it then stays
+  /// the next message, readable as its own type), closed_error at end of file, decode_error for damaged bytes.
+  template <class T>
+  [[nodiscard]] T recv() {
+    static_assert(std::is_same_v<T, std::remove_cvref_t<T>>, "kin: receive a value: recv<std::string>(), not a reference");
+    detail::check_sendable<T>();
+    return detail::decode<T>(receive(type_signature<T>(), &type_structure<T>));
+  }
+
+  /// True when a message, or the end of file, can be received without waiting.
+  [[nodiscard]] bool poll() { return channel_.poll(deadline::now()); }
+  /// The same, waiting for it at most `timeout`.
+  template <class Rep, class Period>
+  [[nodiscard]] bool poll(std::chrono::duration<Rep, Period> timeout) {
+    return channel_.poll(deadline::after(timeout));
+  }
+
+  /// Sends bytes [offset, offset + size) of `bytes` as one raw message; without `size`, up to the end. Throws
+  /// std::out_of_range when the range leaves the buffer or is negative (nothing sent).
+  void send_bytes(std::span<const std::byte> bytes, count offset = 0, std::optional<count> size = std::nullopt);
+
+  /// Receives one raw message. More than `most` bytes: os_error(EMSGSIZE), and the message stays. A message sent by
+  /// send() throws type_mismatch and stays.
+  [[nodiscard]] std::vector<std::byte> recv_bytes(std::optional<count> most = std::nullopt);
+
+  /// Receives one raw message into `buffer` from `offset` on and returns its size in bytes. Too small a buffer:
+  /// buffer_too_short, which carries the whole message; the buffer is untouched. Bad offset: std::out_of_range.
+  std::size_t recv_bytes_into(std::span<std::byte> buffer, count offset = 0);
+
+  /// Room for a message of `size` bytes to be built in place and sent by its commit().
+  [[nodiscard]] message_loan loan(count size) { return {*this, size}; }
+
+  /// Closes this end. The other side's recv throws closed_error once it has received everything. Idempotent.
+  void close() noexcept { channel_.close(); }
+  [[nodiscard]] bool closed() const noexcept { return channel_.closed(); }
+  [[nodiscard]] bool readable() const noexcept { return channel_.readable(); }
+  [[nodiscard]] bool writable() const noexcept { return channel_.writable(); }
+
+  /// For poll, epoll and event loops: readable (level-triggered) while a message or the end of file waits.
+  /// -1 when closed. Only to be waited on, never read or written.
+  [[nodiscard]] int native_handle() const noexcept { return channel_.native_handle(); }
+
+ private:
+  friend struct codec<connection>;
+
+  template <class Sent, class T>
+  static detail::parcel encoded(const T& value) {
+    if constexpr (std::is_same_v<Sent, std::remove_cvref_t<T>>)
+      return detail::encode(value);
+    else
+      return detail::encode(Sent(value));
+  }
+  detail::parcel receive(std::uint64_t signature, std::string (*structure)());
+
+  detail::channel channel_;
+};
+
+/// The two ends of a pipe as `auto [a, b] = kin::pipe();`.
+struct pipe_ends {
+  connection first, second;
+};
+
+/// Asks pipe() for one direction: `auto [reader, writer] = kin::pipe(kin::simplex);`
+struct simplex_t {
+  explicit simplex_t() = default;
+};
+inline constexpr simplex_t simplex{};
+
+/// Two connected ends, both of which send and receive. Throws os_error (EMFILE).
+[[nodiscard]] KIN_EXPORT pipe_ends pipe();
+/// {reader, writer}: the first only receives, the second only sends.
+[[nodiscard]] KIN_EXPORT pipe_ends pipe(simplex_t);
+
+/// A connection moves inside a message, an argument or a result. A message whose type was already looked at travels
+/// along, so nothing is lost by moving an end between two receives.
+template <>
+struct KIN_EXPORT codec<connection> {
+  static constexpr std::string_view structure = "connection";
+  static void encode(writer& to, const connection& value);
+  static connection decode(reader& from);
+};
+
+}  // namespace kin

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSL-1.0
+// wait: until one of several things is ready: connections, processes, queues, futures, descriptors.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <vector>
+
+#include <kin/core/deadline.hpp>
+#include <kin/core/export.hpp>
+
+namespace kin {
+
+/// A plain file descriptor as something to wait for; it is not owned.
+struct fd {
+  explicit constexpr fd(int number) noexcept : number(number) {}
+  [[nodiscard]] constexpr int native_handle() const noexcept { return number; }
+  int number;
+};
+
+/// Anything with a native_handle() that polls readable when it is ready: a connection with a message or at end of
+/// file, a process that has ended, a queue with an item or closed, a future with its outcome, a readable descriptor.
+/// Refers to the object, which must outlive the wait.
+class waitable {
+ public:
+  template <class T>
+    requires(!std::same_as<T, waitable> && requires(const T& t) {
+      { t.native_handle() } -> std::convertible_to<int>;
+    })
+  waitable(const T& object) : handle_(object.native_handle()) {}  // NOLINT(google-explicit-constructor): lists of mixed things
+  [[nodiscard]] int native_handle() const noexcept { return handle_; }
+
+ private:
+  int handle_;
+};
+
+/// What was ready: `if (ready.contains(a)) …`. Empty when the time ran out.
+class ready_set {
+ public:
+  explicit ready_set(std::vector<int> handles) noexcept : handles_(std::move(handles)) {}
+  template <class T>
+  [[nodiscard]] bool contains(const T& object) const {
+    return has(waitable(object).native_handle());
+  }
+  [[nodiscard]] bool empty() const noexcept { return handles_.empty(); }
+  [[nodiscard]] std::size_t size() const noexcept { return handles_.size(); }
+  explicit operator bool() const noexcept { return !empty(); }
+
+ private:
+  [[nodiscard]] bool has(int handle) const noexcept {
+    for (const int h : handles_)
+      if (h == handle) return true;
+    return false;
+  }
+  std::vector<int> handles_;
+};
+
+namespace detail {
+KIN_EXPORT ready_set wait_until(std::span<const waitable> things, deadline until);
+}
+
+/// Waits until at least one is ready and says which are. Throws closed_error for a closed object, os_error.
+/// May be called by any thread; a ready thing may be taken by somebody else before the caller comes to it.
+inline ready_set wait(std::span<const waitable> things) { return detail::wait_until(things, deadline::never()); }
+inline ready_set wait(std::initializer_list<waitable> things) {
+  return detail::wait_until({things.begin(), things.size()}, deadline::never());
+}
+/// The same, at most `timeout`; an empty set when nothing became ready in time.
+template <class Rep, class Period>
+ready_set wait(std::span<const waitable> things, std::chrono::duration<Rep, Period> timeout) {
+  return detail::wait_until(things, deadline::after(timeout));
+}
+template <class Rep, class Period>
+ready_set wait(std::initializer_list<waitable> things, std::chrono::duration<Rep, Period> timeout) {
+  return detail::wait_until({things.begin(), things.size()}, deadline::after(timeout));
+}
+
+}  // namespace kin

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+// lifeline: F_SETSIG on a pipe (man 2 fcntl). Second to PR_SET_PDEATHSIG for spawned children, because that is lost when
+// a child changes its credentials; the only one for forked children, because theirs would follow a thread.
+#include "os/lifeline.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "os/gate.hpp"
+#include "os/poll.hpp"
+
+namespace kin::os {
+
+std::pair<unique_fd, unique_fd> make_lifeline() {
+  int ends[2];
+  call("pipe2", "tie a child to its parent", [&] { return ::pipe2(ends, O_CLOEXEC); });
+  return {unique_fd(ends[0]), unique_fd(ends[1])};
+}
+
+void arm_lifeline(unique_fd end) {
+  const int fd = end.release();  // stays open until the process ends
+  constexpr const char* doing = "tie this process to its parent";
+  call("fcntl(F_SETFD)", doing, [&] { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); });
+  call("fcntl(F_SETOWN)", doing, [&] { return ::fcntl(fd, F_SETOWN, ::getpid()); });
+  call("fcntl(F_SETSIG)", doing, [&] { return ::fcntl(fd, F_SETSIG, SIGKILL); });
+  call("fcntl(F_SETFL)", doing, [&] { return ::fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK); });
+  // The parent may have died before the signal was armed.
+  pollfd entry{fd, POLLIN, 0};
+  if (poll_until(std::span(&entry, 1), deadline::now()) > 0) ::_exit(127);
+}
+
+}  // namespace kin::os

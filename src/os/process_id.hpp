@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSL-1.0
+// process_id: numbers of processes, where no pidfd is at hand.
+#pragma once
+
+namespace kin::os {
+
+int own_pid() noexcept;
+int parent_pid() noexcept;
+/// Waits for a child by number; only for one that nobody else knows of yet.
+void reap_by_pid(int pid) noexcept;
+
+}  // namespace kin::os

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSL-1.0
+// processors: how much of the machine this process may use.
+#pragma once
+
+#include <optional>
+
+namespace kin::os {
+
+/// Processors in this thread's affinity mask.
+int processors_in_affinity() noexcept;
+/// CPU quota of this process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_quota_us), in processors; empty: none.
+std::optional<double> cgroup_cpu_quota();
+
+}  // namespace kin::os

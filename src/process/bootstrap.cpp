@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSL-1.0
+// bootstrap: see the header.
+#include "process/bootstrap.hpp"
+
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+
+#include <kin/core/error.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/codec.hpp>
+#include <kin/wire/outcome.hpp>
+
+#include "os/lifeline.hpp"
+#include "os/pidfd.hpp"
+#include "process/runtime.hpp"
+
+namespace kin::detail {
+namespace {
+
+// Leaked, like the runtime: exit handlers of the program may still use it.
+channel*& link_slot() {
+  static channel* link = nullptr;
+  return link;
+}
+
+introduction decode_introduction(parcel message) {
+  reader from(message);
+  introduction who;
+  int role = 0;
+  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
+  from.finish();
+  if (role < 0 || role > static_cast<int>(child_role::service)) throw decode_error("kin: a child was given no role");
+  who.role = static_cast<child_role>(role);
+  return who;
+}
+
+// exit() in the task, a return and an exception all pass here: the parent learns the code even when a foreign
+// waitpid(-1) takes the status.
+void say_code_at_exit(int code, void*) { say_exit_code(code); }
+
+}  // namespace
+
+parcel encode_introduction(const introduction& who) {
+  writer to;
+  to(static_cast<int>(who.role), who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
+  return to.take();
+}
+
+channel& link_to_parent() {
+  if (!link_slot()) throw std::logic_error("kin: this process has no parent that kin knows");
+  return *link_slot();
+}
+
+void set_link_to_parent(channel c) { link_slot() = new channel(std::move(c)); }
+
+void say_exit_code(int code) noexcept {
+  try {
+    writer to;
+    to(code);
+    const parcel message = to.take();
+    if (channel* link = link_slot(); link && !link->closed())
+      link->send(exit_frame, message.bytes, {}, deadline::now());
+  } catch (...) {
+    // The parent is gone or does not listen; nothing is owed to it then.
+  }
+}
+
+int run_in_role(child_role role, const std::string& name, const std::function<void()>& body) {
+  try {
+    body();
+    return 0;
+  } catch (...) {
+    if (role == child_role::process || role == child_role::service) {
+      const std::string text = "Process " + name + ":\n" + describe_exception(std::current_exception()) + "\n";
+      std::fputs(text.c_str(), stderr);
+    }
+    return 1;
+  }
+}
+
+void run_spawned_child(unique_fd channel_end) {
+  runtime& self = runtime::get();
+  introduction who;
+  parcel request;
+  try {
+    os::arm_lifeline(unique_fd(lifeline_fd));
+    set_link_to_parent(channel(std::move(channel_end)));
+    channel& link = link_to_parent();
+    who = decode_introduction(link.take());
+    request = link.take();
+    link.send(hello_frame, {});
+  } catch (const closed_error&) {
+    std::_Exit(127);  // the parent went away before it had said what to do
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
+    std::_Exit(126);
+  }
+  std::optional<parent_identity> parent(parent_identity{who.parent_pid, who.parent_name, {}});
+  try {
+    parent->pidfd = os::open_pidfd(who.parent_pid);
+  } catch (const os_error&) {
+    // It is about to end, or a sandbox refuses pidfd_open: parent_process() then knows less.
+  }
+  self.become(who.name, who.identity, who.daemon, std::move(parent));
+  if (!who.locale.empty()) std::setlocale(LC_ALL, who.locale.c_str());
+  if (who.role == child_role::service) std::signal(SIGINT, SIG_IGN);
+
+  if (who.role == child_role::call) {
+    incoming_call call(std::move(request));
+    const parcel outcome = run_to_outcome(call);
+    try {
+      link_to_parent().send(outcome_frame, outcome.bytes, outcome.fds);
+    } catch (const closed_error&) {
+      // Nobody waits for the answer any more.
+    }
+    std::exit(0);
+  }
+  ::on_exit(&say_code_at_exit, nullptr);
+  std::exit(run_in_role(who.role, who.name, [&] {
+    incoming_call call(std::move(request));
+    writer ignored;
+    call.run(ignored);
+  }));
+}
+
+void complete_from_last_words(channel& from_child, exit_status& status) noexcept {
+  bool hello = false;
+  std::optional<int> code;
+  try {
+    while (!from_child.closed() && from_child.poll(deadline::now())) {
+      const std::uint64_t kind = from_child.next().signature;
+      if (kind != hello_frame && kind != exit_frame) return;  // an answer that somebody else will take
+      parcel message = from_child.take();
+      if (kind == hello_frame) {
+        hello = true;
+      } else {
+        reader from(message);
+        code = from.take<int>();
+      }
+    }
+  } catch (const std::exception&) {
+    // End of file, or damaged last words of a process that has ended: what is known by then is what there is.
+  }
+  if (!status.known && code) status.code = *code;
+  if (!hello && status.known && status.code == 0) status.code = 126;
+}
+
+}  // namespace kin::detail

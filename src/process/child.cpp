@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSL-1.0
+// child: waiting, status, signals; see the header.
+#include <kin/process/child.hpp>
+
+#include <csignal>
+
+#include <kin/core/error.hpp>
+
+#include "os/pidfd.hpp"
+#include "os/process_id.hpp"
+#include "process/bootstrap.hpp"
+
+namespace kin::detail {
+
+child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon,
+             child_role role)
+    : pid_(pid),
+      owner_(os::own_pid()),
+      pidfd_(std::move(pidfd)),
+      channel_(std::move(to_child)),
+      lifeline_(std::move(lifeline)),
+      name_(std::move(name)),
+      daemon_(daemon),
+      role_(role) {}
+
+child::~child() = default;
+
+void child::require_owner() const {
+  if (os::own_pid() != owner_)
+    throw os_error("wait for or signal process " + std::to_string(pid_) +
+                       ": it is not a child of this process, which is a forked copy of its parent",
+                   "waitid", ECHILD);
+}
+
+bool child::join(deadline until) {
+  require_owner();
+  {
+    const std::lock_guard hold(mutex_);
+    if (status_) return true;
+  }
+  // Waited for outside the lock, so that many threads may wait, each with its own deadline.
+  if (!os::wait_for_end(pidfd_.get(), until)) return false;
+  take_status();
+  return true;
+}
+
+void child::take_status() {
+  const std::lock_guard hold(mutex_);
+  if (status_) return;
+  exit_status status;
+  if (const auto ended = os::reap(pidfd_.get())) {
+    status.code = ended->code;
+    status.signal = ended->signal;
+    status.core_dumped = ended->core_dumped;
+    status.peak_memory = ended->peak_memory;
+    status.user_time = ended->user_time;
+    status.system_time = ended->system_time;
+  } else {
+    status.known = false;
+  }
+  if (role_ == child_role::process) complete_from_last_words(channel_, status);
+  status_ = status;
+}
+
+std::optional<exit_status> child::status() {
+  (void)join(deadline::now());
+  const std::lock_guard hold(mutex_);
+  return status_;
+}
+
+bool child::signal(int number) {
+  require_owner();
+  const std::lock_guard hold(mutex_);
+  return !status_ && os::send_signal(pidfd_.get(), number);
+}
+
+void child::end(std::chrono::nanoseconds patience) noexcept {
+  try {
+    signal(SIGTERM);
+    if (join(deadline::after(patience))) return;
+    signal(SIGKILL);
+    join(deadline::never());
+  } catch (...) {
+    // Without memory or permission nothing more can be done for it here; it dies with this process.
+  }
+}
+
+void child::abandon() noexcept {
+  channel_.close();
+  lifeline_.reset();
+}
+
+}  // namespace kin::detail

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSL-1.0
+// environment: see the header.
+#include "process/environment.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include <kin/core/error.hpp>
+
+#include "process/bootstrap.hpp"
+
+namespace kin::detail {
+namespace {
+constexpr const char* variable = "KIN_CHILD";
+}
+
+std::optional<child_mark> take_child_mark() {
+  const char* text = std::getenv(variable);
+  if (!text) return std::nullopt;
+  int fd = -1;
+  child_mark mark{};
+  const bool whole = std::sscanf(text, "%d:%d:%d", &fd, &mark.parent_pid, &mark.depth) == 3;
+  ::unsetenv(variable);
+  if (!whole || fd != channel_fd) return std::nullopt;
+  return mark;
+}
+
+std::vector<std::string> child_environment(const std::vector<std::string>& at_init,
+                                           const std::map<std::string, std::string>& extra, const child_mark& mark) {
+  std::vector<std::string> result;
+  result.reserve(at_init.size() + extra.size() + 1);
+  for (const auto& entry : at_init) {
+    const std::string name = entry.substr(0, entry.find('='));
+    if (name != variable && !extra.contains(name)) result.push_back(entry);
+  }
+  for (const auto& [name, value] : extra) {
+    if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
+        value.find('\0') != std::string::npos)
+      throw start_error("kin: process_options::environment: \"" + name + "\" is no name of an environment variable");
+    result.push_back(name + "=" + value);
+  }
+  result.push_back(std::string(variable) + "=" + std::to_string(channel_fd) + ":" + std::to_string(mark.parent_pid) +
+                   ":" + std::to_string(mark.depth));
+  return result;
+}
+
+}  // namespace kin::detail

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+// environment: what a child finds in its environment, and the mark KIN_CHILD=DESCRIPTOR:PARENT:DEPTH that makes it one.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kin::detail {
+
+struct child_mark {
+  int parent_pid;
+  int depth;
+};
+/// Reads and removes the mark, so that programs this one starts are not taken for children.
+std::optional<child_mark> take_child_mark();
+
+/// The environment of a child: as at init(), changed by `extra`, with the mark.
+std::vector<std::string> child_environment(const std::vector<std::string>& at_init,
+                                           const std::map<std::string, std::string>& extra, const child_mark& mark);
+
+}  // namespace kin::detail

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+// init: the first statement of main(): the program goes on, or becomes a child.
+#include <kin/process/init.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "os/descriptor_flags.hpp"
+#include "os/process_id.hpp"
+#include "os/socket.hpp"
+#include "process/bootstrap.hpp"
+#include "process/environment.hpp"
+#include "process/runtime.hpp"
+
+namespace kin {
+
+void init() {
+  detail::runtime& self = detail::runtime::get();
+  const auto mark = detail::take_child_mark();
+  if (!mark || mark->parent_pid != os::parent_pid()) {
+    // No mark, or a stale one that a user's own exec has passed on: this is a program of its own.
+    self.initialise(0);
+    return;
+  }
+  if (os::runs_with_raised_privileges()) {
+    std::fputs("kin: a set-user-id or set-group-id program refuses to be started as a child\n", stderr);
+    std::_Exit(126);
+  }
+  if (os::peer_pid(detail::channel_fd) != mark->parent_pid) {
+    std::fputs("kin: this process was started as a child, but without its channel\n", stderr);
+    std::_Exit(126);
+  }
+  os::set_close_on_exec(detail::channel_fd);
+  self.initialise(mark->depth);
+  detail::run_spawned_child(unique_fd(detail::channel_fd));
+}
+
+}  // namespace kin

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+// runtime: see the header.
+#include "process/runtime.hpp"
+
+#include <pthread.h>
+
+#include <kin/core/error.hpp>
+#include <kin/process/init.hpp>
+
+namespace kin::detail {
+namespace {
+constexpr int deepest_nesting = 16;
+}
+
+runtime& runtime::get() {
+  static runtime* const the = new runtime;  // never destroyed; reachable, so no leak
+  return *the;
+}
+
+runtime::runtime() { ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child); }
+
+void runtime::initialise(int depth) {
+  const std::lock_guard hold(mutex_);
+  if (initialised_) return;
+  at_init_ = os::surroundings::now();
+  depth_ = depth;
+  initialised_ = true;
+}
+
+void runtime::require_initialised() const {
+  if (!initialised_)
+    throw start_error(
+        "kin: kin::init() has not run. A child is this same program started again; without kin::init() as the first "
+        "statement of main() it would run main() again, and start children of its own without end. Write "
+        "kin::init(); there. (Where somebody else owns main(), link kin::main instead. If init() has run, a plugin may "
+        "hold a second copy of kin: link all modules to the shared library.)");
+  if (os::runs_with_raised_privileges())
+    throw start_error(
+        "kin: this program runs set-user-id, set-group-id or with file capabilities; a child started by exec would have "
+        "the privileges again that this process may have dropped, so kin refuses to start any");
+  if (depth_ >= deepest_nesting)
+    throw start_error("kin: processes are nested " + std::to_string(deepest_nesting) +
+                      " deep; refusing to go on (does main() start a process before kin::init()?)");
+}
+
+runtime::child_name runtime::next_child_name(const std::string& wanted) {
+  const std::lock_guard hold(mutex_);
+  std::string identity = identity_;
+  if (!identity.empty()) identity += ':';
+  identity += std::to_string(++children_started_);
+  return {wanted.empty() ? "Process-" + identity : wanted, identity};
+}
+
+void runtime::add_child(const std::shared_ptr<child>& c) {
+  const std::lock_guard hold(mutex_);
+  std::erase_if(children_, [](const std::weak_ptr<child>& w) { return w.expired(); });
+  children_.push_back(c);
+}
+
+std::vector<std::shared_ptr<child>> runtime::children() {
+  const std::lock_guard hold(mutex_);
+  std::vector<std::shared_ptr<child>> alive;
+  for (const auto& w : children_)
+    if (auto c = w.lock()) alive.push_back(std::move(c));
+  return alive;
+}
+
+void runtime::become(std::string name, std::string identity, bool daemon, std::optional<parent_identity> parent) {
+  const std::lock_guard hold(mutex_);
+  name_ = std::move(name);
+  identity_ = std::move(identity);
+  daemon_ = daemon;
+  parent_ = std::move(parent);
+  children_started_ = 0;
+}
+
+void runtime::on_fork(void (*forget)()) {
+  const std::lock_guard hold(mutex_);
+  forget_.push_back(forget);
+}
+
+void runtime::before_fork() { get().mutex_.lock(); }
+void runtime::after_fork_in_parent() { get().mutex_.unlock(); }
+
+// Kin's threads do not exist here, and the children are the parent's. Keeping copies of their lifelines open would let
+// them outlive it.
+void runtime::after_fork_in_child() {
+  runtime& self = get();
+  os::own_thread::forget_all();
+  for (const auto& w : self.children_)
+    if (const auto c = w.lock()) c->abandon();
+  self.children_.clear();
+  for (auto* forget : self.forget_) forget();
+  self.mutex_.unlock();
+}
+
+void require_init() { runtime::get().require_initialised(); }
+
+}  // namespace kin::detail

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSL-1.0
+// runtime: what kin knows about the process it runs in. One object, made at first use and never destroyed, because
+// children and threads may outlive static destructors.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <kin/os/unique_fd.hpp>
+#include <kin/process/child.hpp>
+
+#include "os/surroundings.hpp"
+
+namespace kin::detail {
+
+struct parent_identity {
+  int pid = -1;
+  std::string name;
+  unique_fd pidfd;  // empty when it could not be had
+};
+
+class runtime {
+ public:
+  static runtime& get();
+
+  /// Takes the snapshot that children start with. Idempotent.
+  void initialise(int depth);
+  void require_initialised() const;
+
+  [[nodiscard]] const os::surroundings& at_init() const { return at_init_; }
+  [[nodiscard]] int depth() const { return depth_; }
+
+  /// "Process-2" in the main process, "Process-1:2" in its child 1: Python's tree of names.
+  struct child_name {
+    std::string name, identity;
+  };
+  child_name next_child_name(const std::string& wanted);
+  void add_child(const std::shared_ptr<child>& c);
+  std::vector<std::shared_ptr<child>> children();
+
+  /// In a child: who it is.
+  void become(std::string name, std::string identity, bool daemon, std::optional<parent_identity> parent);
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] const std::optional<parent_identity>& parent() const { return parent_; }
+  [[nodiscard]] bool daemon() const { return daemon_; }
+
+  /// Registers what has to be forgotten in a forked copy of this process; called there, with one thread running.
+  void on_fork(void (*forget)());
+
+ private:
+  runtime();
+  static void before_fork();
+  static void after_fork_in_parent();
+  static void after_fork_in_child();
+
+  std::mutex mutex_;
+  bool initialised_ = false;
+  int depth_ = 0;
+  os::surroundings at_init_;
+  std::string name_ = "MainProcess", identity_;
+  bool daemon_ = false;
+  std::optional<parent_identity> parent_;
+  unsigned children_started_ = 0;
+  std::vector<std::weak_ptr<child>> children_;
+  std::vector<void (*)()> forget_;
+};
+
+}  // namespace kin::detail

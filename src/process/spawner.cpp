@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+// spawner: see the header.
+#include "process/spawner.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
+
+#include <kin/core/error.hpp>
+
+#include "process/runtime.hpp"
+
+namespace kin::detail {
+namespace {
+
+struct job {
+  const os::launch_request* request;
+  os::launched child;
+  std::exception_ptr failure;
+  bool done = false;
+};
+
+// Never destroyed: its thread ends with the process and not before.
+class spawner {
+ public:
+  spawner() {
+    try {
+      std::thread([this] { run(); }).detach();
+    } catch (const std::system_error& e) {
+      throw os_error("start the thread that starts processes", "pthread_create", e.code().value());
+    }
+  }
+
+  os::launched launch(const os::launch_request& request) {
+    job mine{&request, {}, nullptr};
+    std::unique_lock hold(mutex_);
+    jobs_.push_back(&mine);
+    changed_.notify_all();
+    changed_.wait(hold, [&] { return mine.done; });
+    if (mine.failure) std::rethrow_exception(mine.failure);
+    return std::move(mine.child);
+  }
+
+ private:
+  [[noreturn]] void run() {
+    const os::own_thread me("kin-spawner");
+    for (std::unique_lock hold(mutex_);;) {
+      changed_.wait(hold, [&] { return !jobs_.empty(); });
+      job* next = jobs_.front();
+      jobs_.pop_front();
+      hold.unlock();
+      try {
+        next->child = os::launch(*next->request);
+      } catch (...) {
+        next->failure = std::current_exception();
+      }
+      hold.lock();
+      next->done = true;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<job*> jobs_;
+};
+
+std::mutex making;
+std::atomic<spawner*> the{nullptr};
+
+spawner& current() {
+  if (spawner* s = the.load(std::memory_order_acquire)) return *s;
+  const std::lock_guard hold(making);
+  if (!the.load()) {
+    static const bool registered = [] {
+      // In a forked copy the thread does not exist: the next start makes a new one. The lock may have been copied
+      // while another thread held it.
+      runtime::get().on_fork([] {
+        the.store(nullptr);
+        new (&making) std::mutex;
+      });
+      return true;
+    }();
+    (void)registered;
+    the.store(new spawner, std::memory_order_release);
+  }
+  return *the.load();
+}
+
+}  // namespace
+
+os::launched launch_in_spawner(const os::launch_request& request) { return current().launch(request); }
+
+}  // namespace kin::detail

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSL-1.0
+// starter: start_child (spawn by re-exec, through the spawner thread) and fork_child (in the calling thread).
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include <kin/core/error.hpp>
+#include <kin/process/child.hpp>
+#include <kin/process/init.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/codec.hpp>
+#include <kin/wire/outcome.hpp>
+
+#include "os/launch.hpp"
+#include "os/lifeline.hpp"
+#include "os/own_image.hpp"
+#include "os/pidfd.hpp"
+#include "os/process_id.hpp"
+#include "os/socket.hpp"
+#include "process/bootstrap.hpp"
+#include "process/environment.hpp"
+#include "process/runtime.hpp"
+#include "process/spawner.hpp"
+
+namespace kin::detail {
+namespace {
+
+// A file opened for a redirection lives until the child has its own copy.
+struct opened_output {
+  std::vector<std::pair<int, int>> descriptors;
+  std::vector<unique_fd> files;
+};
+
+void add_redirection(opened_output& output, int number, const redirect& where) {
+  switch (where.which()) {
+    case redirect::kind::inherit:
+      return;
+    case redirect::kind::descriptor:
+      output.descriptors.emplace_back(number, where.descriptor());
+      return;
+    case redirect::kind::null:
+      output.files.push_back(os::open_output("/dev/null", false));
+      break;
+    case redirect::kind::truncate:
+    case redirect::kind::append:
+      output.files.push_back(os::open_output(where.file().string(), where.which() == redirect::kind::append));
+      break;
+  }
+  output.descriptors.emplace_back(number, output.files.back().get());
+}
+
+opened_output open_redirections(const process_options& options) {
+  opened_output output;
+  add_redirection(output, 1, options.out);
+  add_redirection(output, 2, options.err);
+  return output;
+}
+
+std::vector<std::pair<int, rlimit>> limits_of(const kin::limits& wanted) {
+  std::vector<std::pair<int, rlimit>> result;
+  const auto add = [&](int resource, std::optional<std::uint64_t> value) {
+    if (value) result.emplace_back(resource, rlimit{*value, *value});
+  };
+  add(RLIMIT_AS, wanted.memory);
+  add(RLIMIT_NOFILE, wanted.open_files);
+  add(RLIMIT_FSIZE, wanted.file_size);
+  add(RLIMIT_CORE, wanted.core_size);
+  if (wanted.cpu) add(RLIMIT_CPU, static_cast<std::uint64_t>(wanted.cpu->count()));
+  return result;
+}
+
+introduction introduce(const process_options& options, child_role role, const runtime::child_name& name) {
+  const runtime& self = runtime::get();
+  return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid()};
+}
+
+}  // namespace
+
+std::shared_ptr<child> start_child(const process_options& options, child_role role, parcel call) {
+  runtime& self = runtime::get();
+  self.require_initialised();
+  if (options.start == start::fork) return fork_child(options, role, std::move(call));
+  const auto name = self.next_child_name(options.name);
+  const opened_output output = open_redirections(options);
+  auto [ours, theirs] = os::socket_pair();
+  auto [child_line, parent_line] = os::make_lifeline();
+
+  os::launch_request request;
+  request.inherited = &self.at_init();
+  request.arguments = self.at_init().arguments;
+  request.environment =
+      child_environment(self.at_init().environment, options.environment, {os::own_pid(), self.depth() + 1});
+  request.working_directory = options.working_directory.string();
+  request.descriptors = output.descriptors;
+  request.descriptors.emplace_back(channel_fd, theirs.get());
+  request.descriptors.emplace_back(lifeline_fd, child_line.get());
+  request.limits = limits_of(options.limits);
+  request.affinity = options.affinity;
+  request.own_process_group = role == child_role::service;
+  os::launched launched = launch_in_spawner(request);
+  theirs.reset();  // or the end of file would never be seen
+
+  auto started = std::make_shared<child>(launched.pid, std::move(launched.pidfd), channel(std::move(ours)),
+                                         std::move(parent_line), name.name, options.daemon, role);
+  self.add_child(started);
+  try {
+    const parcel who = encode_introduction(introduce(options, role, name));
+    started->link().send(introduction_frame, who.bytes);
+    started->link().send(call_frame, call.bytes, call.fds);
+  } catch (const closed_error&) {
+    // It has died already (a missing library, a limit too low): its exit status says so.
+  } catch (...) {
+    started->end({});
+    throw;
+  }
+  return started;
+}
+
+std::shared_ptr<child> fork_child(const process_options& options, child_role role, const std::function<void()>& body) {
+  runtime& self = runtime::get();
+  self.require_initialised();
+  if (const int others = os::foreign_threads(); others > 0)
+    throw start_error("kin: start::fork refused: " + std::to_string(others) +
+                      " other thread(s) exist, and a lock that one of them holds would stay locked for ever in the copy. "
+                      "Fork before starting threads, or use start::spawn");
+  const auto name = self.next_child_name(options.name);
+  const opened_output output = open_redirections(options);
+  auto [ours, theirs] = os::socket_pair();
+  auto [child_line, parent_line] = os::make_lifeline();
+  const introduction who = introduce(options, role, name);
+
+  const int pid = os::fork_process();
+  if (pid == 0) {
+    int code = 126;
+    try {
+      ours.reset();
+      parent_line.reset();
+      os::arm_lifeline(std::move(child_line));
+      set_link_to_parent(channel(std::move(theirs)));
+      // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
+      link_to_parent().take();
+      link_to_parent().send(hello_frame, {});
+      std::optional<parent_identity> parent(parent_identity{who.parent_pid, who.parent_name, {}});
+      parent->pidfd = os::open_pidfd(who.parent_pid);
+      self.become(who.name, who.identity, who.daemon, std::move(parent));
+      os::image_changes changes;
+      changes.environment.assign(options.environment.begin(), options.environment.end());
+      changes.working_directory = options.working_directory.string();
+      changes.descriptors = output.descriptors;
+      changes.limits = limits_of(options.limits);
+      changes.affinity = options.affinity;
+      changes.own_process_group = role == child_role::service;
+      os::change_own_image(changes);
+      if (role == child_role::service) std::signal(SIGINT, SIG_IGN);
+      code = run_in_role(role, who.name, body);
+    } catch (const closed_error&) {
+      code = 127;  // the parent died first
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "kin: a forked process could not begin: %s\n", e.what());
+    }
+    say_exit_code(code);
+    os::leave_forked_image(code);
+  }
+
+  theirs.reset();
+  child_line.reset();
+  unique_fd pidfd;
+  try {
+    pidfd = os::open_pidfd(pid);
+  } catch (...) {
+    ours.reset();  // the child sees the end of file and leaves
+    os::reap_by_pid(pid);
+    throw;
+  }
+  auto started = std::make_shared<child>(pid, std::move(pidfd), channel(std::move(ours)), std::move(parent_line),
+                                         name.name, options.daemon, role);
+  self.add_child(started);
+  try {
+    started->link().send(introduction_frame, {});
+  } catch (const closed_error&) {
+    // Killed before it began: its exit status says so.
+  }
+  return started;
+}
+
+std::shared_ptr<child> fork_child(const process_options& options, child_role role, parcel call) {
+  return fork_child(options, role, [&] {
+    incoming_call task(std::move(call));
+    if (role == child_role::call) {
+      const parcel outcome = run_to_outcome(task);
+      link_to_parent().send(outcome_frame, outcome.bytes, outcome.fds);
+    } else {
+      writer ignored;
+      task.run(ignored);
+    }
+  });
+}
+
+}  // namespace kin::detail
