@@ -14,10 +14,10 @@ namespace kin::os {
 event_fd::event_fd()
     : fd_(call("eventfd", "make an event", [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); })) {}
 
-void event_fd::set() const noexcept {
+void event_fd::set(int fd) noexcept {
   const std::uint64_t one = 1;
   // EAGAIN: the counter is full, so it is set already.
-  while (::write(fd_.get(), &one, sizeof one) < 0 && errno == EINTR) {
+  while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
   }
 }
 

@@ -13,8 +13,11 @@ class event_fd {
   /// Takes over a descriptor that came from another process.
   explicit event_fd(unique_fd fd) noexcept : fd_(std::move(fd)) {}
   /// Makes it readable; idempotent; safe in any thread and process.
-  void set() const noexcept;
+  void set() const noexcept { set(fd_.get()); }
+  static void set(int fd) noexcept;
   void clear() const noexcept;
+  /// Gives the descriptor up to its taker.
+  [[nodiscard]] unique_fd release() && noexcept { return std::move(fd_); }
   [[nodiscard]] int get() const noexcept { return fd_.get(); }
 
  private:

@@ -14,11 +14,8 @@
 namespace kin::detail {
 namespace {
 
-constexpr std::uint32_t frame_magic = 0x314e494b;  // "KIN1"
 constexpr std::byte padding{0};
 
-// A peer may claim any size. Up to this much is allocated on its word; beyond, memory grows with what has arrived.
-constexpr std::size_t trusted_allocation = std::size_t{64} << 20;
 // Linux refuses more in flight than RLIMIT_NOFILE anyway; a header that claims more is no header of ours.
 constexpr std::uint32_t most_descriptors = 1u << 20;
 
@@ -29,6 +26,11 @@ std::span<const std::byte> on_wire(std::span<const std::byte> bytes) {
 }
 
 }  // namespace
+
+void check_frame(const frame_header& header) {
+  if (header.magic != frame_magic || header.descriptors > most_descriptors)
+    throw decode_error("kin: what arrived is not a message of kin; the connection has been closed");
+}
 
 channel::channel(unique_fd socket, bool readable, bool writable) noexcept
     : socket_(std::move(socket)), readable_(readable), writable_(writable) {}
@@ -115,9 +117,11 @@ void channel::read_header(deadline until) {
     begun = true;
     rest = rest.subspan(got.bytes);
   }
-  if (header.magic != frame_magic || header.descriptors > most_descriptors) {
+  try {
+    check_frame(header);
+  } catch (const decode_error&) {
     close();
-    throw decode_error("kin: what arrived is not a message of kin; the connection has been closed");
+    throw;
   }
   pending_ = header;
   pending_fds_ = std::move(fds);

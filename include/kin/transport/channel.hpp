@@ -27,6 +27,12 @@ struct frame_header {
   std::uint64_t signature;    ///< type_signature of the value, or raw_bytes
 };
 
+inline constexpr std::uint32_t frame_magic = 0x314e494b;  // "KIN1"
+/// A peer may claim any size. Up to this much is allocated on its word; beyond, memory grows with what has arrived.
+inline constexpr std::size_t trusted_allocation = std::size_t{64} << 20;
+/// Throws decode_error for a header that no kin process writes.
+KIN_EXPORT void check_frame(const frame_header& header);
+
 /// Signature of a message sent by send_bytes.
 inline constexpr std::uint64_t raw_bytes = 0x6b696e2d62797465;  // "kin-byte"
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSL-1.0
+// future: the result of a task, to come. Station 8 of the journey of an argument.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <kin/core/deadline.hpp>
+#include <kin/core/error.hpp>
+#include <kin/pool/task_state.hpp>
+
+namespace kin {
+
+/// Shared handle to a task's outcome: copies refer to the same task. Any thread. Destroying it neither waits nor
+/// cancels. The value is decoded in the first thread that asks for it.
+template <class T>
+class future {
+ public:
+  future() noexcept = default;
+  explicit future(std::shared_ptr<detail::result_state<T>> state) noexcept : state_(std::move(state)) {}
+
+  /// Waits for the value. Throws what the task threw (as its own type, see api.md), worker_lost, task_timeout,
+  /// cancelled_error, decode_error. May be repeated.
+  std::conditional_t<std::is_void_v<T>, void, std::add_lvalue_reference_t<std::add_const_t<T>>> get() const& {
+    state().wait(deadline::never());
+    if constexpr (std::is_void_v<T>)
+      (void)state().value();
+    else
+      return state().value();
+  }
+  /// The same, moving the value out: `T v = pool.apply_async(f).get();`
+  T get() && {
+    const auto mine = std::move(state_);
+    if (!mine) throw_empty();
+    mine->wait(deadline::never());
+    if constexpr (std::is_void_v<T>)
+      (void)mine->value();
+    else
+      return std::move(mine->value());
+  }
+  /// get(), but task_timeout when the value has not come by then; the task goes on.
+  template <class Rep, class Period>
+  decltype(auto) get_for(std::chrono::duration<Rep, Period> timeout) const& {
+    if (!wait_for(timeout)) throw task_timeout("kin: the result of the task has not come in time; the task goes on");
+    return get();
+  }
+  void wait() const { state().wait(deadline::never()); }
+  template <class Rep, class Period>
+  [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
+    return state().wait(deadline::after(timeout));
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
+    return state().wait(deadline::at(when));
+  }
+  [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
+  /// True once the outcome is there, value or failure.
+  [[nodiscard]] bool ready() const { return state().ready(); }
+  /// True when the task ended without an exception. Throws std::logic_error before it is ready(), like Python.
+  [[nodiscard]] bool successful() const {
+    if (!ready()) throw std::logic_error("kin: successful() before the result is ready(); call wait() first");
+    return !state().failed();
+  }
+  /// A task that waits never runs; a running one's worker is killed; false when it has already ended. get() then
+  /// throws cancelled_error.
+  bool cancel() const { return state().cancel(); }
+  /// Polls readable once the outcome is there.
+  [[nodiscard]] int native_handle() const { return state().native_handle(); }
+
+  /// Calls f(const T&) (f() for void) in this process, on a callback thread, when the task has succeeded. Its exceptions
+  /// are logged and affect nothing else. Returns this future.
+  template <class F>
+  future then(F f) const {
+    state().when_settled([self = state_, f = std::move(f)]() mutable {
+      if (self->failed()) return;
+      if constexpr (std::is_void_v<T>) {
+        (void)self->value();
+        std::invoke(f);
+      } else {
+        std::invoke(f, std::as_const(self->value()));
+      }
+    });
+    return *this;
+  }
+  /// Calls f(std::exception_ptr) or f(const std::exception&), whichever fits, when the task has failed.
+  template <class F>
+  future on_error(F f) const {
+    state().when_settled([self = state_, f = std::move(f)]() mutable {
+      std::exception_ptr failure;
+      try {
+        (void)self->value();
+        return;
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      report(f, failure);
+    });
+    return *this;
+  }
+
+  /// co_await: resumes on the callback thread.
+  auto operator co_await() const {
+    struct awaiter {
+      future of;
+      bool await_ready() const { return of.ready(); }
+      void await_suspend(std::coroutine_handle<> h) const {
+        of.state().when_settled([h] { h.resume(); });
+      }
+      T await_resume() const { return future(of).get(); }
+    };
+    return awaiter{*this};
+  }
+
+ private:
+  [[noreturn]] static void throw_empty() {
+    throw std::logic_error("kin: this kin::future refers to no task (default-made or moved from)");
+  }
+  [[nodiscard]] detail::result_state<T>& state() const {
+    if (!state_) throw_empty();
+    return *state_;
+  }
+  template <class F>
+  static void report(F& f, const std::exception_ptr& failure) {
+    if constexpr (std::is_invocable_v<F&, const std::exception&>) {
+      try {
+        std::rethrow_exception(failure);
+      } catch (const std::exception& e) {
+        std::invoke(f, e);
+      } catch (...) {
+        // Nothing that kin rebuilds is anything else.
+      }
+    } else if constexpr (std::is_invocable_v<F&, std::exception_ptr>) {
+      std::invoke(f, failure);
+    } else {
+      static_assert(std::is_invocable_v<F&>,
+                    "kin: on_error takes f(const std::exception&), f(std::exception_ptr) or f()");
+      std::invoke(f);
+    }
+  }
+
+  std::shared_ptr<detail::result_state<T>> state_;
+};
+
+}  // namespace kin

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSL-1.0
+// pool_options: the aggregates that configure a pool, a map and a task.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include <kin/core/count.hpp>
+#include <kin/pool/progress.hpp>
+#include <kin/process/process_options.hpp>
+#include <kin/wire/bound_call.hpp>
+
+namespace kin {
+
+/// What a task may cost. `timeout` counts from the task's start and kills its worker; 0: none. `retries`: how often it
+/// is run again after worker_lost, a timeout or an exception derived from kin::retryable. `memory_limit`: bytes of
+/// resident memory, looked at when the task ends (see worker_lost for one that grows beyond the machine). Higher
+/// `priority` runs first.
+struct task_options {
+  std::chrono::nanoseconds timeout{};
+  count retries = 0;
+  std::uint64_t memory_limit = 0;
+  std::string name;
+  int priority = 0;
+};
+
+/// How a range is worked on. `chunk`: items a task (0: chosen by the pool). `window`: most items ahead of the consumer
+/// (imap; 0: chosen). `caller_takes_part`: the calling thread runs chunks too.
+struct map_options {
+  count chunk = 0;
+  count window = 0;
+  kin::progress progress;
+  bool caller_takes_part = false;
+  kin::task_options task;
+};
+
+/// Something that happened to a worker, for logs and dashboards.
+struct worker_event {
+  enum class kind : unsigned char { started, ready, lost, retired, start_failed };
+  kind what = kind::started;
+  int pid = -1;
+  std::string text;
+};
+
+/// `workers`: at most so many processes (0: cpu_count()). `initializer` runs in each worker first.
+/// `max_tasks_per_worker`, `max_worker_memory` (bytes resident): a worker that has reached it is replaced.
+/// `idle_timeout`: a worker without work for so long ends. `max_pending`: submitting waits while so many tasks wait.
+struct pool_options {
+  count workers = 0;
+  bound_call initializer;
+  count max_tasks_per_worker = 0;
+  std::uint64_t max_worker_memory = 0;
+  std::chrono::nanoseconds idle_timeout{};
+  count max_pending = 0;
+  start_method start = kin::start::spawn;
+  bool capture_stderr = false;
+  std::function<void(const worker_event&)> on_worker_event;
+  process_options process;
+};
+
+/// Numbers of one moment.
+struct pool_stats {
+  std::size_t workers = 0;    ///< processes that run
+  std::size_t idle = 0;       ///< of these, without a task
+  std::size_t pending = 0;    ///< tasks that wait
+  std::size_t running = 0;    ///< tasks that run
+  std::uint64_t submitted = 0, completed = 0, failed = 0, retried = 0;
+  std::uint64_t workers_started = 0, workers_lost = 0;
+};
+
+}  // namespace kin

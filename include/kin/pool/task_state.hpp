@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_state: what a future and its pool share: the outcome, who waits for it, and what runs after it.
+// Stations 7 and 8 of the journey of an argument: the collector settles it, the future reads it.
+//
+// Invariant: settled once; after that nothing changes but the lists of waiters, which are empty.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <kin/core/deadline.hpp>
+#include <kin/core/export.hpp>
+#include <kin/os/unique_fd.hpp>
+#include <kin/wire/outcome.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin::detail {
+
+/// Runs callbacks one after the other on a thread of its own, started at the first one.
+class KIN_EXPORT callback_runner {
+ public:
+  callback_runner();
+  callback_runner(const callback_runner&) = delete;
+  callback_runner& operator=(const callback_runner&) = delete;
+  /// Runs what is posted, then ends the thread. From a callback itself: the thread ends by itself afterwards.
+  ~callback_runner();
+  /// An exception that escapes is logged and affects nothing else.
+  void post(std::function<void()> callback);
+  /// Waits until everything posted so far has run; returns at once in the callback thread itself.
+  void drain();
+
+ private:
+  struct state;
+  std::shared_ptr<state> state_;
+};
+
+/// What a state's owner does for it.
+class KIN_EXPORT task_owner {
+ public:
+  virtual ~task_owner();
+  /// False when the task has already ended.
+  virtual bool cancel_task(class task_state& task) = 0;
+};
+
+class KIN_EXPORT task_state {
+ public:
+  explicit task_state(std::shared_ptr<callback_runner> callbacks);
+  task_state(const task_state&) = delete;
+  task_state& operator=(const task_state&) = delete;
+  virtual ~task_state();
+
+  bool wait(deadline until);
+  [[nodiscard]] bool ready() const;
+  [[nodiscard]] bool failed() const;
+  /// An eventfd that becomes and stays readable when settled.
+  int native_handle();
+  /// Runs `callback` on the callback thread once settled, at once when it is.
+  void when_settled(std::function<void()> callback);
+
+  /// First come, first served; later ones are dropped. False when it was settled before.
+  bool settle(parcel outcome, std::string worker);
+  bool settle(std::exception_ptr failure);
+
+  void set_owner(std::weak_ptr<task_owner> owner) { owner_ = std::move(owner); }
+  bool cancel();
+
+ protected:
+  /// For the decoder: call once, after it is settled.
+  struct result {
+    parcel outcome;
+    std::exception_ptr failure;
+    std::string worker;
+  };
+  result take_result();
+  std::mutex decoding_;  // user code (decode) runs under it: by waiters of this future only
+
+ private:
+  bool finish(result r, bool failed);
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool settled_ = false, failed_ = false;
+  result result_;
+  unique_fd event_;
+  std::vector<std::function<void()>> callbacks_;
+  std::shared_ptr<callback_runner> runner_;
+  std::weak_ptr<task_owner> owner_;
+};
+
+/// A task_state that knows the type of its value. Decodes in the first thread that asks.
+template <class T>
+class result_state : public task_state {
+ public:
+  using task_state::task_state;
+  using value_type = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+  /// The value, or throws what the task threw. Settled by now.
+  value_type& value() {
+    const std::lock_guard hold(decoding_);
+    if (!value_ && !failure_) {
+      try {
+        value_.emplace(decode());
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
+    }
+    if (failure_) std::rethrow_exception(failure_);
+    return *value_;
+  }
+
+ protected:
+  virtual value_type decode() {
+    result r = take_result();
+    if (r.failure) std::rethrow_exception(r.failure);
+    if constexpr (std::is_void_v<T>) {
+      decode_outcome<void>(std::move(r.outcome), r.worker);
+      return {};
+    } else {
+      return decode_outcome<T>(std::move(r.outcome), r.worker);
+    }
+  }
+
+ private:
+  std::optional<value_type> value_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace kin::detail

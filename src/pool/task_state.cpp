@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_state and callback_runner: see the header.
+#include <kin/pool/task_state.hpp>
+
+#include <deque>
+#include <thread>
+
+#include <kin/core/log.hpp>
+#include <kin/wire/remote.hpp>
+
+#include "os/event_fd.hpp"
+#include "os/surroundings.hpp"
+
+namespace kin::detail {
+
+// ---- callbacks
+
+struct callback_runner::state {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::function<void()>> waiting;
+  std::size_t unfinished = 0;  // posted and not yet run
+  bool ending = false;
+  bool running = false;
+  std::thread::id thread;
+
+  static void run(const std::shared_ptr<state>& self) {
+    const os::own_thread me("kin-callbacks");
+    std::unique_lock hold(self->mutex);
+    for (;;) {
+      self->changed.wait(hold, [&] { return self->ending || !self->waiting.empty(); });
+      if (self->waiting.empty()) break;
+      auto callback = std::move(self->waiting.front());
+      self->waiting.pop_front();
+      hold.unlock();
+      try {
+        callback();
+      } catch (...) {
+        log(log_record::severity::warning,
+            "kin: a callback threw, which affects nothing else: " + describe_exception(std::current_exception()));
+      }
+      callback = nullptr;  // what it holds may be the last reference to anything: not under the lock
+      hold.lock();
+      --self->unfinished;
+      self->changed.notify_all();
+    }
+  }
+};
+
+callback_runner::callback_runner() : state_(std::make_shared<state>()) {}
+
+callback_runner::~callback_runner() {
+  std::unique_lock hold(state_->mutex);
+  state_->ending = true;
+  state_->changed.notify_all();
+  // The thread is joined by waiting for its last act, because it may be the one that destroys us.
+  if (state_->running && state_->thread != std::this_thread::get_id())
+    state_->changed.wait(hold, [&] { return !state_->running; });
+}
+
+void callback_runner::post(std::function<void()> callback) {
+  const std::lock_guard hold(state_->mutex);
+  if (!state_->running) {
+    std::thread thread([s = state_] {
+      state::run(s);
+      const std::lock_guard last(s->mutex);
+      s->running = false;
+      s->changed.notify_all();
+    });
+    state_->running = true;
+    state_->thread = thread.get_id();
+    thread.detach();
+  }
+  state_->waiting.push_back(std::move(callback));
+  ++state_->unfinished;
+  state_->changed.notify_all();
+}
+
+void callback_runner::drain() {
+  std::unique_lock hold(state_->mutex);
+  if (state_->running && state_->thread == std::this_thread::get_id()) return;
+  state_->changed.wait(hold, [&] { return state_->unfinished == 0; });
+}
+
+// ---- the state
+
+task_owner::~task_owner() = default;
+
+task_state::task_state(std::shared_ptr<callback_runner> callbacks) : runner_(std::move(callbacks)) {}
+task_state::~task_state() = default;
+
+bool task_state::wait(deadline until) {
+  std::unique_lock hold(mutex_);
+  const auto settled = [&] { return settled_; };
+  if (until.is_never()) {
+    changed_.wait(hold, settled);
+    return true;
+  }
+  return changed_.wait_until(hold, until.when(), settled);
+}
+
+bool task_state::ready() const {
+  const std::lock_guard hold(mutex_);
+  return settled_;
+}
+
+bool task_state::failed() const {
+  const std::lock_guard hold(mutex_);
+  return failed_;
+}
+
+int task_state::native_handle() {
+  const std::lock_guard hold(mutex_);
+  if (!event_) {
+    os::event_fd event;
+    if (settled_) event.set();
+    event_ = std::move(event).release();
+  }
+  return event_.get();
+}
+
+void task_state::when_settled(std::function<void()> callback) {
+  const std::lock_guard hold(mutex_);
+  if (settled_)
+    runner_->post(std::move(callback));
+  else
+    callbacks_.push_back(std::move(callback));
+}
+
+bool task_state::settle(parcel outcome, std::string worker) {
+  const bool failed = outcome_failed(outcome);
+  return finish({std::move(outcome), nullptr, std::move(worker)}, failed);
+}
+
+bool task_state::settle(std::exception_ptr failure) { return finish({{}, std::move(failure), {}}, true); }
+
+bool task_state::finish(result r, bool failed) {
+  const std::lock_guard hold(mutex_);
+  if (settled_) return false;
+  result_ = std::move(r);
+  failed_ = failed;
+  settled_ = true;
+  if (event_) os::event_fd::set(event_.get());
+  for (auto& callback : callbacks_) runner_->post(std::move(callback));
+  callbacks_.clear();
+  changed_.notify_all();
+  return true;
+}
+
+bool task_state::cancel() {
+  const auto owner = owner_.lock();
+  return owner && owner->cancel_task(*this);
+}
+
+task_state::result task_state::take_result() {
+  const std::lock_guard hold(mutex_);
+  return std::move(result_);
+}
+
+}  // namespace kin::detail
