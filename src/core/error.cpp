@@ -17,8 +17,7 @@ void assertion_failed(const char* expression, const char* file, int line) noexce
 error::~error() = default;
 
 os_error::os_error(const std::string& what_was_done, const char* call, int errno_value)
-    : error("kin: could not " + what_was_done + ": " + call + ": " +
-            std::system_category().message(errno_value)),
+    : error("kin: could not " + what_was_done + ": " + call + ": " + std::system_category().message(errno_value)),
       code_(errno_value, std::system_category()) {}
 os_error::~os_error() = default;
 

@@ -9,7 +9,8 @@
 namespace kin::os {
 
 void set_close_on_exec(int fd) {
-  call("fcntl(F_SETFD)", "keep a file descriptor from other programs", [fd] { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); });
+  call("fcntl(F_SETFD)", "keep a file descriptor from other programs",
+       [fd] { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); });
 }
 
 }  // namespace kin::os

@@ -9,8 +9,8 @@
 namespace kin::os {
 
 unique_fd duplicate(int fd) {
-  return unique_fd(call("fcntl(F_DUPFD_CLOEXEC)", "duplicate a file descriptor",
-                        [fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }));
+  return unique_fd(
+      call("fcntl(F_DUPFD_CLOEXEC)", "duplicate a file descriptor", [fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }));
 }
 
 }  // namespace kin::os

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// lifeline: F_SETSIG on a pipe (man 2 fcntl). Second to PR_SET_PDEATHSIG for spawned children, because that is lost when
-// a child changes its credentials; the only one for forked children, because theirs would follow a thread.
+// lifeline: F_SETSIG on a pipe (man 2 fcntl). Second to PR_SET_PDEATHSIG for spawned children, because that is lost
+// when a child changes its credentials; the only one for forked children, because theirs would follow a thread.
 #include "os/lifeline.hpp"
 
 #include <fcntl.h>

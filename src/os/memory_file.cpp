@@ -32,8 +32,7 @@ unique_fd make_memory_file(const char* name, std::size_t size) {
 
 void grow_memory_file(int fd, std::size_t size) {
   check_file_size_limit(size);
-  call("fallocate", "allocate shared memory",
-       [&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); });
+  call("fallocate", "allocate shared memory", [&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); });
 }
 
 std::size_t memory_file_size(int fd) {

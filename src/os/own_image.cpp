@@ -46,8 +46,9 @@ void change_own_image(const image_changes& changes) {
     call("sched_setaffinity", "set a child's affinity", [&] { return ::sched_setaffinity(0, sizeof set, &set); });
   }
   for (const auto& [resource, value] : changes.limits)
-    call("setrlimit", "set a child's limits",
-         [resource = resource, &value = value] { return ::setrlimit(static_cast<__rlimit_resource>(resource), &value); });
+    call("setrlimit", "set a child's limits", [resource = resource, &value = value] {
+      return ::setrlimit(static_cast<__rlimit_resource>(resource), &value);
+    });
 }
 
 void leave_forked_image(int code) {

@@ -25,8 +25,8 @@ std::chrono::microseconds duration_of(const timeval& t) {
 }  // namespace
 
 unique_fd open_pidfd(int pid) {
-  return unique_fd(static_cast<int>(
-      call("pidfd_open", "watch a process", [pid] { return ::syscall(SYS_pidfd_open, pid, 0u); })));
+  return unique_fd(
+      static_cast<int>(call("pidfd_open", "watch a process", [pid] { return ::syscall(SYS_pidfd_open, pid, 0u); })));
 }
 
 bool wait_for_end(int pidfd, deadline until) { return poll_until(pidfd, POLLIN, until); }
@@ -34,9 +34,8 @@ bool wait_for_end(int pidfd, deadline until) { return poll_until(pidfd, POLLIN, 
 std::optional<ended_child> reap(int pidfd) {
   siginfo_t info{};
   rusage usage{};
-  const long result = try_call("waitid", [&] {
-    return ::syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL, &usage);
-  });
+  const long result =
+      try_call("waitid", [&] { return ::syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL, &usage); });
   if (result < 0) {
     if (errno == ECHILD) return std::nullopt;
     throw os_error("take the exit status of a child", "waitid", errno);
@@ -55,8 +54,8 @@ std::optional<ended_child> reap(int pidfd) {
 }
 
 bool send_signal(int pidfd, int signal) {
-  const long result = try_call(
-      "pidfd_send_signal", [&] { return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0u); });
+  const long result =
+      try_call("pidfd_send_signal", [&] { return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0u); });
   if (result == 0) return true;
   if (errno == ESRCH) return false;
   throw os_error("send a signal to a process", "pidfd_send_signal", errno);

@@ -18,8 +18,8 @@ unique_fd open_pidfd(int pid);
 bool wait_for_end(int pidfd, deadline until);
 
 struct ended_child {
-  int code = -1;    ///< exit code, or -1
-  int signal = 0;   ///< signal that killed it, or 0
+  int code = -1;   ///< exit code, or -1
+  int signal = 0;  ///< signal that killed it, or 0
   bool core_dumped = false;
   std::uint64_t peak_memory = 0;  ///< bytes resident at most
   std::chrono::microseconds user_time{}, system_time{};

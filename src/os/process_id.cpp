@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 namespace kin::os {
 
 int own_pid() noexcept { return ::getpid(); }
 int parent_pid() noexcept { return ::getppid(); }
+
+bool signal_group(int leader, int signal) noexcept { return ::kill(-leader, signal) == 0; }
 
 void reap_by_pid(int pid) noexcept {
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {

@@ -6,6 +6,8 @@ namespace kin::os {
 
 int own_pid() noexcept;
 int parent_pid() noexcept;
+/// Signals a process group; false when it has no members. The caller knows that its leader has not been reaped.
+bool signal_group(int leader, int signal) noexcept;
 /// Waits for a child by number; only for one that nobody else knows of yet.
 void reap_by_pid(int pid) noexcept;
 

@@ -41,7 +41,8 @@ bool peer_is_gone(int error) { return error == EPIPE || error == ECONNRESET; }
 
 std::pair<unique_fd, unique_fd> socket_pair() {
   int ends[2];
-  call("socketpair", "make a pair of sockets", [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); });
+  call("socketpair", "make a pair of sockets",
+       [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); });
   return {unique_fd(ends[0]), unique_fd(ends[1])};
 }
 
@@ -109,6 +110,8 @@ bool recv_all(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds
   }
   return true;
 }
+
+void shut_for_writing(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
 
 int peer_pid(int socket) noexcept {
   ucred credentials{};

@@ -40,6 +40,9 @@ bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int>
 /// Fills `into`, waiting as needed. False: the peer closed first. Throws os_error(ETIMEDOUT) at the deadline.
 bool recv_all(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until);
 
+/// The peer reads the end of file after what was sent.
+void shut_for_writing(int socket) noexcept;
+
 /// Process id of the process at the other end when the pair was made or connected (SO_PEERCRED), or -1.
 int peer_pid(int socket) noexcept;
 

@@ -90,8 +90,7 @@ surroundings surroundings::now() {
   s.directory = unique_fd(directory);
   s.umask = current_umask();
   if (const char* name = std::setlocale(LC_ALL, nullptr)) s.locale = name;
-  for (std::size_t i = 0; i < s.limits.size(); ++i)
-    ::getrlimit(static_cast<__rlimit_resource>(i), &s.limits[i]);
+  for (std::size_t i = 0; i < s.limits.size(); ++i) ::getrlimit(static_cast<__rlimit_resource>(i), &s.limits[i]);
   s.affinity = current_affinity();
   return s;
 }

@@ -74,6 +74,13 @@ bool child::signal(int number) {
   return !status_ && os::send_signal(pidfd_.get(), number);
 }
 
+bool child::signal_group(int number) {
+  require_owner();
+  const std::lock_guard hold(mutex_);
+  // Its number cannot have been given to anybody else before take_status has reaped it, which needs the same lock.
+  return !status_ && os::signal_group(pid_, number);
+}
+
 void child::end(std::chrono::nanoseconds patience) noexcept {
   try {
     signal(SIGTERM);

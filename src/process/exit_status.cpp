@@ -25,7 +25,8 @@ std::string exit_status::describe() const {
 
 namespace {
 std::string story(const std::string& task, int pid, const exit_status& status, const std::string& details) {
-  std::string text = "kin: the process " + std::to_string(pid) + " that ran " + task + " was lost: " + status.describe();
+  std::string text =
+      "kin: the process " + std::to_string(pid) + " that ran " + task + " was lost: " + status.describe();
   if (status.known)
     text += " (peak memory " + std::to_string(status.peak_memory >> 20) + " MiB, CPU time " +
             std::to_string(status.cpu_time().count() / 1000) + " ms)";

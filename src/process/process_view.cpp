@@ -25,9 +25,7 @@ struct observed_process {
 int process_view::pid() const noexcept { return of_->pid; }
 const std::string& process_view::name() const noexcept { return of_->name; }
 
-int process_view::native_handle() const noexcept {
-  return of_->own_child ? of_->own_child->pidfd() : of_->pidfd.get();
-}
+int process_view::native_handle() const noexcept { return of_->own_child ? of_->own_child->pidfd() : of_->pidfd.get(); }
 
 bool process_view::wait(deadline until) const {
   if (of_->own_child) return of_->own_child->join(until);

@@ -2,10 +2,10 @@
 // runtime: see the header.
 #include "process/runtime.hpp"
 
-#include <pthread.h>
-
 #include <kin/core/error.hpp>
 #include <kin/process/init.hpp>
+
+#include "os/fork_hooks.hpp"
 
 namespace kin::detail {
 namespace {
@@ -17,7 +17,7 @@ runtime& runtime::get() {
   return *the;
 }
 
-runtime::runtime() { ::pthread_atfork(&before_fork, &after_fork_in_parent, &after_fork_in_child); }
+runtime::runtime() { os::on_fork(&before_fork, &after_fork_in_parent, &after_fork_in_child); }
 
 void runtime::initialise(int depth) {
   const std::lock_guard hold(mutex_);
@@ -36,7 +36,8 @@ void runtime::require_initialised() const {
         "hold a second copy of kin: link all modules to the shared library.)");
   if (os::runs_with_raised_privileges())
     throw start_error(
-        "kin: this program runs set-user-id, set-group-id or with file capabilities; a child started by exec would have "
+        "kin: this program runs set-user-id, set-group-id or with file capabilities; a child started by exec would "
+        "have "
         "the privileges again that this process may have dropped, so kin refuses to start any");
   if (depth_ >= deepest_nesting)
     throw start_error("kin: processes are nested " + std::to_string(deepest_nesting) +

@@ -120,9 +120,10 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   runtime& self = runtime::get();
   self.require_initialised();
   if (const int others = os::foreign_threads(); others > 0)
-    throw start_error("kin: start::fork refused: " + std::to_string(others) +
-                      " other thread(s) exist, and a lock that one of them holds would stay locked for ever in the copy. "
-                      "Fork before starting threads, or use start::spawn");
+    throw start_error(
+        "kin: start::fork refused: " + std::to_string(others) +
+        " other thread(s) exist, and a lock that one of them holds would stay locked for ever in the copy. "
+        "Fork before starting threads, or use start::spawn");
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
   auto [ours, theirs] = os::socket_pair();

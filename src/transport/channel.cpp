@@ -73,7 +73,8 @@ void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, st
       const os::io_result sent = os::send_some(socket_.get(), pieces, batch);
       if (sent.state == os::io_state::closed) throw_peer_closed();
       if (sent.state == os::io_state::would_block) {
-        if (!os::poll_until(socket_.get(), POLLOUT, until)) throw os_error("send a message in time", "sendmsg", ETIMEDOUT);
+        if (!os::poll_until(socket_.get(), POLLOUT, until))
+          throw os_error("send a message in time", "sendmsg", ETIMEDOUT);
         continue;
       }
       if (sent.bytes > 0) {

@@ -25,12 +25,13 @@ void connection::send_bytes(std::span<const std::byte> bytes, count offset, std:
   channel_.send(detail::raw_bytes, bytes.subspan(offset, size ? static_cast<std::size_t>(*size) : std::dynamic_extent));
 }
 
-detail::parcel connection::receive(std::uint64_t signature, std::string (*structure)()) {
+detail::parcel connection::receive(std::uint64_t signature, const std::string& (*structure)()) {
   const detail::frame_header& header = channel_.next();
   if (header.signature != signature)
-    throw type_mismatch("kin: the next message is " +
-                        std::string(header.signature == detail::raw_bytes ? "raw bytes (use recv_bytes), not " : "not ") +
-                        structure() + "; it can still be received as its own type");
+    throw type_mismatch(
+        "kin: the next message is " +
+        std::string(header.signature == detail::raw_bytes ? "raw bytes (use recv_bytes), not " : "not ") + structure() +
+        "; it can still be received as its own type");
   return channel_.take();
 }
 
@@ -62,7 +63,8 @@ pipe_ends pipe() {
 
 pipe_ends pipe(simplex_t) {
   auto [a, b] = os::socket_pair();
-  return {connection(detail::channel(std::move(a), true, false)), connection(detail::channel(std::move(b), false, true))};
+  return {connection(detail::channel(std::move(a), true, false)),
+          connection(detail::channel(std::move(b), false, true))};
 }
 
 void codec<connection>::encode(writer& to, const connection& value) {

@@ -19,39 +19,42 @@ std::size_t extra_batches(std::size_t fds) {
 }
 }  // namespace
 
-void frame_pump::send(std::uint64_t signature, parcel message) {
-  const frame_header header{frame_magic, static_cast<std::uint32_t>(message.fds.size()), message.bytes.size(), signature};
+void frame_pump::send(std::uint64_t signature, std::shared_ptr<const parcel> message) {
+  const frame_header header{frame_magic, static_cast<std::uint32_t>(message->fds.size()), message->bytes.size(),
+                            signature};
   outbox_.push_back({header, std::move(message)});
   flush();
 }
+
+void frame_pump::shut() noexcept { os::shut_for_writing(socket_); }
 
 void frame_pump::flush() {
   while (!outbox_.empty() && !closed_) {
     if (!send_step(outbox_.front())) return;
     const outgoing& out = outbox_.front();
-    const std::size_t whole = sizeof out.header + extra_batches(out.message.fds.size()) +
-                              std::max<std::size_t>(out.message.bytes.size(), 1);
+    const std::size_t whole = sizeof out.header + extra_batches(out.message->fds.size()) +
+                              std::max<std::size_t>(out.message->bytes.size(), 1);
     if (out.sent == whole) outbox_.pop_front();
   }
 }
 
 // One sendmsg at the place reached. False: the socket is full, or the peer gone.
 bool frame_pump::send_step(outgoing& out) {
-  const std::size_t batches = extra_batches(out.message.fds.size());
+  const std::size_t batches = extra_batches(out.message->fds.size());
   std::array<int, os::max_fds_per_message> numbers{};
   std::size_t n = 0;
   std::array<iovec, 2> pieces{};
   const auto piece = [](const std::byte* p, std::size_t size) { return iovec{const_cast<std::byte*>(p), size}; };
   const auto body = [&] {
     const std::size_t at = out.sent - std::min(out.sent, sizeof out.header + batches);
-    return out.message.bytes.empty() ? piece(&padding, 1)
-                                     : piece(out.message.bytes.data() + at, out.message.bytes.size() - at);
+    return out.message->bytes.empty() ? piece(&padding, 1)
+                                      : piece(out.message->bytes.data() + at, out.message->bytes.size() - at);
   };
   // A batch of descriptors goes with the first byte of the header or with its own byte of padding.
   if (out.sent < sizeof out.header + batches) {
     if (out.sent == 0 || out.sent >= sizeof out.header) {
-      n = std::min(out.message.fds.size() - out.fds_sent, os::max_fds_per_message);
-      for (std::size_t i = 0; i < n; ++i) numbers[i] = out.message.fds[out.fds_sent + i].get();
+      n = std::min(out.message->fds.size() - out.fds_sent, os::max_fds_per_message);
+      for (std::size_t i = 0; i < n; ++i) numbers[i] = out.message->fds[out.fds_sent + i].get();
     }
     if (out.sent < sizeof out.header) {
       pieces[0] = piece(reinterpret_cast<const std::byte*>(&out.header) + out.sent, sizeof out.header - out.sent);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 
 #include <kin/transport/channel.hpp>
@@ -22,7 +23,9 @@ class frame_pump {
   explicit frame_pump(int socket) noexcept : socket_(socket) {}
 
   /// Sends as much as the socket takes now; the rest goes with later calls of flush().
-  void send(std::uint64_t signature, parcel message);
+  void send(std::uint64_t signature, std::shared_ptr<const parcel> message);
+  /// The peer sees the end of file after what was sent; it may still answer.
+  void shut() noexcept;
   void flush();
   [[nodiscard]] bool wants_to_write() const noexcept { return !outbox_.empty() && !closed_; }
   /// The next whole frame that has arrived, if any. Throws decode_error for bytes that are no frame, os_error.
@@ -33,8 +36,8 @@ class frame_pump {
  private:
   struct outgoing {
     frame_header header;
-    parcel message;
-    std::size_t sent = 0;      // bytes of header, padding of descriptor batches, and message
+    std::shared_ptr<const parcel> message;
+    std::size_t sent = 0;  // bytes of header, padding of descriptor batches, and message
     std::size_t fds_sent = 0;
   };
   bool send_step(outgoing& out);

@@ -20,7 +20,8 @@ ready_set wait_until(std::span<const waitable> things, deadline until) {
   os::poll_until(entries, until);
   std::vector<int> ready;
   for (const pollfd& entry : entries) {
-    if (entry.revents & POLLNVAL) throw os_error("wait for file descriptor " + std::to_string(entry.fd), "ppoll", EBADF);
+    if (entry.revents & POLLNVAL)
+      throw os_error("wait for file descriptor " + std::to_string(entry.fd), "ppoll", EBADF);
     if (entry.revents != 0) ready.push_back(entry.fd);
   }
   return ready_set(std::move(ready));

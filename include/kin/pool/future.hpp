@@ -73,8 +73,8 @@ class future {
   /// Polls readable once the outcome is there.
   [[nodiscard]] int native_handle() const { return state().native_handle(); }
 
-  /// Calls f(const T&) (f() for void) in this process, on a callback thread, when the task has succeeded. Its exceptions
-  /// are logged and affect nothing else. Returns this future.
+  /// Calls f(const T&) (f() for void) in this process, on a callback thread, when the task has succeeded. Its
+  /// exceptions are logged and affect nothing else. Returns this future.
   template <class F>
   future then(F f) const {
     state().when_settled([self = state_, f = std::move(f)]() mutable {
@@ -101,6 +101,13 @@ class future {
       }
       report(f, failure);
     });
+    return *this;
+  }
+
+  /// Calls f() in this process, on a callback thread, once the outcome is there, whatever it is.
+  template <class F>
+  future when_ready(F f) const {
+    state().when_settled(std::move(f));
     return *this;
   }
 

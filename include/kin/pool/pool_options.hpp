@@ -23,7 +23,7 @@ struct task_options {
   std::chrono::nanoseconds timeout{};
   count retries = 0;
   std::uint64_t memory_limit = 0;
-  std::string name;
+  std::string name{};
   int priority = 0;
 };
 
@@ -32,9 +32,9 @@ struct task_options {
 struct map_options {
   count chunk = 0;
   count window = 0;
-  kin::progress progress;
+  kin::progress progress{};
   bool caller_takes_part = false;
-  kin::task_options task;
+  kin::task_options task{};
 };
 
 /// Something that happened to a worker, for logs and dashboards.
@@ -42,7 +42,7 @@ struct worker_event {
   enum class kind : unsigned char { started, ready, lost, retired, start_failed };
   kind what = kind::started;
   int pid = -1;
-  std::string text;
+  std::string text{};
 };
 
 /// `workers`: at most so many processes (0: cpu_count()). `initializer` runs in each worker first.
@@ -50,23 +50,23 @@ struct worker_event {
 /// `idle_timeout`: a worker without work for so long ends. `max_pending`: submitting waits while so many tasks wait.
 struct pool_options {
   count workers = 0;
-  bound_call initializer;
+  bound_call initializer{};
   count max_tasks_per_worker = 0;
   std::uint64_t max_worker_memory = 0;
   std::chrono::nanoseconds idle_timeout{};
   count max_pending = 0;
   start_method start = kin::start::spawn;
   bool capture_stderr = false;
-  std::function<void(const worker_event&)> on_worker_event;
-  process_options process;
+  std::function<void(const worker_event&)> on_worker_event{};
+  process_options process{};
 };
 
 /// Numbers of one moment.
 struct pool_stats {
-  std::size_t workers = 0;    ///< processes that run
-  std::size_t idle = 0;       ///< of these, without a task
-  std::size_t pending = 0;    ///< tasks that wait
-  std::size_t running = 0;    ///< tasks that run
+  std::size_t workers = 0;  ///< processes that run
+  std::size_t idle = 0;     ///< of these, without a task
+  std::size_t pending = 0;  ///< tasks that wait
+  std::size_t running = 0;  ///< tasks that run
   std::uint64_t submitted = 0, completed = 0, failed = 0, retried = 0;
   std::uint64_t workers_started = 0, workers_lost = 0;
 };

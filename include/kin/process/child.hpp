@@ -44,6 +44,8 @@ class KIN_EXPORT child {
   std::optional<exit_status> status();
   /// False when it had ended. Never reaches a process that got the same pid later.
   bool signal(int number);
+  /// The same for its process group: for a child of role service, which leads one.
+  bool signal_group(int number);
   /// SIGTERM, `patience`, SIGKILL, join. Never throws.
   void end(std::chrono::nanoseconds patience) noexcept;
   /// The parent's end of the channel: the child's end is its descriptor 3.

@@ -16,8 +16,8 @@ struct KIN_EXPORT exit_status {
   bool core_dumped = false;
   /// False when somebody else took the status (a foreign waitpid(-1), SIGCHLD ignored) and the child left no word.
   bool known = true;
-  std::uint64_t peak_memory = 0;           ///< most bytes resident at once
-  std::chrono::microseconds user_time{};   ///< CPU time in the program
+  std::uint64_t peak_memory = 0;            ///< most bytes resident at once
+  std::chrono::microseconds user_time{};    ///< CPU time in the program
   std::chrono::microseconds system_time{};  ///< CPU time in the kernel on its behalf
 
   [[nodiscard]] bool success() const noexcept { return known && signal == 0 && code == 0; }

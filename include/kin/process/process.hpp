@@ -40,8 +40,10 @@ class KIN_EXPORT process {
   /// std::thread's, and cross by value. Throws start_error (init() missing, set-uid program), encode_error, os_error.
   template <class F, class... Args>
     requires(!std::same_as<std::remove_cvref_t<F>, process> && !std::same_as<std::remove_cvref_t<F>, process_options> &&
-             !std::same_as<std::remove_cvref_t<F>, start::spawn_t> && !std::same_as<std::remove_cvref_t<F>, start::fork_t>)
-  explicit process(F&& f, Args&&... args) : process(process_options{}, std::forward<F>(f), std::forward<Args>(args)...) {}
+             !std::same_as<std::remove_cvref_t<F>, start::spawn_t> &&
+             !std::same_as<std::remove_cvref_t<F>, start::fork_t>)
+  explicit process(F&& f, Args&&... args)
+      : process(process_options{}, std::forward<F>(f), std::forward<Args>(args)...) {}
 
   template <class F, class... Args>
   process(start::spawn_t, F&& f, Args&&... args)
@@ -57,7 +59,7 @@ class KIN_EXPORT process {
       start(options, std::move(call));
     } else {
       // Held here as values, so that what was moved in is given up by the end of this constructor.
-      const std::tuple<detail::stored_t<Args>...> held(std::forward<Args>(args)...);
+      const std::tuple<stored_t<Args>...> held(std::forward<Args>(args)...);
       detail::parcel call = std::apply([&](const auto&... a) { return detail::encode_call(f, a...); }, held);
       start(options, std::move(call));
     }

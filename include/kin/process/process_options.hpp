@@ -43,24 +43,24 @@ class redirect {
 
 /// Resource limits of a child (setrlimit); absent: as the parent's at init().
 struct limits {
-  std::optional<std::uint64_t> memory;      ///< bytes of address space
-  std::optional<std::chrono::seconds> cpu;  ///< CPU time
-  std::optional<std::uint64_t> open_files;
-  std::optional<std::uint64_t> file_size;  ///< bytes
-  std::optional<std::uint64_t> core_size;  ///< bytes
+  std::optional<std::uint64_t> memory{};      ///< bytes of address space
+  std::optional<std::chrono::seconds> cpu{};  ///< CPU time
+  std::optional<std::uint64_t> open_files{};
+  std::optional<std::uint64_t> file_size{};  ///< bytes
+  std::optional<std::uint64_t> core_size{};  ///< bytes
 };
 
 /// How to start a process. `environment` is added to the one at init(), replacing equal names. `affinity` lists
 /// processor numbers; empty means as at init().
 struct process_options {
-  std::string name;
+  std::string name{};
   bool daemon = false;
   kin::start_method start = kin::start::spawn;
-  std::map<std::string, std::string> environment;
-  std::filesystem::path working_directory;
-  kin::redirect out, err;
-  std::vector<int> affinity;
-  kin::limits limits;
+  std::map<std::string, std::string> environment{};
+  std::filesystem::path working_directory{};
+  kin::redirect out{}, err{};
+  std::vector<int> affinity{};
+  kin::limits limits{};
 };
 
 }  // namespace kin

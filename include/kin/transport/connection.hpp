@@ -54,10 +54,10 @@ class KIN_EXPORT connection {
   /// std::move: afterwards the other side owns them. Throws encode_error (nothing sent), closed_error, os_error.
   template <class T>
   void send(T&& value) {
-    using Sent = detail::stored_t<T>;
+    using Sent = stored_t<T>;
     static_assert(!std::is_lvalue_reference_v<T> || std::is_copy_constructible_v<Sent>,
                   "kin: this value is move-only; write connection.send(std::move(value))");
-    detail::check_sendable<Sent>();
+    check_sendable<Sent>();
     detail::parcel message = encoded<Sent>(value);
     channel_.send(type_signature<Sent>(), message.bytes, message.fds);
     if constexpr (!std::is_lvalue_reference_v<T> && !std::is_const_v<std::remove_reference_t<T>> &&
@@ -70,8 +70,9 @@ class KIN_EXPORT connection {
   /// the next message, readable as its own type), closed_error at end of file, decode_error for damaged bytes.
   template <class T>
   [[nodiscard]] T recv() {
-    static_assert(std::is_same_v<T, std::remove_cvref_t<T>>, "kin: receive a value: recv<std::string>(), not a reference");
-    detail::check_sendable<T>();
+    static_assert(std::is_same_v<T, std::remove_cvref_t<T>>,
+                  "kin: receive a value: recv<std::string>(), not a reference");
+    check_sendable<T>();
     return detail::decode<T>(receive(type_signature<T>(), &type_structure<T>));
   }
 
@@ -118,7 +119,7 @@ class KIN_EXPORT connection {
     else
       return detail::encode(Sent(value));
   }
-  detail::parcel receive(std::uint64_t signature, std::string (*structure)());
+  detail::parcel receive(std::uint64_t signature, const std::string& (*structure)());
 
   detail::channel channel_;
 };

@@ -16,7 +16,7 @@ namespace kin {
 
 /// A plain file descriptor as something to wait for; it is not owned.
 struct fd {
-  explicit constexpr fd(int number) noexcept : number(number) {}
+  explicit constexpr fd(int n) noexcept : number(n) {}
   [[nodiscard]] constexpr int native_handle() const noexcept { return number; }
   int number;
 };
@@ -27,10 +27,12 @@ struct fd {
 class waitable {
  public:
   template <class T>
-    requires(!std::same_as<T, waitable> && requires(const T& t) {
-      { t.native_handle() } -> std::convertible_to<int>;
-    })
-  waitable(const T& object) : handle_(object.native_handle()) {}  // NOLINT(google-explicit-constructor): lists of mixed things
+    requires(!std::same_as<T, waitable> &&
+             requires(const T& t) {
+               { t.native_handle() } -> std::convertible_to<int>;
+             })
+  waitable(const T& object)
+      : handle_(object.native_handle()) {}  // NOLINT(google-explicit-constructor): lists of mixed things
   [[nodiscard]] int native_handle() const noexcept { return handle_; }
 
  private:

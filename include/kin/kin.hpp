@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSL-1.0
+// Front door: all of kin.
+#pragma once
+
+#include <kin/pipe.hpp>     // IWYU pragma: export
+#include <kin/pool.hpp>     // IWYU pragma: export
+#include <kin/process.hpp>  // IWYU pragma: export

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSL-1.0
+// Front door: kin::pool and what belongs to it.
+#pragma once
+
+#include <kin/pool/pool.hpp>     // IWYU pragma: export
+#include <kin/process/init.hpp>  // IWYU pragma: export

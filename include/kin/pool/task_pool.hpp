@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_pool: what runs encoded tasks, as pool's templates see it. Behind it: worker processes (pool_core).
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <kin/core/export.hpp>
+#include <kin/pool/pool_options.hpp>
+#include <kin/pool/task_state.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin::detail {
+
+class KIN_EXPORT task_pool : public task_owner {
+ public:
+  /// Numbers the task and lets it wait for a worker; waits itself while max_pending tasks wait. Throws closed_error
+  /// after close().
+  virtual void submit(parcel request, std::string name, std::shared_ptr<task_state> state,
+                      const task_options& options) = 0;
+  virtual void close() = 0;
+  /// Waits until all tasks have ended, their callbacks have run and the workers are gone.
+  virtual void join() = 0;
+  /// Ends at once: tasks that have not ended get cancelled_error; workers get SIGTERM, `grace` to end, and SIGKILL.
+  virtual void terminate(std::chrono::nanoseconds grace) = 0;
+  [[nodiscard]] virtual pool_stats stats() const = 0;
+  /// Most workers.
+  [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  [[nodiscard]] virtual const std::shared_ptr<callback_runner>& callbacks() const noexcept = 0;
+};
+
+/// A pool of worker processes. Throws start_error without init(), std::out_of_range for silly sizes.
+KIN_EXPORT std::shared_ptr<task_pool> make_process_pool(pool_options options);
+
+}  // namespace kin::detail

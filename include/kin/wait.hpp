@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSL-1.0
+// Front door: kin::wait (see also kin/pipe.hpp).
+#pragma once
+
+#include <kin/process/init.hpp>          // IWYU pragma: export
+#include <kin/transport/connection.hpp>  // IWYU pragma: export
+#include <kin/transport/wait.hpp>        // IWYU pragma: export

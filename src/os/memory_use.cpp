@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+// memory_use: see the header.
+#include "os/memory_use.hpp"
+
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <memory>
+
+namespace kin::os {
+
+std::uint64_t peak_resident_memory() noexcept {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::uint64_t oom_kills() noexcept {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/vmstat", "re"), &std::fclose);
+  if (!file) return 0;
+  char line[128];
+  unsigned long long value = 0;
+  while (std::fgets(line, sizeof line, file.get()))
+    if (std::sscanf(line, "oom_kill %llu", &value) == 1) return value;
+  return 0;
+}
+
+}  // namespace kin::os

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSL-1.0
+// memory_use: how much memory this process has used, and whether the kernel has been killing for want of it.
+#pragma once
+
+#include <cstdint>
+
+namespace kin::os {
+
+/// Most bytes that were resident at once.
+std::uint64_t peak_resident_memory() noexcept;
+/// How often the kernel's out-of-memory killer has struck since boot, memory cgroups included (/proc/vmstat oom_kill);
+/// 0 where that cannot be read.
+std::uint64_t oom_kills() noexcept;
+
+}  // namespace kin::os

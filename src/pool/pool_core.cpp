@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSL-1.0
+// pool_core: the thread, and the ends of a pool; see the header.
+#include "pool/pool_core.hpp"
+
+#include <stdexcept>
+#include <thread>
+
+#include <kin/core/log.hpp>
+#include <kin/process/init.hpp>
+#include <kin/process/process_view.hpp>
+
+#include "os/memory_use.hpp"
+#include "os/poll.hpp"
+#include "os/process_id.hpp"
+#include "os/surroundings.hpp"
+
+namespace kin::detail {
+namespace {
+constexpr std::size_t most_workers = 4096;
+}
+
+std::shared_ptr<task_pool> make_process_pool(pool_options options) {
+  require_init();
+  if (options.workers == 0) options.workers = cpu_count();
+  if (options.workers > most_workers)
+    throw std::out_of_range("kin: a pool of " + std::to_string(options.workers) + " workers; the most is " +
+                            std::to_string(most_workers));
+  return std::make_shared<pool_core>(std::move(options));
+}
+
+pool_core::pool_core(pool_options options)
+    : options_(std::move(options)),
+      owner_(os::own_pid()),
+      callbacks_(std::make_shared<callback_runner>()),
+      oom_kills_seen_(os::oom_kills()) {}
+
+pool_core::~pool_core() = default;
+
+// The thread holds a reference to the core and is detached: nothing ever waits for the thread itself, so a pool may be
+// destroyed in one of its own callbacks, and in a forked copy where the thread does not exist.
+void pool_core::run_thread() {
+  std::thread([self = shared_from_this()] {
+    const os::own_thread me("kin-pool");
+    self->serve();
+  }).detach();
+}
+
+bool pool_core::finished() const { return (closed_ || terminated_) && workers_.empty() && starting_ == 0; }
+
+void pool_core::serve() {
+  std::vector<pollfd> entries;
+  std::vector<worker*> owners;
+  lock hold(mutex_);
+  for (;;) {
+    supervise(hold);
+    if (finished() && (terminated_ || waiting_count() == 0)) break;
+    entries.assign(1, {wake_.get(), POLLIN, 0});
+    owners.assign(1, nullptr);
+    for (const auto& w : workers_) {
+      const short events = static_cast<short>(POLLIN | (w->pump.wants_to_write() ? POLLOUT : 0));
+      if (!w->pump.closed()) {
+        entries.push_back({w->process->link().native_handle(), events, 0});
+        owners.push_back(w.get());
+      }
+      // Besides the channel: a process that the task has forked may keep the channel's far end open.
+      entries.push_back({w->process->pidfd(), POLLIN, 0});
+      owners.push_back(w.get());
+    }
+    const deadline timer = next_timer();
+    hold.unlock();
+    try {
+      os::poll_until(entries, timer);
+    } catch (const os_error& e) {
+      log(log_record::severity::warning, e.what());  // ENOMEM: the next round may have it again
+    }
+    wake_.clear();
+    hold.lock();
+    // Only this thread removes workers, so the pointers are good.
+    for (std::size_t i = 1; i < entries.size(); ++i) {
+      if (entries[i].revents == 0) continue;
+      collect(*owners[i]);
+    }
+  }
+  thread_ended_ = true;
+  changed_.notify_all();
+}
+
+deadline pool_core::next_timer() const {
+  deadline first = deadline::never();
+  for (const auto& w : workers_) {
+    first = earlier(first, w->killed_at);
+    if (w->now == phase::busy) first = earlier(first, w->task_ends);
+    if (w->now == phase::idle) first = earlier(first, w->idle_ends);
+  }
+  if (!waiting_.empty() && failed_starts_ > 0) first = earlier(first, next_start_);
+  return first;
+}
+
+void pool_core::close() {
+  const lock hold(mutex_);
+  closed_ = true;
+  changed_.notify_all();
+  wake();
+}
+
+void pool_core::join() {
+  if (os::own_pid() != owner_) return;
+  {
+    lock hold(mutex_);
+    if (!closed_ && !terminated_) throw std::logic_error("kin: pool.join() before close() or terminate()");
+    changed_.wait(hold, [&] { return thread_ended_; });
+  }
+  callbacks_->drain();
+}
+
+void pool_core::terminate(std::chrono::nanoseconds grace) {
+  if (os::own_pid() != owner_) return;
+  const lock hold(mutex_);
+  closed_ = terminated_ = true;
+  fail_waiting(std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
+  for (const auto& w : workers_) {
+    if (w->current)
+      settle(*w->current, std::make_exception_ptr(
+                              cancelled_error("kin: the pool was terminated while " + w->current->name + " ran")));
+    if (grace <= grace.zero()) {
+      kill(*w, verdict::terminated);
+      continue;
+    }
+    if (w->judged == verdict::none) w->judged = verdict::terminated;
+    w->now = phase::leaving;
+    w->process->signal_group(15);
+    w->killed_at = earlier(w->killed_at, deadline::after(grace));
+  }
+  changed_.notify_all();
+  wake();
+}
+
+pool_stats pool_core::stats() const {
+  const lock hold(mutex_);
+  pool_stats s = counts_;
+  for (const auto& w : workers_) {
+    ++s.workers;
+    s.idle += w->now == phase::idle;
+    s.running += w->current != nullptr;
+  }
+  for (const auto& [priority, tasks] : waiting_)
+    for (const auto& t : tasks) s.pending += !t->state->ready();
+  return s;
+}
+
+}  // namespace kin::detail

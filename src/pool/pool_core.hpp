@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSL-1.0
+// pool_core: the caller's side of a pool of worker processes. Its parts, by station of the journey of an argument:
+//   dispatcher.cpp  3: numbers tasks and gives them to idle workers (the only writer of tasks)
+//   collector.cpp   7: takes outcomes and settles futures (the only reader of results)
+//   supervisor.cpp  alone starts, replaces and ends workers, and fails what a dead one had in hand
+//   pool_core.cpp   the thread that waits for all of them, close, join and terminate
+//
+// Invariant: a task is in exactly one place: waiting_, one worker's `current`, or settled. All under mutex_.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <kin/core/deadline.hpp>
+#include <kin/pool/task_pool.hpp>
+#include <kin/process/child.hpp>
+
+#include "os/event_fd.hpp"
+#include "transport/frame_pump.hpp"
+
+namespace kin::detail {
+
+class pool_core final : public task_pool, public std::enable_shared_from_this<pool_core> {
+ public:
+  explicit pool_core(pool_options options);
+  ~pool_core() override;
+  /// Starts the thread that serves the workers; it keeps the core alive until join() or terminate() has ended it.
+  void run_thread();
+
+  void submit(parcel request, std::string name, std::shared_ptr<task_state> state,
+              const task_options& options) override;
+  bool cancel_task(task_state& state) override;
+  void close() override;
+  void join() override;
+  void terminate(std::chrono::nanoseconds grace) override;
+  [[nodiscard]] pool_stats stats() const override;
+  [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
+  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept override { return callbacks_; }
+
+ private:
+  using lock = std::unique_lock<std::mutex>;
+
+  struct task {
+    std::uint64_t number = 0;
+    std::shared_ptr<const parcel> request;
+    std::string name;
+    std::shared_ptr<task_state> state;
+    task_options options;
+    std::size_t retries_left = 0;
+  };
+
+  enum class phase { starting, idle, busy, leaving };
+  /// Why this side killed it; decides what its task's future throws.
+  enum class verdict { none, timed_out, cancelled, terminated, broken };
+  struct worker {
+    worker(std::shared_ptr<child> c, std::uint64_t n)
+        : process(std::move(c)), pump(process->link().native_handle()), number(n) {}
+    std::shared_ptr<child> process;
+    frame_pump pump;
+    std::uint64_t number;
+    phase now = phase::starting;
+    verdict judged = verdict::none;
+    std::unique_ptr<task> current;
+    deadline task_ends = deadline::never();
+    deadline idle_ends = deadline::never();
+    deadline killed_at = deadline::never();  // leaving after SIGTERM: when SIGKILL follows
+    std::size_t tasks_done = 0;
+    std::exception_ptr start_failure;
+  };
+  using workers = std::list<std::unique_ptr<worker>>;
+
+  // pool_core.cpp
+  void serve();
+  void wake() const { wake_.set(); }
+  [[nodiscard]] deadline next_timer() const;
+  [[nodiscard]] bool finished() const;
+
+  // dispatcher.cpp
+  void assign_waiting();
+  void assign(worker& to, std::unique_ptr<task> t);
+  [[nodiscard]] std::unique_ptr<task> next_waiting();
+  void settle(task& t, std::exception_ptr failure);
+  void note_settled(bool failed);
+  void put_back(std::unique_ptr<task> t);
+  [[nodiscard]] std::size_t waiting_count();
+
+  // collector.cpp
+  void collect(worker& from);
+  void take_outcome(worker& from, parcel outcome);
+  void become_idle(worker& w);
+
+  // supervisor.cpp
+  void supervise(lock& hold);
+  [[nodiscard]] bool wants_worker();
+  void start_worker(lock& hold);
+  void start_failed(std::exception_ptr why);
+  void lost(worker& w);
+  void retire(worker& w);
+  void kill(worker& w, verdict why);
+  void check_timers();
+  void fail_waiting(const std::exception_ptr& why);
+  void tell(worker_event::kind what, int pid, const std::string& text);
+  [[nodiscard]] std::size_t live_workers() const;
+
+  pool_options options_;
+  const int owner_;  // process that made it; a forked copy has no thread and no workers
+  std::shared_ptr<callback_runner> callbacks_;
+  os::event_fd wake_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<int, std::deque<std::unique_ptr<task>>, std::greater<>> waiting_;  // by priority, first come first served
+  workers workers_;
+  std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0;
+  std::size_t starting_ = 0;  // starts under way without the lock
+  bool closed_ = false, terminated_ = false, thread_ended_ = true, serving_ = false;
+  std::size_t failed_starts_ = 0;  // in a row
+  deadline next_start_ = deadline::now();
+  std::uint64_t oom_kills_seen_;
+  pool_stats counts_;
+  std::size_t space_waiters_ = 0;
+};
+
+}  // namespace kin::detail

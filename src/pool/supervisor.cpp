@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSL-1.0
+// supervisor: starts, replaces and ends workers, and fails what a dead one had in hand.
+#include <algorithm>
+#include <csignal>
+
+#include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
+#include <kin/process/worker_lost.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/outcome.hpp>
+
+#include "os/memory_use.hpp"
+#include "pool/pool_core.hpp"
+#include "pool/worker.hpp"
+#include "process/bootstrap.hpp"
+
+namespace kin::detail {
+namespace {
+
+// Starts that fail in a row before what waits is failed; the pauses between them double.
+constexpr std::size_t most_failed_starts = 3;
+constexpr std::chrono::milliseconds first_pause{50};
+
+std::string text_of(const std::exception_ptr& e) {
+  try {
+    std::rethrow_exception(e);
+  } catch (const error& x) {
+    return x.what();
+  } catch (...) {
+    return describe_exception(e);
+  }
+}
+
+}  // namespace
+
+std::size_t pool_core::live_workers() const {
+  return static_cast<std::size_t>(
+      std::count_if(workers_.begin(), workers_.end(), [](const auto& w) { return w->now != phase::leaving; }));
+}
+
+void pool_core::tell(worker_event::kind what, int pid, const std::string& text) {
+  log(log_record::severity::debug, "kin: worker " + std::to_string(pid) + ": " + text);
+  if (options_.on_worker_event)
+    callbacks_->post([f = options_.on_worker_event, event = worker_event{what, pid, text}] { f(event); });
+}
+
+// One round of everything that is due. Called by the pool's thread, with the lock.
+void pool_core::supervise(lock& hold) {
+  check_timers();
+  for (auto it = workers_.begin(); it != workers_.end();) {
+    worker& w = **it;
+    if (w.pump.closed() && w.now != phase::leaving) {
+      // It has closed its end, or died a moment ago: either way no more can come from it.
+      w.now = phase::leaving;
+      if (w.judged == verdict::none) w.process->signal(SIGKILL);
+    }
+    if (w.process->join(deadline::now())) {
+      collect(w);
+      lost(w);
+      it = workers_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  assign_waiting();
+  while (wants_worker() && next_start_.passed()) start_worker(hold);
+  // Nobody will submit any more: idle workers may go as soon as nothing waits.
+  if (closed_ && !terminated_ && waiting_count() == 0)
+    for (const auto& w : workers_)
+      if (w->now == phase::idle || w->now == phase::starting) retire(*w);
+}
+
+bool pool_core::wants_worker() {
+  if (terminated_ || live_workers() + starting_ >= options_.workers) return false;
+  std::size_t coming = starting_;
+  for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
+  return waiting_count() > coming;
+}
+
+void pool_core::start_worker(lock& hold) {
+  process_options options = options_.process;
+  options.start = options_.start;
+  if (options.name.empty()) options.name = "PoolWorker-" + std::to_string(workers_numbered_ + 1);
+  const std::uint64_t number = ++workers_numbered_;
+  ++starting_;
+  std::shared_ptr<child> started;
+  std::exception_ptr failure;
+  hold.unlock();
+  try {
+    const bool has_initializer = static_cast<bool>(options_.initializer);
+    started = start_child(options, child_role::service, encode_call(&pool_worker_main, has_initializer));
+    if (has_initializer) {
+      const parcel call = options_.initializer.encode();
+      started->link().send(call_frame, call.bytes, call.fds);
+    }
+  } catch (const closed_error&) {
+    // It died at once; its end is seen like any other's.
+  } catch (...) {
+    failure = std::current_exception();
+    if (started) started->end({});
+    started.reset();
+  }
+  hold.lock();
+  --starting_;
+  if (!started) {
+    start_failed(failure);
+    return;
+  }
+  workers_.push_back(std::make_unique<worker>(started, number));
+  ++counts_.workers_started;
+  tell(worker_event::kind::started, started->pid(), started->name());
+  if (terminated_) kill(*workers_.back(), verdict::terminated);
+  wake();
+}
+
+void pool_core::start_failed(std::exception_ptr why) {
+  ++failed_starts_;
+  tell(worker_event::kind::start_failed, -1, text_of(why));
+  if (failed_starts_ < most_failed_starts) {
+    next_start_ = deadline::after(first_pause * (1 << failed_starts_));
+    wake();
+    return;
+  }
+  failed_starts_ = 0;
+  next_start_ = deadline::now();
+  if (live_workers() == 0)
+    fail_waiting(
+        std::make_exception_ptr(start_error("kin: the pool's workers do not start (" +
+                                            std::to_string(most_failed_starts) + " attempts): " + text_of(why))));
+}
+
+void pool_core::fail_waiting(const std::exception_ptr& why) {
+  while (auto t = next_waiting()) settle(*t, why);
+}
+
+// The process has ended and its status is taken. What it had in hand is failed or tried again.
+void pool_core::lost(worker& w) {
+  const exit_status status = w.process->status().value_or(exit_status{});
+  const bool orderly = w.now == phase::leaving && w.judged == verdict::none && !w.current && status.success();
+  if (orderly) {
+    tell(worker_event::kind::retired, w.process->pid(), status.describe());
+    return;
+  }
+  std::string details;
+  if (const std::uint64_t kills = os::oom_kills(); status.signal == SIGKILL && kills > oom_kills_seen_) {
+    oom_kills_seen_ = kills;
+    if (w.judged == verdict::none)
+      details = "the kernel's out-of-memory killer ran meanwhile: probably killed by the OOM killer";
+  }
+  ++counts_.workers_lost;
+  tell(worker_event::kind::lost, w.process->pid(), status.describe());
+  const bool never_ready = w.tasks_done == 0 && !w.current && w.judged == verdict::none &&
+                           (w.start_failure || w.now == phase::starting || status.code == 127);
+  if (never_ready) {
+    start_failed(w.start_failure
+                     ? std::make_exception_ptr(start_error("the initializer failed: " + text_of(w.start_failure)))
+                     : std::make_exception_ptr(start_error(
+                           "a worker ended before it was ready: " + status.describe() +
+                           (status.code == 127 ? " (a shared library is missing or was replaced; see its stderr)"
+                            : status.code == 0 ? " (did it reach kin::init()?)"
+                                               : ""))));
+    return;
+  }
+  if (!w.current) return;
+  auto t = std::move(w.current);
+  if (t->state->ready()) return;  // cancelled, terminated, or its answer was broken
+  if (t->retries_left > 0 && !terminated_) {
+    put_back(std::move(t));
+  } else if (w.judged == verdict::timed_out) {
+    settle(*t, std::make_exception_ptr(
+                   task_timeout("kin: " + t->name + " did not end within its timeout; its worker was killed")));
+  } else {
+    settle(*t, std::make_exception_ptr(worker_lost(t->name, w.process->pid(), status, details)));
+  }
+}
+
+// Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.
+void pool_core::retire(worker& w) {
+  w.now = phase::leaving;
+  w.pump.shut();
+}
+
+// With its process group, so that what the task has started goes along.
+void pool_core::kill(worker& w, verdict why) {
+  if (w.judged == verdict::none) w.judged = why;
+  w.now = phase::leaving;
+  w.process->signal_group(SIGKILL);
+}
+
+void pool_core::check_timers() {
+  for (const auto& w : workers_) {
+    if (w->killed_at.passed()) {
+      w->killed_at = deadline::never();
+      kill(*w, w->judged);
+    }
+    if (w->now == phase::busy && w->task_ends.passed()) kill(*w, verdict::timed_out);
+    if (w->now == phase::idle && w->idle_ends.passed()) retire(*w);
+  }
+}
+
+}  // namespace kin::detail
