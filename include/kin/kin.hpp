@@ -2,6 +2,7 @@
 // Front door: all of kin.
 #pragma once
 
+#include <kin/async.hpp>    // IWYU pragma: export
 #include <kin/pipe.hpp>     // IWYU pragma: export
 #include <kin/pool.hpp>     // IWYU pragma: export
 #include <kin/process.hpp>  // IWYU pragma: export

@@ -35,7 +35,6 @@ void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_st
   assign_waiting();
   if (!serving_) {
     serving_ = true;
-    thread_ended_ = false;
     run_thread();
   }
   if (wants_worker()) {

@@ -45,15 +45,14 @@ void pool_core::run_thread() {
   }).detach();
 }
 
-bool pool_core::finished() const { return (closed_ || terminated_) && workers_.empty() && starting_ == 0; }
-
 void pool_core::serve() {
   std::vector<pollfd> entries;
   std::vector<worker*> owners;
   lock hold(mutex_);
   for (;;) {
     supervise(hold);
-    if (finished() && (terminated_ || waiting_count() == 0)) break;
+    // Without workers and tasks there is nothing to wait for: the next submit() starts a thread again.
+    if (workers_.empty() && starting_ == 0 && waiting_count() == 0) break;
     entries.assign(1, {wake_.get(), POLLIN, 0});
     owners.assign(1, nullptr);
     for (const auto& w : workers_) {
@@ -81,7 +80,7 @@ void pool_core::serve() {
       collect(*owners[i]);
     }
   }
-  thread_ended_ = true;
+  serving_ = false;
   changed_.notify_all();
 }
 
@@ -108,7 +107,7 @@ void pool_core::join() {
   {
     lock hold(mutex_);
     if (!closed_ && !terminated_) throw std::logic_error("kin: pool.join() before close() or terminate()");
-    changed_.wait(hold, [&] { return thread_ended_; });
+    changed_.wait(hold, [&] { return !serving_; });
   }
   callbacks_->drain();
 }

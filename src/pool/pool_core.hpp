@@ -81,7 +81,6 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void serve();
   void wake() const { wake_.set(); }
   [[nodiscard]] deadline next_timer() const;
-  [[nodiscard]] bool finished() const;
 
   // dispatcher.cpp
   void assign_waiting();
@@ -121,7 +120,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   workers workers_;
   std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0;
   std::size_t starting_ = 0;  // starts under way without the lock
-  bool closed_ = false, terminated_ = false, thread_ended_ = true, serving_ = false;
+  bool closed_ = false, terminated_ = false, serving_ = false;
   std::size_t failed_starts_ = 0;  // in a row
   deadline next_start_ = deadline::now();
   std::uint64_t oom_kills_seen_;
