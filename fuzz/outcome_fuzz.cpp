@@ -46,6 +46,7 @@ std::vector<std::byte> failing(F f) {
   } catch (...) {
     return kin::detail::encode_exception_outcome(std::current_exception()).bytes;
   }
+  return {};
 }
 
 const std::vector<std::vector<std::byte>>& samples() {
