@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string_view>
 
 #include "os/loaded_module.hpp"
 #include "wire/module.hpp"
@@ -29,6 +30,12 @@ std::unique_ptr<const std::string> encode_identity(const call_descriptor& descri
   return bytes;
 }
 
+std::uint64_t checksum(std::string_view place, std::uint64_t type) {
+  std::uint64_t hash = type;
+  for (const char c : place) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return hash;
+}
+
 }  // namespace
 
 void encode_descriptor(writer& out, const call_descriptor& descriptor) {
@@ -48,19 +55,28 @@ std::string name_of_call(const call_descriptor& descriptor, const void* function
   return callee_name(*descriptor.callee);
 }
 
-void encode_function(writer& out, const void* function) {
+// A function is u64 checksum of its place and type, u16 size and bytes of the place.
+
+void encode_function(writer& out, const void* function, std::uint64_t type) {
   if (function == nullptr) throw encode_error("kin: a null function pointer cannot be sent to another process");
   const auto place = encode_place(function, os::segment::code, "function pointer");
+  const auto check = checksum(place, type);
   const auto size = size_of(place);
+  out.raw(&check, sizeof check);
   out.raw(&size, sizeof size);
   out.raw(place.data(), place.size());
 }
 
-const void* decode_function(reader& in) {
+const void* decode_function(reader& in, std::uint64_t type) {
+  std::uint64_t check = 0;
   std::uint16_t size = 0;
+  in.raw(&check, sizeof check);
   in.raw(&size, sizeof size);
-  const auto place = in.view(size);
-  return decode_place({reinterpret_cast<const char*>(place.data()), place.size()}, 1, os::segment::code);
+  const auto bytes = in.view(size);
+  const std::string_view place(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (check != checksum(place, type))
+    throw decode_error("kin: damaged request: a function pointer, or one of another type");
+  return decode_place(place, 1, os::segment::code);
 }
 
 }  // namespace kin::detail

@@ -37,11 +37,11 @@ const call_descriptor* decode_descriptor(reader& in) {
 
 incoming_call::incoming_call(parcel request)
     : request_(std::move(request)), in_(request_), descriptor_(decode_descriptor(in_)) {
-  if (descriptor_->begins_with_function) {
+  if (descriptor_->function_type != 0) {
     // A second reader looks ahead, and run() meets the same place again, then from the cache.
     std::vector<unique_fd> none;
     reader ahead({request_.bytes.data() + (request_.bytes.size() - in_.left()), in_.left()}, none);
-    function_ = decode_function(ahead);
+    function_ = decode_function(ahead, descriptor_->function_type);
   }
 }
 

@@ -126,13 +126,42 @@ TEST(incoming_call, runs_only_the_task_itself_after_any_mutation) {
     }
 }
 
-TEST(incoming_call, refuses_a_function_pointer_that_is_no_code) {
+TEST(incoming_call, refuses_a_function_pointer_with_any_byte_changed) {
+  const auto whole = encode_call(twice, 1);
+  for (auto at = layout(whole).end; at < whole.bytes.size() - sizeof(int); ++at) {
+    parcel damaged{whole.bytes, {}};
+    damaged.bytes[at] ^= std::byte{4};
+    EXPECT_NE(refusal(std::move(damaged)), "none") << at;
+  }
+}
+
+TEST(incoming_call, refuses_a_function_pointer_of_another_type) {
   auto call = encode_call(twice, 1);
-  const auto second = layout(call).end;  // u16 size, then a place of its own
-  auto place = layout({{call.bytes.begin() + static_cast<std::ptrdiff_t>(second) - 8, call.bytes.end()}, {}});
-  const std::uint64_t offset = 0;  // the ELF header
-  std::memcpy(&call.bytes[second - 8 + place.offset], &offset, sizeof offset);
-  EXPECT_THAT(refusal(std::move(call)), testing::StartsWith("kin: refused address the executable+0"));
+  const auto other = encode_call(
+      +[](std::string s) { return s; }, "text");
+  const auto function = static_cast<std::ptrdiff_t>(layout(other).end);
+  call.bytes.resize(layout(call).end);
+  call.bytes.insert(call.bytes.end(), other.bytes.begin() + function, other.bytes.end());
+  EXPECT_EQ(refusal(std::move(call)), "kin: damaged request: a function pointer, or one of another type");
+}
+
+TEST(function_pointer, is_refused_where_there_is_no_code) {
+  kin::writer out;
+  kin::detail::encode_function(out, reinterpret_cast<const void*>(&twice), 7);
+  auto message = out.take();
+  std::string place(reinterpret_cast<const char*>(&message.bytes[10]), message.bytes.size() - 10);
+  place.replace(place.size() - 8, 8, 8, '\0');  // the ELF header
+  std::uint64_t check = 7;
+  for (const char c : place) check = (check ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  std::memcpy(&message.bytes[0], &check, sizeof check);
+  std::memcpy(&message.bytes[10], place.data(), place.size());
+  kin::reader in(message);
+  try {
+    (void)kin::detail::decode_function(in, 7);
+    FAIL();
+  } catch (const kin::decode_error& e) {
+    EXPECT_THAT(e.what(), testing::StartsWith("kin: refused address the executable+0"));
+  }
 }
 
 TEST(incoming_call, refuses_a_module_that_is_nowhere) {

@@ -31,19 +31,11 @@ struct call_descriptor {
       self;                 // where it was loaded: no other bytes of a module hold their own address after call_mark
   std::uint64_t type_hash;  // of the whole call's type
   const std::type_info* callee;  // names the task
-  bool begins_with_function;     // a request goes on with the place of the function that will run
+  std::uint64_t function_type;   // a request goes on with a function of this type; 0: it does not
   void (*run)(reader& request, writer& result, call_phase& phase);
   std::atomic<const std::string*>* encoded;  // the descriptor's identity as requests carry it, once it is known
 };
 inline constexpr std::uint64_t call_mark = 0x316c6c61636e696bU;  // "kincall1"
-
-template <class... T>
-constexpr std::uint64_t type_hash() {
-  std::uint64_t hash = 1469598103934665603U;
-  for (const char c : std::string_view(__PRETTY_FUNCTION__))
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-  return hash;
-}
 
 /// Decodes a callable and its arguments, calls it, encodes the result.
 template <class F, class... A>
@@ -65,6 +57,14 @@ void run_call(reader& request, writer& result, call_phase& phase) {
       args);
 }
 
+template <class F>
+constexpr std::uint64_t function_type_of() {
+  if constexpr (function_pointer<F>)
+    return type_hash<F>();
+  else
+    return 0;
+}
+
 template <class F, class... A>
 inline constinit std::atomic<const std::string*> encoded_identity{nullptr};
 template <class F, class... A>
@@ -72,7 +72,7 @@ inline constexpr call_descriptor descriptor_of{call_mark,
                                                &descriptor_of<F, A...>,
                                                type_hash<F, A...>(),
                                                &typeid(typename callee<F>::type),
-                                               function_pointer<typename callee<F>::type>,
+                                               function_type_of<typename callee<F>::type>(),
                                                &run_call<F, A...>,
                                                &encoded_identity<F, A...>};
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <bit>
+#include <cstdint>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -24,17 +26,30 @@ template <class F>
 concept stateless =
     std::is_class_v<F> && std::is_empty_v<F> && (std::is_default_constructible_v<F> || std::is_trivially_copyable_v<F>);
 
-/// Throw encode_error for a null pointer and for one into no module's code; decode_error likewise.
-KIN_EXPORT void encode_function(writer& out, const void* function);
-[[nodiscard]] KIN_EXPORT const void* decode_function(reader& in);
+template <class... T>
+constexpr std::uint64_t type_hash() {
+  std::uint64_t hash = 1469598103934665603U;
+  for (const char c : std::string_view(__PRETTY_FUNCTION__))
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return hash;
+}
+
+/// Throw encode_error for a null pointer and for one into no module's code; decode_error for damage, another type, and
+/// whatever is no code. A descriptor proves itself, a function cannot: that the address was not made up is trusted.
+KIN_EXPORT void encode_function(writer& out, const void* function, std::uint64_t type);
+[[nodiscard]] KIN_EXPORT const void* decode_function(reader& in, std::uint64_t type);
 
 }  // namespace detail
 
 /// A pointer to a function is a value: it travels as its place in its module, and both sides need the same build.
 template <detail::function_pointer F>
 struct codec<F> {
-  static void encode(writer& out, F f) { detail::encode_function(out, reinterpret_cast<const void*>(f)); }
-  static F decode(reader& in) { return reinterpret_cast<F>(const_cast<void*>(detail::decode_function(in))); }
+  static void encode(writer& out, F f) {
+    detail::encode_function(out, reinterpret_cast<const void*>(f), detail::type_hash<F>());
+  }
+  static F decode(reader& in) {
+    return reinterpret_cast<F>(const_cast<void*>(detail::decode_function(in, detail::type_hash<F>())));
+  }
 };
 
 /// A lambda without captures is a value too, so that it can be an argument.
