@@ -11,7 +11,7 @@
 namespace kin {
 
 void message_loan::commit() {
-  if (!to_) throw std::logic_error("kin: commit() was called twice on one loan");
+  if (!to_) throw std::logic_error("kin: commit() was called twice on one loan, or on one that was moved from");
   std::exchange(to_, nullptr)->send_bytes(room_);
 }
 

@@ -25,9 +25,16 @@ class connection;
 /// Room for one message that is built in place; see connection::loan. Move-only; outlived by its connection.
 class KIN_EXPORT message_loan {
  public:
+  message_loan(message_loan&& other) noexcept : to_(std::exchange(other.to_, nullptr)), room_(std::move(other.room_)) {}
+  message_loan& operator=(message_loan&& other) noexcept {
+    to_ = std::exchange(other.to_, nullptr);
+    room_ = std::move(other.room_);
+    return *this;
+  }
   /// The message's bytes, to be written by the caller. Zeroed at first.
   [[nodiscard]] std::span<std::byte> bytes() noexcept { return room_; }
-  /// Sends the message, like send_bytes. Without it, nothing is sent. Throws what send_bytes throws; once only.
+  /// Sends the message, like send_bytes. Without it, nothing is sent. Throws what send_bytes throws; std::logic_error
+  /// the second time, and for a loan that was moved from.
   void commit();
 
  private:
