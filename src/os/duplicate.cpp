@@ -13,4 +13,9 @@ unique_fd duplicate(int fd) {
       call("fcntl(F_DUPFD_CLOEXEC)", "duplicate a file descriptor", [fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }));
 }
 
+unique_fd above_standard(unique_fd fd) {
+  if (!fd || fd.get() > 2) return fd;
+  return duplicate(fd.get());
+}
+
 }  // namespace kin::os

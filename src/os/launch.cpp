@@ -232,6 +232,9 @@ launched launch(const launch_request& request) {
   if (pid < 0) throw os_error("start a process", "clone", clone_error);
 
   launched child{pid, unique_fd(pidfd)};
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  child.booked_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   if (plan.failed_step) {
     // The child has called _exit: take its status, so that no zombie stays.
     siginfo_t info{};
@@ -239,6 +242,14 @@ launched launch(const launch_request& request) {
     std::string doing = "start a process (" + executable + ")";
     if (std::strcmp(plan.failed_step, "chdir") == 0) doing = "enter the directory " + request.working_directory;
     throw os_error(doing, plan.failed_step, plan.error);
+  }
+  try {
+    child.pidfd = above_standard(std::move(child.pidfd));
+  } catch (...) {
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    throw;
   }
   return child;
 }

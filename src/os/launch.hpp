@@ -3,6 +3,7 @@
 // depend on the caller's size, and the pidfd comes with the child, so no pid is ever looked up.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,6 +31,8 @@ struct launch_request {
 struct launched {
   int pid = -1;
   unique_fd pidfd;
+  /// Peak memory of this process at the start: exec books it on the child, so a child's peak up to it is unknown.
+  std::uint64_t booked_memory = 0;
 };
 
 /// Returns when the child has exec'ed. The child dies when the *calling thread* ends (PR_SET_PDEATHSIG), so the caller

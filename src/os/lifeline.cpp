@@ -8,6 +8,8 @@
 
 #include <csignal>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 #include "os/poll.hpp"
 
@@ -16,7 +18,8 @@ namespace kin::os {
 std::pair<unique_fd, unique_fd> make_lifeline() {
   int ends[2];
   call("pipe2", "tie a child to its parent", [&] { return ::pipe2(ends, O_CLOEXEC); });
-  return {unique_fd(ends[0]), unique_fd(ends[1])};
+  unique_fd reading(ends[0]), writing(ends[1]);
+  return {above_standard(std::move(reading)), above_standard(std::move(writing))};
 }
 
 void arm_lifeline(unique_fd end) {

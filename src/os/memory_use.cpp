@@ -10,6 +10,13 @@
 namespace kin::os {
 
 std::uint64_t peak_resident_memory() noexcept {
+  // Not getrusage: exec leaves the peak of the image before in ru_maxrss, and that of a launched child is its parent's
+  // (fs/exec.c, exec_mmap). VmHWM belongs to the address space.
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/status", "re"), &std::fclose);
+  char line[256];
+  unsigned long long kibibytes = 0;
+  while (file && std::fgets(line, sizeof line, file.get()))
+    if (std::sscanf(line, "VmHWM: %llu", &kibibytes) == 1) return kibibytes * 1024;
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;

@@ -10,6 +10,8 @@
 
 #include <csignal>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 #include "os/poll.hpp"
 
@@ -25,8 +27,8 @@ std::chrono::microseconds duration_of(const timeval& t) {
 }  // namespace
 
 unique_fd open_pidfd(int pid) {
-  return unique_fd(
-      static_cast<int>(call("pidfd_open", "watch a process", [pid] { return ::syscall(SYS_pidfd_open, pid, 0u); })));
+  return above_standard(unique_fd(
+      static_cast<int>(call("pidfd_open", "watch a process", [pid] { return ::syscall(SYS_pidfd_open, pid, 0u); }))));
 }
 
 bool wait_for_end(int pidfd, deadline until) { return poll_until(pidfd, POLLIN, until); }

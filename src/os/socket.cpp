@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 #include "os/poll.hpp"
 
@@ -43,7 +45,8 @@ std::pair<unique_fd, unique_fd> socket_pair() {
   int ends[2];
   call("socketpair", "make a pair of sockets",
        [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); });
-  return {unique_fd(ends[0]), unique_fd(ends[1])};
+  unique_fd first(ends[0]), second(ends[1]);
+  return {above_standard(std::move(first)), above_standard(std::move(second))};
 }
 
 io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds) {

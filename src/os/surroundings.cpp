@@ -15,6 +15,7 @@
 #include <clocale>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <string_view>
 
@@ -95,13 +96,26 @@ surroundings surroundings::now() {
   return s;
 }
 
-int foreign_threads() {
+namespace {
+int foreign_threads_now() {
   const std::unique_ptr<DIR, int (*)(DIR*)> tasks(::opendir("/proc/self/task"), &::closedir);
   if (!tasks) return 0;
   int n = 0;
   while (const dirent* entry = ::readdir(tasks.get()))
     if (std::isdigit(static_cast<unsigned char>(entry->d_name[0]))) ++n;
   return n - 1 - sanitizer_threads - own_threads.load();
+}
+}  // namespace
+
+// A joined thread is listed for a moment longer, and one of kin's own is counted a moment after it began.
+int foreign_threads() {
+  int n = foreign_threads_now();
+  for (int attempt = 0; n > 0 && attempt < 20; ++attempt) {
+    const timespec moment{0, 500'000};
+    ::nanosleep(&moment, nullptr);
+    n = foreign_threads_now();
+  }
+  return n;
 }
 
 own_thread::own_thread(const char* name) noexcept {

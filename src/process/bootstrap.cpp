@@ -15,6 +15,7 @@
 #include <kin/wire/outcome.hpp>
 
 #include "os/lifeline.hpp"
+#include "os/memory_use.hpp"
 #include "os/pidfd.hpp"
 #include "process/runtime.hpp"
 
@@ -55,12 +56,20 @@ channel& link_to_parent() {
   return *link_slot();
 }
 
-void set_link_to_parent(channel c) { link_slot() = new channel(std::move(c)); }
+void set_link_to_parent(channel c) {
+  if (link_slot()) {
+    *link_slot() = std::move(c);
+    return;
+  }
+  link_slot() = new channel(std::move(c));
+  // A copy that the user forks is not the child that its parent's parent knows: it must not speak for it.
+  runtime::get().on_fork([] { link_slot()->close(); });
+}
 
 void say_exit_code(int code) noexcept {
   try {
     writer to;
-    to(code);
+    to(code & 0xff, os::peak_resident_memory());  // as wait(2) tells it
     const parcel message = to.take();
     if (channel* link = link_slot(); link && !link->closed())
       link->send(exit_frame, message.bytes, {}, deadline::now());
@@ -130,6 +139,7 @@ void run_spawned_child(unique_fd channel_end) {
 void complete_from_last_words(channel& from_child, exit_status& status) noexcept {
   bool hello = false;
   std::optional<int> code;
+  std::uint64_t peak_memory = 0;
   try {
     while (!from_child.closed() && from_child.poll(deadline::now())) {
       const std::uint64_t kind = from_child.next().signature;
@@ -140,12 +150,17 @@ void complete_from_last_words(channel& from_child, exit_status& status) noexcept
       } else {
         reader from(message);
         code = from.take<int>();
+        peak_memory = from.take<std::uint64_t>();
       }
     }
   } catch (const std::exception&) {
     // End of file, or damaged last words of a process that has ended: what is known by then is what there is.
   }
-  if (!status.known && code) status.code = *code;
+  if (!status.known && code) {
+    status.code = *code;
+    status.known = true;
+  }
+  if (status.peak_memory == 0) status.peak_memory = peak_memory;
   if (!hello && status.known && status.code == 0) status.code = 126;
 }
 

@@ -17,6 +17,7 @@ namespace kin::detail {
 inline constexpr std::uint64_t introduction_frame = 0x6b696e2d696e7472;  // "kin-intr"
 inline constexpr std::uint64_t call_frame = 0x6b696e2d63616c6c;          // "kin-call"
 inline constexpr std::uint64_t hello_frame = 0x6b696e2d68656c6f;         // "kin-helo"
+inline constexpr std::uint64_t refused_frame = 0x6b696e2d72656675;       // "kin-refu": instead of hello, by a copy
 inline constexpr std::uint64_t outcome_frame = 0x6b696e2d6f757463;       // "kin-outc"
 inline constexpr std::uint64_t exit_frame = 0x6b696e2d65786974;          // "kin-exit"
 

@@ -13,7 +13,7 @@
 namespace kin::detail {
 
 child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon,
-             child_role role)
+             child_role role, std::uint64_t booked_memory)
     : pid_(pid),
       owner_(os::own_pid()),
       pidfd_(std::move(pidfd)),
@@ -21,7 +21,8 @@ child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std
       lifeline_(std::move(lifeline)),
       name_(std::move(name)),
       daemon_(daemon),
-      role_(role) {}
+      role_(role),
+      booked_memory_(booked_memory) {}
 
 child::~child() = default;
 
@@ -52,7 +53,7 @@ void child::take_status() {
     status.code = ended->code;
     status.signal = ended->signal;
     status.core_dumped = ended->core_dumped;
-    status.peak_memory = ended->peak_memory;
+    if (ended->peak_memory > booked_memory_) status.peak_memory = ended->peak_memory;
     status.user_time = ended->user_time;
     status.system_time = ended->system_time;
   } else {

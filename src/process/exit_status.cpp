@@ -27,9 +27,11 @@ namespace {
 std::string story(const std::string& task, int pid, const exit_status& status, const std::string& details) {
   std::string text =
       "kin: the process " + std::to_string(pid) + " that ran " + task + " was lost: " + status.describe();
-  if (status.known)
-    text += " (peak memory " + std::to_string(status.peak_memory >> 20) + " MiB, CPU time " +
-            std::to_string(status.cpu_time().count() / 1000) + " ms)";
+  if (status.known) {
+    text += " (";
+    if (status.peak_memory > 0) text += "peak memory " + std::to_string(status.peak_memory >> 20) + " MiB, ";
+    text += "CPU time " + std::to_string(status.cpu_time().count() / 1000) + " ms)";
+  }
   if (!details.empty()) text += "\n" + details;
   return text;
 }

@@ -17,6 +17,9 @@ namespace kin {
 void init() {
   detail::runtime& self = detail::runtime::get();
   const auto mark = detail::take_child_mark();
+  const bool has_channel = mark && os::peer_pid(detail::channel_fd) == mark->parent_pid;
+  // A child whose parent has died before it came here, and left it to somebody else.
+  if (has_channel && mark->parent_pid != os::parent_pid()) std::_Exit(127);
   if (!mark || mark->parent_pid != os::parent_pid()) {
     // No mark, or a stale one that a user's own exec has passed on: this is a program of its own.
     self.initialise(0);
@@ -26,7 +29,7 @@ void init() {
     std::fputs("kin: a set-user-id or set-group-id program refuses to be started as a child\n", stderr);
     std::_Exit(126);
   }
-  if (os::peer_pid(detail::channel_fd) != mark->parent_pid) {
+  if (!has_channel) {
     std::fputs("kin: this process was started as a child, but without its channel\n", stderr);
     std::_Exit(126);
   }

@@ -2,6 +2,8 @@
 // runtime: see the header.
 #include "process/runtime.hpp"
 
+#include <new>
+
 #include <kin/core/error.hpp>
 #include <kin/process/init.hpp>
 
@@ -80,8 +82,14 @@ void runtime::on_fork(void (*forget)()) {
   forget_.push_back(forget);
 }
 
-void runtime::before_fork() { get().mutex_.lock(); }
-void runtime::after_fork_in_parent() { get().mutex_.unlock(); }
+void runtime::before_fork() {
+  get().starting_.lock();
+  get().mutex_.lock();
+}
+void runtime::after_fork_in_parent() {
+  get().mutex_.unlock();
+  get().starting_.unlock();
+}
 
 // Kin's threads do not exist here, and the children are the parent's. Keeping copies of their lifelines open would let
 // them outlive it.
@@ -93,6 +101,7 @@ void runtime::after_fork_in_child() {
   self.children_.clear();
   for (auto* forget : self.forget_) forget();
   self.mutex_.unlock();
+  new (&self.starting_) std::recursive_mutex;  // its owner was a thread id of the parent's
 }
 
 void require_init() { runtime::get().require_initialised(); }

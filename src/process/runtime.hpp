@@ -47,6 +47,10 @@ class runtime {
   [[nodiscard]] const std::optional<parent_identity>& parent() const { return parent_; }
   [[nodiscard]] bool daemon() const { return daemon_; }
 
+  /// Held while a child is started, from its first descriptor to add_child: a fork by another thread in between would
+  /// copy ends of its channel and its lifeline that nobody in the copy knows to close.
+  std::recursive_mutex& starting() { return starting_; }
+
   /// Registers what has to be forgotten in a forked copy of this process; called there, with one thread running.
   void on_fork(void (*forget)());
 
@@ -56,6 +60,7 @@ class runtime {
   static void after_fork_in_parent();
   static void after_fork_in_child();
 
+  std::recursive_mutex starting_;  // taken before mutex_; recursive, because fork_child itself forks under it
   std::mutex mutex_;
   bool initialised_ = false;
   int depth_ = 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // starter: start_child (spawn by re-exec, through the spawner thread) and fork_child (in the calling thread).
-#include <algorithm>
+#include <clocale>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 
 #include <kin/core/error.hpp>
 #include <kin/process/child.hpp>
@@ -74,6 +75,33 @@ introduction introduce(const process_options& options, child_role role, const ru
   return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid()};
 }
 
+os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {
+  const runtime& self = runtime::get();
+  os::launch_request request;
+  request.inherited = &self.at_init();
+  request.arguments = self.at_init().arguments;
+  request.environment =
+      child_environment(self.at_init().environment, options.environment, {os::own_pid(), self.depth() + 1});
+  request.working_directory = options.working_directory.string();
+  request.descriptors = output.descriptors;
+  request.limits = limits_of(options.limits);
+  request.affinity = options.affinity;
+  request.own_process_group = role == child_role::service;
+  return request;
+}
+
+os::image_changes image_changes_for(const process_options& options, child_role role, const opened_output& output) {
+  os::launch_request same = launch_request_for(options, role, output);
+  same.environment.pop_back();  // the mark: a copy is a child without it
+  return {std::move(same.environment),
+          std::move(same.working_directory),
+          std::move(same.descriptors),
+          std::move(same.limits),
+          std::move(same.affinity),
+          same.own_process_group,
+          same.inherited};
+}
+
 }  // namespace
 
 std::shared_ptr<child> start_child(const process_options& options, child_role role, parcel call) {
@@ -82,29 +110,23 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
   if (options.start == start::fork) return fork_child(options, role, std::move(call));
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
+  const parcel who = encode_introduction(introduce(options, role, name));
+  os::launch_request request = launch_request_for(options, role, output);
+
+  std::unique_lock starting(self.starting());
   auto [ours, theirs] = os::socket_pair();
   auto [child_line, parent_line] = os::make_lifeline();
-
-  os::launch_request request;
-  request.inherited = &self.at_init();
-  request.arguments = self.at_init().arguments;
-  request.environment =
-      child_environment(self.at_init().environment, options.environment, {os::own_pid(), self.depth() + 1});
-  request.working_directory = options.working_directory.string();
-  request.descriptors = output.descriptors;
   request.descriptors.emplace_back(channel_fd, theirs.get());
   request.descriptors.emplace_back(lifeline_fd, child_line.get());
-  request.limits = limits_of(options.limits);
-  request.affinity = options.affinity;
-  request.own_process_group = role == child_role::service;
   os::launched launched = launch_in_spawner(request);
   theirs.reset();  // or the end of file would never be seen
-
-  auto started = std::make_shared<child>(launched.pid, std::move(launched.pidfd), channel(std::move(ours)),
-                                         std::move(parent_line), name.name, options.daemon, role);
+  child_line.reset();
+  auto started =
+      std::make_shared<child>(launched.pid, std::move(launched.pidfd), channel(std::move(ours)), std::move(parent_line),
+                              name.name, options.daemon, role, launched.booked_memory);
   self.add_child(started);
+  starting.unlock();
   try {
-    const parcel who = encode_introduction(introduce(options, role, name));
     started->link().send(introduction_frame, who.bytes);
     started->link().send(call_frame, call.bytes, call.fds);
   } catch (const closed_error&) {
@@ -116,6 +138,86 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
   return started;
 }
 
+namespace {
+
+// What a copy of this process does from fork on.
+class forked_copy {
+ public:
+  forked_copy(child_role role, introduction who, os::image_changes changes)
+      : role_(role), who_(std::move(who)), changes_(std::move(changes)) {}
+
+  [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, const std::function<void()>& body) {
+    int code = 126;
+    try {
+      os::arm_lifeline(std::move(lifeline));
+      set_link_to_parent(channel(std::move(channel_end)));
+      // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
+      link_to_parent().take();
+      if (become_child()) {
+        os::on_exit_of_copy(&end);
+        code = run_in_role(role_, who_.name, body);
+      }
+    } catch (const closed_error&) {
+      code = 127;  // the parent died first
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "kin: a forked process could not begin: %s\n", e.what());
+    }
+    end(code);
+    os::leave_forked_image(code);
+  }
+
+ private:
+  static void end(int code) {
+    say_exit_code(code);
+    os::leave_forked_image(code);
+  }
+
+  // False: the parent has been told why not.
+  bool become_child() {
+    runtime& self = runtime::get();
+    std::optional<parent_identity> parent(parent_identity{who_.parent_pid, who_.parent_name, {}});
+    try {
+      parent->pidfd = os::open_pidfd(who_.parent_pid);
+    } catch (const os_error&) {
+      // It is about to end, or a sandbox refuses pidfd_open: parent_process() then knows less.
+    }
+    self.become(who_.name, who_.identity, who_.daemon, std::move(parent));
+    if (!who_.locale.empty()) std::setlocale(LC_ALL, who_.locale.c_str());
+    if (const auto refused = os::change_own_image(changes_)) {
+      writer to;
+      to(refused->doing, refused->call, refused->error);
+      link_to_parent().send(refused_frame, to.take().bytes);
+      return false;
+    }
+    if (role_ == child_role::service) std::signal(SIGINT, SIG_IGN);
+    link_to_parent().send(hello_frame, {});
+    return true;
+  }
+
+  const child_role role_;
+  const introduction who_;
+  const os::image_changes changes_;
+};
+
+// Lets the copy begin, and waits for its hello, which is left for whoever reads the channel.
+void release_copy(child& copy) {
+  try {
+    copy.link().send(introduction_frame, {});
+    if (copy.link().next().signature != refused_frame) return;
+    parcel message = copy.link().take();
+    reader from(message);
+    std::string doing, call;
+    int error = 0;
+    from(doing, call, error);
+    copy.join(deadline::never());
+    throw os_error(doing, call.c_str(), error);
+  } catch (const closed_error&) {
+    // Killed before it began: its exit status says so.
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<child> fork_child(const process_options& options, child_role role, const std::function<void()>& body) {
   runtime& self = runtime::get();
   self.require_initialised();
@@ -126,43 +228,18 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
         "Fork before starting threads, or use start::spawn");
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
+  forked_copy copy(role, introduce(options, role, name), image_changes_for(options, role, output));
+
+  std::unique_lock starting(self.starting());
   auto [ours, theirs] = os::socket_pair();
   auto [child_line, parent_line] = os::make_lifeline();
-  const introduction who = introduce(options, role, name);
-
   const int pid = os::fork_process();
   if (pid == 0) {
-    int code = 126;
-    try {
-      ours.reset();
-      parent_line.reset();
-      os::arm_lifeline(std::move(child_line));
-      set_link_to_parent(channel(std::move(theirs)));
-      // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
-      link_to_parent().take();
-      link_to_parent().send(hello_frame, {});
-      std::optional<parent_identity> parent(parent_identity{who.parent_pid, who.parent_name, {}});
-      parent->pidfd = os::open_pidfd(who.parent_pid);
-      self.become(who.name, who.identity, who.daemon, std::move(parent));
-      os::image_changes changes;
-      changes.environment.assign(options.environment.begin(), options.environment.end());
-      changes.working_directory = options.working_directory.string();
-      changes.descriptors = output.descriptors;
-      changes.limits = limits_of(options.limits);
-      changes.affinity = options.affinity;
-      changes.own_process_group = role == child_role::service;
-      os::change_own_image(changes);
-      if (role == child_role::service) std::signal(SIGINT, SIG_IGN);
-      code = run_in_role(role, who.name, body);
-    } catch (const closed_error&) {
-      code = 127;  // the parent died first
-    } catch (const std::exception& e) {
-      std::fprintf(stderr, "kin: a forked process could not begin: %s\n", e.what());
-    }
-    say_exit_code(code);
-    os::leave_forked_image(code);
+    starting.release();  // it is a new mutex here
+    ours.reset();
+    parent_line.reset();
+    copy.live(std::move(theirs), std::move(child_line), body);
   }
-
   theirs.reset();
   child_line.reset();
   unique_fd pidfd;
@@ -176,10 +253,12 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   auto started = std::make_shared<child>(pid, std::move(pidfd), channel(std::move(ours)), std::move(parent_line),
                                          name.name, options.daemon, role);
   self.add_child(started);
+  starting.unlock();
   try {
-    started->link().send(introduction_frame, {});
-  } catch (const closed_error&) {
-    // Killed before it began: its exit status says so.
+    release_copy(*started);
+  } catch (...) {
+    started->end({});
+    throw;
   }
   return started;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -29,7 +30,8 @@ enum class child_role : unsigned char {
 /// Thread-safe. Owns the pidfd and the channel to the child. Whoever drops the last reference must have seen it end.
 class KIN_EXPORT child {
  public:
-  child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon, child_role role);
+  child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon, child_role role,
+        std::uint64_t booked_memory = 0);
   child(const child&) = delete;
   child& operator=(const child&) = delete;
   ~child();
@@ -65,6 +67,7 @@ class KIN_EXPORT child {
   const std::string name_;
   const bool daemon_;
   const child_role role_;
+  const std::uint64_t booked_memory_;  // what of its peak memory may be its parent's
   std::mutex mutex_;
   std::optional<exit_status> status_;
 };

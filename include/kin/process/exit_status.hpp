@@ -16,7 +16,8 @@ struct KIN_EXPORT exit_status {
   bool core_dumped = false;
   /// False when somebody else took the status (a foreign waitpid(-1), SIGCHLD ignored) and the child left no word.
   bool known = true;
-  std::uint64_t peak_memory = 0;            ///< most bytes resident at once
+  /// Most bytes resident at once; 0 when not known (a spawned process that was killed, and used less than its parent).
+  std::uint64_t peak_memory = 0;
   std::chrono::microseconds user_time{};    ///< CPU time in the program
   std::chrono::microseconds system_time{};  ///< CPU time in the kernel on its behalf
 

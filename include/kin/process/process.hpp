@@ -49,6 +49,10 @@ class KIN_EXPORT process {
   process(start::spawn_t, F&& f, Args&&... args)
       : process(process_options{}, std::forward<F>(f), std::forward<Args>(args)...) {}
 
+  template <class F, class... Args>
+  process(start::spawn_t, process_options options, F&& f, Args&&... args)
+      : process((options.start = start::spawn, std::move(options)), std::forward<F>(f), std::forward<Args>(args)...) {}
+
   /// The same with a name, redirections, limits …: `kin::process p({.name = "p2", .daemon = true}, greet, "p2");`
   template <class F, class... Args>
   process(const process_options& options, F&& f, Args&&... args) {
