@@ -27,8 +27,27 @@
 #define KIN_UNSANITIZED __attribute__((no_sanitize("address"), no_sanitize("thread"), no_sanitize("undefined")))
 #endif
 
+// ThreadSanitizer takes every clone() for a fork and would, in the child, change its state, which here is the parent's
+// too; glibc's other name for the same function is not intercepted.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KIN_THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define KIN_THREAD_SANITIZER
+#endif
+#ifdef KIN_THREAD_SANITIZER
+extern "C" int __clone(int (*)(void*), void*, int, void*, ...) noexcept;  // NOLINT(bugprone-reserved-identifier)
+#endif
+
 namespace kin::os {
 namespace {
+
+#ifdef KIN_THREAD_SANITIZER
+constexpr auto* uninstrumented_clone = &::__clone;
+#else
+constexpr auto* uninstrumented_clone = &::clone;
+#endif
 
 // The kernel's struct sigaction (glibc's differs), for rt_sigaction.
 struct kernel_sigaction {
@@ -225,7 +244,8 @@ launched launch(const launch_request& request) {
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   int pidfd = -1;
   const int pid = try_call("clone", [&] {
-    return ::clone(&child_main, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &pidfd);
+    return uninstrumented_clone(&child_main, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan,
+                                &pidfd);
   });
   const int clone_error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
