@@ -37,17 +37,21 @@ void take_descriptors(msghdr& message, std::vector<unique_fd>& fds) {
   }
 }
 
+std::pair<unique_fd, unique_fd> make_pair_of(int type) {
+  int ends[2];
+  call("socketpair", "make a pair of sockets", [&] { return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends); });
+  unique_fd first(ends[0]), second(ends[1]);
+  return {above_standard(std::move(first)), above_standard(std::move(second))};
+}
+
 bool peer_is_gone(int error) { return error == EPIPE || error == ECONNRESET; }
 
 }  // namespace
 
-std::pair<unique_fd, unique_fd> socket_pair() {
-  int ends[2];
-  call("socketpair", "make a pair of sockets",
-       [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); });
-  unique_fd first(ends[0]), second(ends[1]);
-  return {above_standard(std::move(first)), above_standard(std::move(second))};
-}
+std::pair<unique_fd, unique_fd> socket_pair() { return make_pair_of(SOCK_STREAM); }
+std::pair<unique_fd, unique_fd> packet_socket_pair() { return make_pair_of(SOCK_SEQPACKET); }
+
+void shut_down(int socket) noexcept { ::shutdown(socket, SHUT_RDWR); }
 
 io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds) {
   msghdr message{};

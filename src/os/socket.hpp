@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// socket: pairs of connected unix stream sockets, and moving bytes and descriptors over one.
+// socket: pairs of connected unix sockets, and moving bytes and descriptors over one.
 // Works on blocking and non-blocking sockets alike: EAGAIN is answered by a poll until the deadline.
 #pragma once
 
@@ -17,6 +17,12 @@ namespace kin::os {
 
 /// Two connected close-on-exec AF_UNIX stream sockets.
 std::pair<unique_fd, unique_fd> socket_pair();
+/// The same, but of packets: each send_some is received whole by one recv_some, so that many processes may write to
+/// copies of one end.
+std::pair<unique_fd, unique_fd> packet_socket_pair();
+
+/// Ends both directions for every holder of the socket: whoever waits on either end wakes up. Never throws.
+void shut_down(int socket) noexcept;
 
 /// The kernel's SCM_MAX_FD: how many descriptors one message takes.
 inline constexpr std::size_t max_fds_per_message = 253;
