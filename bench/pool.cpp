@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+// pool: from nothing to a first result, one task's round trip, and a map of a million integers.
+#include <numeric>
+#include <vector>
+
+#include <kin/kin.hpp>
+
+#include "support.hpp"
+
+namespace {
+
+int three_x_plus_one(int x) { return 3 * x + 1; }
+
+// Two bare forks that each report one byte: the least a pool of two can cost.
+void two_bare_forks(benchmark::State& state) {
+  for (auto _ : state) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) bench::die("pipe2");
+    const auto report = [&] { bench::write_all(ends[1], "x", 1); };
+    const pid_t a = bench::forked(report), b = bench::forked(report);
+    char two[2];
+    bench::read_all(ends[0], two, 2);
+    state.PauseTiming();
+    bench::join(a);
+    bench::join(b);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    state.ResumeTiming();
+  }
+}
+void first_result(benchmark::State& state, kin::start_method start) {
+  for (auto _ : state) {
+    kin::pool workers({.workers = 2, .start = start});
+    auto a = workers.apply_async(three_x_plus_one, 1), b = workers.apply_async(three_x_plus_one, 2);
+    benchmark::DoNotOptimize(a.get() + b.get());
+    state.PauseTiming();
+    workers.terminate();
+    workers.join();
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(two_bare_forks)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(first_result, fork, kin::start::fork)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(first_result, spawn, kin::start::spawn)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+void raw_round_trip(benchmark::State& state) {
+  bench::raw_echo other;
+  for (auto _ : state) benchmark::DoNotOptimize(other.round_trip(1));
+}
+void apply(benchmark::State& state) {
+  kin::pool workers(2);
+  workers.apply(three_x_plus_one, 1);
+  for (auto _ : state) benchmark::DoNotOptimize(workers.apply(three_x_plus_one, 1));
+}
+BENCHMARK(raw_round_trip)->UseRealTime();
+BENCHMARK(apply)->UseRealTime();
+
+constexpr int items = 1'000'000;
+void map(benchmark::State& state) {
+  kin::pool workers(2);
+  std::vector<int> numbers(items);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  workers.map(three_x_plus_one, numbers);
+  for (auto _ : state) benchmark::DoNotOptimize(workers.map(three_x_plus_one, numbers));
+  state.SetItemsProcessed(state.iterations() * items);
+}
+void sequential_loop(benchmark::State& state) {
+  int (*volatile f)(int) = three_x_plus_one;
+  std::vector<int> numbers(items), results(items);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  for (auto _ : state) {
+    for (std::size_t i = 0; i < numbers.size(); ++i) results[i] = f(numbers[i]);
+    benchmark::DoNotOptimize(results.data());
+  }
+  state.SetItemsProcessed(state.iterations() * items);
+}
+BENCHMARK(map)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(sequential_loop)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+
+KIN_BENCH_MAIN()

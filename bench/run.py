@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Runs the benchmarks and prints a table of ratios: each figure beside a raw primitive or a peer of the same run.
+
+    ./dev bench [FILTER]        FILTER: a regular expression; only the rows whose name it matches
+
+A program is started only while the machine is quiet, and run again (at most three times) when other processes used
+more than 5 % of the processors meanwhile; a row that was never measured quietly says so. The report is
+build/bench/report.json. The rows, with their denominators and targets, are bench/rows.json."""
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+PROGRAMS = os.path.join(ROOT, "build/release/bench")
+TICK = os.sysconf("SC_CLK_TCK")
+LOUD = 0.05
+# Debian's interpreter where there is one: the peer that its users have.
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+
+
+def busy_seconds():
+    with open("/proc/stat") as f:
+        v = [int(x) for x in f.readline().split()[1:]]
+    return (sum(v[:3]) + sum(v[5:7])) / TICK
+
+
+def own_seconds():
+    r = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return r.ru_utime + r.ru_stime
+
+
+def wait_until_quiet(limit=30):
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        before = busy_seconds()
+        time.sleep(0.4)
+        if (busy_seconds() - before) / 0.4 / os.cpu_count() < LOUD:
+            return
+
+
+def run(command, name):
+    """(output, quiet?) of the quietest of at most three runs."""
+    best = None
+    for _ in range(3):
+        wait_until_quiet()
+        busy, own, begin = busy_seconds(), own_seconds(), time.monotonic()
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600)
+        if done.returncode != 0:
+            sys.exit(f"bench: {name} ended with status {done.returncode}")
+        wall = time.monotonic() - begin
+        others = max(0.0, busy_seconds() - busy - (own_seconds() - own)) / wall / os.cpu_count()
+        if best is None or others < best[1]:
+            best = (done.stdout, others)
+        if others < LOUD:
+            break
+    return best[0], best[1] < LOUD
+
+
+def measure(program, wanted, report):
+    """Nanoseconds by benchmark name: the median of five repetitions."""
+    exact = "|".join(re.escape(w).replace("/", "/") for w in sorted(wanted))
+    text, quiet = run(
+        [
+            os.path.join(PROGRAMS, program),
+            f"--benchmark_filter=^({exact})(/|$)",
+            "--benchmark_repetitions=5",
+            "--benchmark_report_aggregates_only=true",
+            "--benchmark_min_time=0.2",
+            "--benchmark_format=json",
+        ],
+        program,
+    )
+    scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+    for b in json.loads(text)["benchmarks"]:
+        if b.get("aggregate_name") == "median":
+            name = b["run_name"].removesuffix("/real_time")
+            report[(program, name)] = (b["real_time"] * scale[b["time_unit"]], quiet)
+
+
+def measure_peer(group, report):
+    text, quiet = run([PYTHON, os.path.join(HERE, "peer_cpython.py"), group], f"CPython, {group}")
+    for line in text.splitlines():
+        name, value = line.split("\t")
+        report[("peer", name)] = (float(value), quiet)
+
+
+def met(ratio, target):
+    relation, limit = target.split()
+    return ratio < float(limit) if relation == "<" else ratio <= float(limit)
+
+
+def show(value, unit):
+    return f"{value:,.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
+
+
+def main():
+    with open(os.path.join(HERE, "rows.json")) as f:
+        rows = json.load(f)
+    if len(sys.argv) > 1:
+        rows = [r for r in rows if re.search(sys.argv[1], r["name"])]
+    if not rows:
+        sys.exit("bench: no row has a name like that; bench/rows.json lists them")
+    wanted, peers = {}, set()
+    for r in rows:
+        wanted.setdefault(r["program"], set()).add(r["value"])
+        if "peer" in r:
+            peers.add(r["peer"])
+        else:
+            wanted[r["program"]].add(r["against"])
+
+    measured = {}
+    for program in wanted:
+        print(f"measuring {program} …", file=sys.stderr, flush=True)
+        measure(program, wanted[program], measured)
+    for group in sorted(peers):
+        print(f"measuring CPython, {group} …", file=sys.stderr, flush=True)
+        measure_peer(group, measured)
+
+    report = []
+    divide = {"ns": 1, "us": 1e3, "ms": 1e6}
+    for r in rows:
+        value, quiet = measured[(r["program"], r["value"])]
+        against, quiet_too = measured[("peer" if "peer" in r else r["program"], r["against"])]
+        value /= r.get("per", 1)
+        against /= r.get("against_per", r.get("per", 1))
+        ratio = value / against
+        d = divide[r["unit"]]
+        report.append(
+            {
+                "name": r["name"],
+                "value": value / d,
+                "unit": r["unit"],
+                "against": r["against_name"],
+                "against_value": against / d,
+                "ratio": ratio,
+                "target": r.get("target"),
+                "met": met(ratio, r["target"]) if "target" in r else None,
+                "quiet": quiet and quiet_too,
+            }
+        )
+    os.makedirs(os.path.join(ROOT, "build/bench"), exist_ok=True)
+    path = os.path.join(ROOT, "build/bench/report.json")
+    with open(path, "w") as f:
+        json.dump(report, f, indent=1)
+
+    widths = [max(len(r["name"]) for r in report), 12, max(len(r["against"]) for r in report), 12, 9, 10]
+    head = ["row", "value", "against", "its value", "ratio", "target"]
+    print("  ".join(h.ljust(w) for h, w in zip(head, widths)))
+    for r in report:
+        verdict = {True: "met", False: "MISSED", None: ""}[r["met"]]
+        cells = [
+            r["name"],
+            show(r["value"], r["unit"]),
+            r["against"],
+            show(r["against_value"], r["unit"]),
+            f"{r['ratio']:.3g}x",
+            r["target"] or "stated",
+        ]
+        noise = "" if r["quiet"] else "  (not quiet)"
+        print("  ".join(c.ljust(w) for c, w in zip(cells, widths)), f" {verdict}{noise}")
+    missed = sum(r["met"] is False for r in report)
+    print(f"{len(report)} rows, {missed} missed; report: {os.path.relpath(path, ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
