@@ -141,7 +141,7 @@ void pool_core::lost(worker& w) {
     tell(worker_event::kind::retired, w.process->pid(), status.describe());
     return;
   }
-  std::string details;
+  std::string details = w.judged == verdict::none ? w.process->crash_report() : std::string();
   if (const std::uint64_t kills = os::oom_kills(); status.signal == SIGKILL && kills > oom_kills_seen_) {
     oom_kills_seen_ = kills;
     if (w.judged == verdict::none)

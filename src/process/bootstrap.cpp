@@ -14,6 +14,8 @@
 #include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include "os/crash_handler.hpp"
+#include "os/descriptor_flags.hpp"
 #include "os/lifeline.hpp"
 #include "os/memory_use.hpp"
 #include "os/pidfd.hpp"
@@ -117,6 +119,10 @@ void run_spawned_child(unique_fd channel_end) {
   self.become(who.name, who.identity, who.daemon, std::move(parent));
   if (!who.locale.empty()) std::setlocale(LC_ALL, who.locale.c_str());
   if (who.role == child_role::service) std::signal(SIGINT, SIG_IGN);
+  if (who.role != child_role::process) {
+    os::set_close_on_exec(crash_fd);
+    os::report_crashes_to(crash_fd);
+  }
 
   if (who.role == child_role::call) {
     incoming_call call(std::move(request));

@@ -2,15 +2,22 @@
 // child: waiting, status, signals; see the header.
 #include <kin/process/child.hpp>
 
+#include <array>
 #include <csignal>
+#include <string_view>
 
 #include <kin/core/error.hpp>
 
+#include "os/crash_report.hpp"
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
 #include "process/bootstrap.hpp"
 
 namespace kin::detail {
+namespace {
+// Frames below a task are kin's: the stack is cut where the call begins.
+constexpr std::array<std::string_view, 2> task_entries{"kin::detail::invoke_once<", "kin::detail::run_call<"};
+}  // namespace
 
 child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon,
              child_role role, std::uint64_t booked_memory)
@@ -91,6 +98,10 @@ void child::end(std::chrono::nanoseconds patience) noexcept {
   } catch (...) {
     // Without memory or permission nothing more can be done for it here; it dies with this process.
   }
+}
+
+std::string child::crash_report() const {
+  return crash_file_ ? os::describe_crash(crash_file_.get(), pid_, task_entries) : std::string();
 }
 
 void child::abandon() noexcept {

@@ -12,8 +12,10 @@
 #include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include "os/crash_handler.hpp"
 #include "os/launch.hpp"
 #include "os/lifeline.hpp"
+#include "os/memory_file.hpp"
 #include "os/own_image.hpp"
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
@@ -70,6 +72,11 @@ std::vector<std::pair<int, rlimit>> limits_of(const kin::limits& wanted) {
   return result;
 }
 
+// Not a pipe: a report longer than a pipe's room would wait for a reader who waits for its end.
+unique_fd make_crash_file(child_role role) {
+  return role == child_role::process ? unique_fd() : os::make_memory_file("kin-crash", 0);
+}
+
 introduction introduce(const process_options& options, child_role role, const runtime::child_name& name) {
   const runtime& self = runtime::get();
   return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid()};
@@ -118,12 +125,15 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
   auto [child_line, parent_line] = os::make_lifeline();
   request.descriptors.emplace_back(channel_fd, theirs.get());
   request.descriptors.emplace_back(lifeline_fd, child_line.get());
+  unique_fd crash_file = make_crash_file(role);
+  if (crash_file) request.descriptors.emplace_back(crash_fd, crash_file.get());
   os::launched launched = launch_in_spawner(request);
   theirs.reset();  // or the end of file would never be seen
   child_line.reset();
   auto started =
       std::make_shared<child>(launched.pid, std::move(launched.pidfd), channel(std::move(ours)), std::move(parent_line),
                               name.name, options.daemon, role, launched.booked_memory);
+  started->set_crash_file(std::move(crash_file));
   self.add_child(started);
   starting.unlock();
   try {
@@ -146,7 +156,8 @@ class forked_copy {
   forked_copy(child_role role, introduction who, os::image_changes changes)
       : role_(role), who_(std::move(who)), changes_(std::move(changes)) {}
 
-  [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, const std::function<void()>& body) {
+  [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, unique_fd crash_file,
+                         const std::function<void()>& body) {
     int code = 126;
     try {
       os::arm_lifeline(std::move(lifeline));
@@ -155,6 +166,7 @@ class forked_copy {
       link_to_parent().take();
       if (become_child()) {
         os::on_exit_of_copy(&end);
+        if (crash_file) os::report_crashes_to(crash_file.release());
         code = run_in_role(role_, who_.name, body);
       }
     } catch (const closed_error&) {
@@ -233,12 +245,13 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   std::unique_lock starting(self.starting());
   auto [ours, theirs] = os::socket_pair();
   auto [child_line, parent_line] = os::make_lifeline();
+  unique_fd crash_file = make_crash_file(role);
   const int pid = os::fork_process();
   if (pid == 0) {
     starting.release();  // it is a new mutex here
     ours.reset();
     parent_line.reset();
-    copy.live(std::move(theirs), std::move(child_line), body);
+    copy.live(std::move(theirs), std::move(child_line), std::move(crash_file), body);
   }
   theirs.reset();
   child_line.reset();
@@ -252,6 +265,7 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   }
   auto started = std::make_shared<child>(pid, std::move(pidfd), channel(std::move(ours)), std::move(parent_line),
                                          name.name, options.daemon, role);
+  started->set_crash_file(std::move(crash_file));
   self.add_child(started);
   starting.unlock();
   try {

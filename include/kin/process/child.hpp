@@ -52,6 +52,10 @@ class KIN_EXPORT child {
   void end(std::chrono::nanoseconds patience) noexcept;
   /// The parent's end of the channel: the child's end is its descriptor 3.
   channel& link() noexcept { return channel_; }
+  /// Where a worker's crash handler writes. Set before anybody else knows the child.
+  void set_crash_file(unique_fd file) noexcept { crash_file_ = std::move(file); }
+  /// The stack of a worker that crashed, by name, cut at its task's entry; empty for other ends. After join().
+  [[nodiscard]] std::string crash_report() const;
   /// In a forked copy of the parent: closes what would keep the parent's child from noticing the parent's death.
   void abandon() noexcept;
 
@@ -64,6 +68,7 @@ class KIN_EXPORT child {
   unique_fd pidfd_;
   channel channel_;
   unique_fd lifeline_;  // the child is killed by the kernel when the last copy of this is closed
+  unique_fd crash_file_;  // empty for plain processes
   const std::string name_;
   const bool daemon_;
   const child_role role_;

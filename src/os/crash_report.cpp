@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSL-1.0
+// crash_report: see the header. What is read comes from a process that has gone wrong: it is checked like any message.
+#include "os/crash_report.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <vector>
+
+#include "os/crash_handler.hpp"
+#include "os/elf_symbols.hpp"
+
+namespace kin::os {
+namespace {
+
+constexpr std::size_t most_lines = 40;
+constexpr std::size_t largest_report = 4u << 20;
+
+std::string read_file(int fd) {
+  std::string text;
+  char buffer[16384];
+  while (text.size() < largest_report) {
+    const ssize_t n = ::pread(fd, buffer, sizeof buffer, static_cast<off_t>(text.size()));
+    if (n <= 0) break;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+struct mapped_file {
+  std::uint64_t low, high, offset;
+  std::string path;
+};
+
+std::vector<mapped_file> parse_maps(const std::string& text) {
+  std::vector<mapped_file> files;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    unsigned long low = 0, high = 0, offset = 0;
+    int path_at = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %*4s %lx %*s %*s %n", &low, &high, &offset, &path_at) < 3 || path_at <= 0)
+      continue;
+    std::string path = line.substr(std::min(line.size(), static_cast<std::size_t>(path_at)));
+    if (path.starts_with('/')) files.push_back({low, high, offset, std::move(path)});
+  }
+  return files;
+}
+
+class namer {
+ public:
+  explicit namer(const std::string& maps) : files_(parse_maps(maps)) {}
+
+  std::string name(std::uint64_t address) {
+    char place[64];
+    for (const auto& file : files_) {
+      if (address < file.low || address >= file.high) continue;
+      const elf_symbols& symbols = symbols_of(file.path);
+      const std::uint64_t at = symbols.address_of(address - file.low + file.offset);
+      const std::string function = symbols.function_at(at);
+      std::snprintf(place, sizeof place, "+0x%llx", static_cast<unsigned long long>(at));
+      return (function.empty() ? "?" : function) + "  (" + file.path.substr(file.path.rfind('/') + 1) + place + ")";
+    }
+    std::snprintf(place, sizeof place, "0x%llx", static_cast<unsigned long long>(address));
+    return place;
+  }
+
+ private:
+  const elf_symbols& symbols_of(const std::string& path) {
+    auto& entry = symbols_[path];
+    // A file that was replaced since the start: our own executable can still be read by way of /proc.
+    if (!entry) entry = std::make_unique<elf_symbols>(path.ends_with(" (deleted)") ? "/proc/self/exe" : path);
+    return *entry;
+  }
+  std::vector<mapped_file> files_;
+  std::map<std::string, std::unique_ptr<elf_symbols>> symbols_;
+};
+
+std::string headline(const crash_head& head) {
+  const int signal = static_cast<int>(head.signal);
+  const char* abbreviation = ::sigabbrev_np(signal);
+  std::string text = "crashed with SIG" + std::string(abbreviation ? abbreviation : "?");
+  if (signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL) {
+    char place[64];
+    std::snprintf(place, sizeof place, " at address 0x%llx", static_cast<unsigned long long>(head.address));
+    text += place;
+  }
+  if (signal == SIGSEGV && head.code == SEGV_MAPERR) text += ", address not mapped";
+  if (signal == SIGSEGV && head.code == SEGV_ACCERR) text += ", no permission";
+  if (head.jumped_to_nowhere) text += ", after a jump to an address that holds no code";
+  return text;
+}
+
+}  // namespace
+
+std::string describe_crash(int fd, int pid, std::span<const std::string_view> entries) {
+  const std::string report = read_file(fd);
+  crash_head head{};
+  if (report.size() < sizeof head) return {};
+  std::memcpy(&head, report.data(), sizeof head);
+  const std::size_t stack_size = head.frames * sizeof(std::uint64_t);
+  if (head.magic != crash_magic || head.pid != pid || head.frames > most_frames ||
+      report.size() - sizeof head < stack_size)
+    return {};
+  std::vector<std::uint64_t> stack(head.frames);
+  std::memcpy(stack.data(), report.data() + sizeof head, stack_size);
+
+  namer names(report.substr(sizeof head + stack_size));
+  std::vector<std::string> frames;
+  for (const std::uint64_t address : stack) {
+    frames.push_back(names.name(address));
+    const auto is_entry = [&](std::string_view entry) { return frames.back().find(entry) != std::string::npos; };
+    if (std::any_of(entries.begin(), entries.end(), is_entry)) {
+      frames.pop_back();
+      break;
+    }
+  }
+  // How the standard library calls a callable tells nobody anything.
+  while (!frames.empty() && (frames.back().find("std::__invoke") != std::string::npos ||
+                             frames.back().find(" std::invoke<") != std::string::npos))
+    frames.pop_back();
+  std::string text = headline(head);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    if (i == most_lines) return text + "\n  … " + std::to_string(frames.size() - i) + " more";
+    text += "\n  #" + std::to_string(i) + " " + frames[i];
+  }
+  return text;
+}
+
+}  // namespace kin::os

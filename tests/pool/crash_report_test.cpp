@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSL-1.0
+// crash_report: what worker_lost tells of a crash. Under a sanitizer, which keeps the signals for itself, only the exit
+// is known.
+#include <kin/kin.hpp>
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "support/leaves_nothing_behind.hpp"
+
+namespace crash_test {
+
+[[maybe_unused]] const bool warm = kin_test::warm_up([] { kin::process([] {}).join(); });
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#elif defined(__has_feature)
+constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool sanitized = false;
+#endif
+
+[[gnu::noinline]] int read_through(const volatile int* p) { return *p + 1; }
+[[gnu::noinline]] int the_users_function(int x) { return read_through(nullptr) + x; }
+[[gnu::noinline]] int without_end(int x) {
+  volatile char room[4096];
+  std::memset(const_cast<char*>(room), x, sizeof room);
+  return x < 0 ? room[7] : without_end(x + 1) + room[7];
+}
+
+template <class Task>
+std::string story_of(Task task) {
+  kin::pool workers(1);
+  try {
+    workers.apply(task, 1);
+  } catch (const kin::worker_lost& e) {
+    return e.what();
+  }
+  return "no crash";
+}
+
+class crash_report : public testing::Test {
+  void SetUp() override {
+    if (sanitized) GTEST_SKIP() << "the sanitizer handles these signals";
+  }
+};
+
+TEST_F(crash_report, names_the_signal_the_address_and_the_users_functions) {
+  const std::string story = story_of(the_users_function);
+  EXPECT_NE(story.find("SIGSEGV at address 0x0, address not mapped"), std::string::npos) << story;
+  EXPECT_NE(story.find("crash_test::read_through"), std::string::npos) << story;
+  EXPECT_NE(story.find("crash_test::the_users_function(int)"), std::string::npos) << story;
+}
+
+TEST_F(crash_report, ends_where_the_task_begins) {
+  const std::string story = story_of(the_users_function);
+  EXPECT_EQ(story.find("kin::detail"), std::string::npos) << story;
+  EXPECT_EQ(story.find("std::__invoke"), std::string::npos) << story;
+}
+
+TEST_F(crash_report, tells_of_a_stack_overflow) {
+  EXPECT_NE(story_of(without_end).find("crash_test::without_end(int)"), std::string::npos);
+}
+
+TEST_F(crash_report, tells_of_a_call_through_a_null_pointer) {
+  const std::string story = story_of([](int x) {
+    int (*volatile nowhere)(int) = nullptr;
+    return nowhere(x) + 1;
+  });
+  EXPECT_NE(story.find("no code"), std::string::npos) << story;
+}
+
+TEST_F(crash_report, tells_of_an_abort) {
+  EXPECT_NE(story_of([](int) -> int { std::abort(); }).find("SIGABRT"), std::string::npos);
+}
+
+TEST_F(crash_report, is_absent_after_sigkill) {
+  const std::string story = story_of([](int) { std::raise(SIGKILL); });
+  EXPECT_NE(story.find("SIGKILL"), std::string::npos) << story;
+  EXPECT_EQ(story.find("crashed"), std::string::npos) << story;
+}
+
+}  // namespace crash_test
