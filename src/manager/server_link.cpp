@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSL-1.0
+// server_link: see the header.
+#include "manager/server_link.hpp"
+
+#include <atomic>
+#include <map>
+#include <random>
+
+#include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
+
+#include "process/runtime.hpp"
+
+namespace kin::detail {
+namespace {
+
+[[noreturn]] void throw_ended() { throw closed_error("kin: the manager's server has ended; its objects are gone"); }
+
+std::uint64_t draw_client() {
+  std::random_device random;
+  return (std::uint64_t{random()} << 32) | random();
+}
+
+parcel expect(channel& from, std::uint64_t kind) {
+  if (from.next().signature != kind) throw decode_error("kin: the manager's server answered something else");
+  return from.take();
+}
+
+// What a process knows of its links. A forked copy starts with a new one, whose locks nobody holds; the old one stays
+// as it was at the fork.
+struct process_links {
+  process_links* previous = nullptr;
+  std::mutex mutex;
+  std::map<server_id, std::weak_ptr<server_link>> links;
+  std::vector<std::shared_ptr<server_link>> buried;
+  std::mutex adoption;
+};
+std::atomic<unsigned> generation{0};
+std::atomic<process_links*> current{nullptr};
+
+void begin_anew() {
+  session_socket::close_all_copies();
+  auto* fresh = new process_links;
+  fresh->previous = current.load();
+  current = fresh;
+  ++generation;
+}
+
+process_links& here() {
+  static const bool begun = [] {
+    current = new process_links;
+    runtime::get().on_fork(&begin_anew);
+    return true;
+  }();
+  (void)begun;
+  return *current.load();
+}
+
+}  // namespace
+
+server_link::server_link(const server_id& server, unique_fd door)
+    : server_(server), door_(std::move(door)), client_(draw_client()) {}
+
+std::unique_ptr<session_socket> server_link::check_out() {
+  {
+    const std::lock_guard hold(idle_mutex_);
+    if (!idle_.empty()) {
+      auto session = std::move(idle_.back());
+      idle_.pop_back();
+      return session;
+    }
+  }
+  return std::make_unique<session_socket>(door_.get(), client_);
+}
+
+void server_link::check_in(std::unique_ptr<session_socket> session) {
+  const std::lock_guard hold(idle_mutex_);
+  idle_.push_back(std::move(session));
+}
+
+// A session on which anything went wrong is not used again.
+parcel server_link::run(const parcel& request) {
+  try {
+    auto session = check_out();
+    session->link().send(request_frame, request.bytes, request.fds);
+    parcel outcome = expect(session->link(), answer_frame);
+    check_in(std::move(session));
+    return outcome;
+  } catch (const closed_error&) {
+    throw_ended();
+  }
+}
+
+session_socket& server_link::control() {
+  if (!control_) control_ = std::make_unique<session_socket>(door_.get(), client_);
+  return *control_;
+}
+
+void server_link::say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds) {
+  const std::lock_guard hold(control_mutex_);
+  try {
+    control().link().send(what, std::as_bytes(std::span(&object, 1)), fds);
+  } catch (const closed_error&) {
+    throw_ended();
+  }
+}
+
+void server_link::hold(std::uint64_t object, unique_fd pipe) { say(hold_frame, object, std::span(&pipe, 1)); }
+
+void server_link::adopt(std::uint64_t object, unique_fd token) { say(adopt_frame, object, std::span(&token, 1)); }
+
+bool server_link::adopt_and_wait(std::uint64_t object) {
+  const std::lock_guard hold(control_mutex_);
+  try {
+    control().link().send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
+    return decode<bool>(expect(control().link(), adopt_and_answer_frame));
+  } catch (const closed_error&) {
+    throw_ended();
+  }
+}
+
+void server_link::release(std::uint64_t object) noexcept {
+  try {
+    say(release_frame, object, {});
+  } catch (...) {
+    // The server has ended, or will learn it when this process does.
+  }
+}
+
+unsigned process_generation() noexcept { return generation.load(std::memory_order_relaxed); }
+
+std::shared_ptr<server_link> link_to(const server_id& server, unique_fd door) {
+  process_links& mine = here();
+  const std::lock_guard hold(mine.mutex);
+  auto& known = mine.links[server];
+  if (auto link = known.lock()) return link;
+  std::erase_if(mine.links, [&](const auto& entry) { return entry.first != server && entry.second.expired(); });
+  auto link = std::make_shared<server_link>(server, std::move(door));
+  mine.links[server] = link;
+  return link;
+}
+
+void bury(std::shared_ptr<server_link> link) noexcept {
+  process_links& mine = here();
+  const std::lock_guard hold(mine.mutex);
+  mine.buried.push_back(std::move(link));
+}
+
+std::mutex& adoption_mutex() { return here().adoption; }
+
+}  // namespace kin::detail
