@@ -74,7 +74,7 @@ struct rule<E[N], kind::c_array> : plain_rule<N * least_bytes<E>, E> {
   }
   static void describe(structure& s) {
     s.add<E>();
-    s.close("*" + std::to_string(N));
+    s.close(std::string("*") + std::to_string(N));
   }
 };
 
@@ -102,7 +102,7 @@ struct rule<std::array<E, N>, kind::std_array> : plain_rule<N * least_bytes<E>, 
   }
   static void describe(structure& s) {
     s.add<E>();
-    s.close("*" + std::to_string(N));
+    s.close(std::string("*") + std::to_string(N));
   }
 };
 

@@ -59,9 +59,12 @@ std::string number_name() {
     return "char";
   else if constexpr (std::is_same_v<T, char8_t> || std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t> ||
                      std::is_same_v<T, wchar_t>)
-    return "c" + std::to_string(sizeof(T) * 8);
+    return std::string("c") + std::to_string(sizeof(T) * 8);
   else
-    return (std::is_floating_point_v<T> ? "f" : std::is_signed_v<T> ? "i" : "u") + std::to_string(sizeof(T) * 8);
+    return std::string(std::is_floating_point_v<T> ? "f"
+                       : std::is_signed_v<T>       ? "i"
+                                                   : "u") +
+           std::to_string(sizeof(T) * 8);
 }
 
 // An enum without a fixed underlying type may come back with a value between its enumerators: only its author knows
@@ -180,7 +183,7 @@ struct rule<std::bitset<N>, kind::bitset> : plain_rule<(N + 7) / 8> {
       cannot_decode("a bitset has bits beyond its size");
     for (std::size_t i = 0; i < N; ++i) value[i] = (std::to_integer<unsigned>(bytes[i / 8]) >> i % 8 & 1u) != 0;
   }
-  static void describe(structure& s) { s.name("bit*" + std::to_string(N)); }
+  static void describe(structure& s) { s.name(std::string("bit*") + std::to_string(N)); }
 };
 
 /// The category of that name if it is one of the standard library's; encode or decode errors otherwise.

@@ -16,7 +16,8 @@
 namespace kin {
 
 // Numbers are i8…i64, u8…u64, f32, f64, f80, char; groups are {a,b} for structs, tuples and pairs, [T] for sequences,
-// T*N for arrays, ?T, <A,B>, &T for shared_ptr; ^n is the n-th type outwards that contains this one.
+// T*N for arrays, ?T, <A,B>, &T for shared_ptr; ^n is the n-th type outwards that contains this one. They are put
+// together from std::strings: g++ 12 at -O3 takes "literal" + string for overlapping memory, and warns in users' code.
 
 /// Collects the structure of one type. `codec<T>::describe(structure&)` says by name() and add() what encode() writes.
 class structure {
@@ -73,7 +74,7 @@ class structure {
   template <class T, class Body>
   void inside(std::string_view before, std::string_view after, Body&& body) {
     for (std::size_t steps = 1; steps <= inside_.size(); ++steps)
-      if (*inside_[inside_.size() - steps] == typeid(T)) return name("^" + std::to_string(steps));
+      if (*inside_[inside_.size() - steps] == typeid(T)) return name(std::string("^") + std::to_string(steps));
     if (!before.empty()) open(before);
     inside_.push_back(&typeid(T));
     body();

@@ -4,6 +4,7 @@
 // all.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -59,6 +60,8 @@ class writer {
   /// Appends n bytes as they are.
   void raw(const void* data, std::size_t n) {
     if (n == 0) return;
+    // Room is made first: g++ 12 takes an insert that grows an empty vector for an overflow, and warns in users' code.
+    if (bytes_.capacity() - bytes_.size() < n) bytes_.reserve(std::max(2 * bytes_.capacity(), bytes_.size() + n));
     const auto* first = static_cast<const std::byte*>(data);
     bytes_.insert(bytes_.end(), first, first + n);
   }
