@@ -32,6 +32,11 @@ void each_module(F f) {
 
 std::span<const ElfW(Phdr)> headers(const dl_phdr_info& info) { return {info.dlpi_phdr, info.dlpi_phnum}; }
 
+/// An address of the loader's: it is a number in the program headers, and nowhere a pointer.
+const void* at(ElfW(Addr) address) {
+  return reinterpret_cast<const void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
 /// The build-id in the notes of one PT_NOTE segment; empty when there is none or the notes are damaged.
 std::string build_id_in(std::span<const char> notes, std::size_t align) {
   align = align == 8 ? 8 : 4;
@@ -66,7 +71,7 @@ std::string fingerprint(std::span<const ElfW(Phdr)> segments) {
 std::string identity_of(const dl_phdr_info& info) {
   for (const auto& s : headers(info)) {
     if (s.p_type != PT_NOTE) continue;
-    const auto* notes = reinterpret_cast<const char*>(info.dlpi_addr + s.p_vaddr);
+    const auto* notes = static_cast<const char*>(at(info.dlpi_addr + s.p_vaddr));
     if (auto id = build_id_in({notes, s.p_memsz}, s.p_align); !id.empty()) return id;
   }
   return fingerprint(headers(info));
@@ -86,7 +91,7 @@ const void* address_in(const dl_phdr_info& info, const module_place& place, std:
     if (s.p_type != PT_LOAD || (s.p_flags & wanted) == 0) continue;
     if (place.offset < s.p_vaddr || place.offset - s.p_vaddr >= s.p_filesz) continue;
     if (s.p_filesz - (place.offset - s.p_vaddr) < size) continue;
-    return reinterpret_cast<const void*>(info.dlpi_addr + place.offset);
+    return at(info.dlpi_addr + place.offset);
   }
   return nullptr;
 }

@@ -79,7 +79,7 @@ remote_info story() {
   } catch (const std::string& text) {
     info.type_name = "std::string";
     info.text = text;
-  } catch (std::string_view text) {
+  } catch (const std::string_view& text) {
     info.text = text;
   } catch (const char* text) {
     info.text = text != nullptr ? text : "";

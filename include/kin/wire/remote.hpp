@@ -78,9 +78,8 @@ KIN_EXPORT void remove_exception_kind(const exception_kind& kind) noexcept;
 
 /// Types that are no more than their text: made from a string, and nothing added to a standard base.
 template <class E>
-concept only_text = (std::is_base_of_v<std::runtime_error, E> || std::is_base_of_v<std::logic_error, E>)&&  //
-                    std::is_constructible_v<E, const std::string&> &&
-                    sizeof(E) == sizeof(std::runtime_error);
+concept only_text = std::is_constructible_v<E, const std::string&> && sizeof(E) == sizeof(std::runtime_error) &&
+                    (std::is_base_of_v<std::runtime_error, E> || std::is_base_of_v<std::logic_error, E>);
 template <class E>
 concept only_type =
     std::is_base_of_v<std::exception, E> && std::is_default_constructible_v<E> && sizeof(E) == sizeof(std::exception);
