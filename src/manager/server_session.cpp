@@ -38,9 +38,11 @@ void server_session::take_frame() {
     case adopt_frame:
       if (object) client_->add(object);
       return;
-    case adopt_and_answer_frame:
+    case adopt_and_answer_frame: {
+      const std::byte known{static_cast<unsigned char>(object != nullptr)};
       if (object) client_->add(object);
-      return link_.send(adopt_and_answer_frame, encode(object != nullptr).bytes);
+      return link_.send(adopt_and_answer_frame, std::span(&known, 1));
+    }
     case release_frame:
       if (object) client_->release(object->number);
       return;
