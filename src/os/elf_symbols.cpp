@@ -64,7 +64,7 @@ void elf_symbols::read(const std::vector<std::byte>& file) {
   for (unsigned i = 0; i < header->e_phnum; ++i)
     if (const auto p = at<ElfW(Phdr)>(file, header->e_phoff + i * sizeof(ElfW(Phdr))); p && p->p_type == PT_LOAD)
       segments_.push_back({p->p_offset, p->p_filesz, p->p_vaddr});
-  for (const unsigned wanted : {SHT_SYMTAB, SHT_DYNSYM})
+  for (const unsigned wanted : {unsigned{SHT_SYMTAB}, unsigned{SHT_DYNSYM}})
     for (unsigned i = 0; i < header->e_shnum && symbols_.empty(); ++i) {
       const auto table = at<ElfW(Shdr)>(file, header->e_shoff + i * sizeof(ElfW(Shdr)));
       if (!table || table->sh_type != wanted) continue;
