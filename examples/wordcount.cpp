@@ -231,7 +231,7 @@ run history_of(const counted& all, const task_list& tasks, const fs::path& top, 
           .bytes = bytes_of(tasks[i])};
     const std::string first = fs::path(tasks[i].front().path).lexically_relative(top);
     const std::string more = tasks[i].size() == 1 ? "" : fmt::format(" and {} more", tasks[i].size() - 1);
-    b.what = fmt::format("{}{}\n{:.2f} MB in {:.1f} ms", first, more, megabytes(b.bytes), 1e3 * (b.end - b.begin));
+    b.what = fmt::format("{}{}, {:.2f} MB, {:.1f} ms", first, more, megabytes(b.bytes), 1e3 * (b.end - b.begin));
     history.bars.push_back(std::move(b));
   }
   history.lanes.resize(lanes.size());

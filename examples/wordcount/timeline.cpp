@@ -139,6 +139,7 @@ class picture {
   }
 
   void draw(const run& r) {
+    add("<g class=\"run\">\n");
     y_ += 20;
     text(40, y_, "heading", r.heading);
     y_ += 12;
@@ -161,6 +162,7 @@ class picture {
     y_ += thin;
     add("<line class=\"finish\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1:.1f}\" y2=\"{2:.1f}\"/>\n", x(r.seconds), top - 6,
         y_ + 6);
+    add("</g>\n");
     y_ += 12;
   }
 
