@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSL-1.0
+# The examples, run as their users run them.
+
+set(examples "${PROJECT_BINARY_DIR}/examples")
+file(GLOB names CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/examples/tour" "${PROJECT_SOURCE_DIR}/examples/tour/*.cpp")
+list(TRANSFORM names REPLACE "\\.cpp$" "")
+foreach(name IN LISTS names)
+  add_test(NAME programs.tour.${name}
+           COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/programs/tour_test.py" "${examples}/tour"
+                   "${PROJECT_SOURCE_DIR}/examples/tour" ${name})
+  list(APPEND tests programs.tour.${name})
+endforeach()
+add_test(NAME programs.wordcount COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/programs/wordcount_test.py"
+                                         "${examples}/wordcount")
+set_tests_properties(${tests} programs.wordcount PROPERTIES LABELS programs TIMEOUT 300)
