@@ -75,7 +75,7 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
   throw os_error(fds.empty() ? "send a message" : "send file descriptors with a message", "sendmsg", errno);
 }
 
-io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds) {
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags) {
   iovec piece{into.data(), into.size()};
   control_buffer control;
   msghdr message{};
@@ -83,7 +83,8 @@ io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd
   message.msg_iovlen = 1;
   message.msg_control = &control;
   message.msg_controllen = sizeof control;
-  const ssize_t n = try_call("recvmsg", [&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
+  const ssize_t n =
+      try_call("recvmsg", [&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | flags); });
   if (n < 0 && errno == EAGAIN) return {io_state::would_block};
   if (n < 0 && peer_is_gone(errno)) return {io_state::closed};
   if (n < 0) throw os_error("receive a message", "recvmsg", errno);

@@ -38,8 +38,9 @@ struct io_result {
 io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds = {});
 
 /// One recvmsg(MSG_DONTWAIT). closed: end of file or ECONNRESET. Descriptors that came along are appended to `fds`;
-/// os_error(EMFILE) when the kernel could not give us one of them (MSG_CTRUNC).
-io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds);
+/// os_error(EMFILE) when the kernel could not give us one of them (MSG_CTRUNC). `flags`: more of them, such as
+/// MSG_PEEK.
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags = 0);
 
 /// Sends all of it, waiting as needed. False: closed by the peer. Throws os_error(ETIMEDOUT) at the deadline.
 bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int> fds, deadline until);
