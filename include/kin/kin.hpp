@@ -7,3 +7,4 @@
 #include <kin/pipe.hpp>     // IWYU pragma: export
 #include <kin/pool.hpp>     // IWYU pragma: export
 #include <kin/process.hpp>  // IWYU pragma: export
+#include <kin/queue.hpp>    // IWYU pragma: export

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// item_queue: a queue of parcels between any number of processes and threads. What queue<T> and joinable_queue<T> are
+// typed views of.
+//
+// Invariant: an item is in the queue from the one store that commits its put to the one store that commits its get,
+// whoever is killed, wherever. No lock is held while user code runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <kin/core/deadline.hpp>
+#include <kin/core/export.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin {
+class writer;
+class reader;
+}  // namespace kin
+
+namespace kin::detail {
+
+enum class queue_answer { done, timed_out, closed };
+
+/// All methods may be called by any number of threads and processes at once, and after fork in both processes.
+class KIN_EXPORT item_queue {
+ public:
+  /// Whether items may have descriptors, which need two sockets more.
+  enum class descriptors { none, some };
+
+  /// An empty queue; `capacity` 0 is unbounded. `signature` is that of the item's type. Throws os_error.
+  item_queue(std::uint64_t signature, std::size_t capacity, descriptors in_items);
+  /// The same queue in another process: what encode() wrote. Throws decode_error, type_mismatch, os_error.
+  item_queue(std::uint64_t signature, reader& from);
+  ~item_queue();
+  void encode(writer& to) const;
+
+  /// Appends an item, waiting for room until `until`. Throws os_error: no memory, no room for its descriptors.
+  queue_answer put(const parcel& item, deadline until);
+  /// Takes the first item, waiting for one until `until`; closed: and nothing is left. Throws os_error (EMFILE: the
+  /// item stays the first), decode_error when the memory is damaged.
+  queue_answer get(parcel& item, deadline until);
+
+  /// Throws std::logic_error when there is no unfinished item.
+  void task_done();
+  /// False at the deadline.
+  bool join(deadline until);
+
+  void close();
+  bool closed();
+  std::size_t size();
+  [[nodiscard]] std::size_t capacity() const noexcept;
+  int native_handle();
+
+ private:
+  struct inside;
+  std::unique_ptr<inside> inside_;
+};
+
+/// What the typed views throw.
+[[noreturn]] KIN_EXPORT void throw_closed_queue(const char* operation);
+
+}  // namespace kin::detail
