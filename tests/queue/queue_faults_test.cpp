@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSL-1.0
+// queue: the system refuses a call, memory is short, or the shared memory is full of nonsense.
+#include <kin/queue.hpp>
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <kin/connection.hpp>
+#include <kin/pipe.hpp>
+
+#include "os/gate.hpp"
+#include "support/leaves_nothing_behind.hpp"
+
+namespace {
+
+// Lets the first, second, … call fail until the work gets through; after each failure `whole` must hold.
+void fail_every_call(int errno_value, const std::function<void()>& work, const std::function<void()>& whole) {
+  for (int n = 1; n < 200; ++n) {
+    kin::os::inject_fault(nullptr, n, errno_value);
+    bool done = false;
+    try {
+      work();
+      done = true;
+    } catch (const kin::os_error& e) {
+      EXPECT_EQ(e.code().value(), errno_value);
+    }
+    const bool injected = kin::os::calls_since_injection() >= n;
+    kin::os::inject_fault(nullptr, 0, 0);
+    whole();
+    if (testing::Test::HasFailure()) return;
+    if (done && !injected) return;
+  }
+  FAIL() << "it never got through";
+}
+
+TEST(queue, is_made_whole_or_not_at_all) {
+  fail_every_call(
+      EMFILE, [] { const kin::queue<kin::unique_fd> q; }, [] {});
+}
+
+TEST(queue, takes_an_item_whole_or_not_at_all) {
+  const kin::queue<std::string> q;
+  const std::string big(300'000, 'x');
+  std::size_t before = q.size();
+  fail_every_call(
+      ENOSPC, [&] { q.put(big), q.put(big), ++before, ++before; },
+      [&] {
+        while (const auto item = q.try_get()) ASSERT_EQ(*item, big);
+      });
+}
+
+TEST(queue, keeps_an_item_whose_descriptors_found_no_room) {
+  const kin::queue<kin::connection> q;
+  std::vector<kin::connection> mine;
+  const auto put = [&] {
+    auto [here, there] = kin::pipe();
+    mine.push_back(std::move(here));
+    q.put(std::move(there));
+  };
+  put(), put();
+  std::vector<kin::connection> got;
+  fail_every_call(
+      EMFILE,
+      [&] {
+        while (q.size() > 0) got.push_back(q.get());
+      },
+      [&] { ASSERT_EQ(q.size() + got.size(), 2u); });
+  ASSERT_EQ(got.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    mine[i].send(static_cast<int>(i));
+    EXPECT_EQ(got[i].recv<int>(), static_cast<int>(i));
+  }
+}
+
+#ifndef __SANITIZE_THREAD__  // which wants no copies of its process, and takes minutes for the descriptors
+
+TEST(queue, says_when_the_kernel_holds_too_many_descriptors) {
+  const kin::queue<kin::unique_fd> q;
+  std::size_t held = 0;
+  try {
+    for (; held < 200'000; ++held) q.put(kin::unique_fd(dup(0)));
+  } catch (const kin::os_error& e) {
+    EXPECT_TRUE(e.code().value() == ENOBUFS || e.code().value() == ETOOMANYREFS) << e.what();
+  }
+  EXPECT_GT(held, 100u);
+  EXPECT_EQ(q.size(), held);
+  EXPECT_TRUE(q.get());
+  EXPECT_TRUE(q.try_put(kin::unique_fd(dup(0)))) << "there is room again";
+}
+
+// In a child, because a limit can be lowered only for good.
+template <class Body>
+int in_a_child(Body body) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(body());
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(queue, throws_at_the_file_size_limit_and_goes_on_below_it) {
+  EXPECT_EQ(in_a_child([] {
+              const kin::queue<std::string> q;
+              const rlimit limit{1 << 20, 1 << 20};
+              setrlimit(RLIMIT_FSIZE, &limit);
+              try {
+                for (int i = 0; i < 100; ++i) q.put(std::string(50'000, 'x'));
+                return 1;
+              } catch (const kin::os_error& e) {
+                if (e.code().value() != EFBIG) return 2;
+              }
+              if (q.size() < 10) return 3;
+              for (std::size_t n = q.size(); n > 0; --n)
+                if (q.get() != std::string(50'000, 'x')) return 4;
+              return q.try_put(std::string(50'000, 'y')) ? 0 : 5;
+            }),
+            0);
+}
+
+struct header_bytes {
+  std::byte* bytes;
+  std::size_t size;
+};
+
+// The memory of the queue, found by its name in this process.
+header_bytes memory_of(const std::string& name) {
+  std::FILE* maps = std::fopen("/proc/self/maps", "r");
+  char line[512];
+  header_bytes found{};
+  while (std::fgets(line, sizeof line, maps)) {
+    unsigned long begin = 0, end = 0;
+    if (std::strstr(line, name.c_str()) && std::sscanf(line, "%lx-%lx", &begin, &end) == 2)
+      if (end - begin > found.size) found = {reinterpret_cast<std::byte*>(begin), end - begin};
+  }
+  std::fclose(maps);
+  return found;
+}
+
+// Whatever the ledgers and extents say: an exception or a value, never a crash or an endless walk.
+TEST(queue, believes_nothing_that_its_memory_says) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 100; ++round) {
+    const auto seed = random();
+    const int code = in_a_child([seed] {
+      alarm(60);
+      std::mt19937_64 noise(seed);
+      const kin::queue<std::string> q;
+      for (int i = 0; i < 5; ++i) q.put(std::string(static_cast<std::size_t>(i) * 40'000, 'x'));
+      (void)q.get(), (void)q.get();
+      const auto memory = memory_of("memfd:kin-queue");
+      auto* words = reinterpret_cast<std::uint64_t*>(memory.bytes);
+      // Everything but the lock and the bells: a scribbled lock may hang, and says so in the documents.
+      const std::size_t first = 256 / 8;
+      for (int i = 0; i < 40; ++i) {
+        const std::size_t at = first + noise() % (i % 2 == 0 ? 512 - first : memory.size / 8 - first);
+        const std::uint64_t values[] = {0, ~0ull, noise(), noise() % memory.size, noise() % 64 * 64 + 4096, 1ull << 40};
+        words[at] = values[noise() % 6];
+      }
+      for (int i = 0; i < 20; ++i) {
+        try {
+          if (noise() % 2 == 0)
+            (void)q.try_get();
+          else
+            (void)q.try_put(std::string(noise() % 200'000, 'y'));
+        } catch (const kin::error&) {
+        }
+      }
+      return 0;
+    });
+    ASSERT_EQ(code, 0) << "seed " << seed;
+  }
+}
+
+#endif
+
+}  // namespace

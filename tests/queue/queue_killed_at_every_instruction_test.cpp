@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSL-1.0
+// queue: a process is stopped after 1, 2, 3 … n instructions of one put or get, and killed there (ptrace). What is left
+// must be a queue: each item whole, once, in order, and whoever slept wakes if there is something for it.
+// Not under sanitizers: their instructions are not ours, and a hundred times as many.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include <kin/queue.hpp>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+struct item {
+  std::string text;
+  std::vector<kin::unique_fd> fds;
+};
+using items = kin::queue<item>;
+
+item make_item(char letter, std::size_t size, bool with_fd) {
+  item made{std::string(size, letter), {}};
+  if (with_fd) made.fds.emplace_back(dup(0));
+  return made;
+}
+bool is_item(const item& i, char letter, std::size_t size, bool with_fd) {
+  return i.text == std::string(size, letter) && i.fds.size() == (with_fd ? 1u : 0u);
+}
+
+struct scenario {
+  std::string name;
+  std::size_t capacity = 0, before = 0, size = 10;  // items "a", "b" … of `size` that lie in it before
+  bool puts = true, with_fd = false, with_sleeper = false, polled = false;
+};
+
+void wait_until_asleep(pid_t pid) {
+  for (char state = 'R'; state != 'S';) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(stat, text);
+    state = text[text.rfind(')') + 2];
+  }
+}
+
+// Another process that waits at the other end of the queue, and writes a byte when it has been served.
+class sleeper {
+ public:
+  sleeper(const scenario& s, const items& q) {
+    if (pipe(served_) != 0) std::abort();
+    int ready[2];
+    if (pipe(ready) != 0) std::abort();
+    pid_ = fork();
+    if (pid_ == 0) {
+      (void)!write(ready[1], "r", 1);
+      if (s.puts)
+        (void)q.get();
+      else
+        q.put(make_item('s', s.size, s.with_fd));
+      (void)!write(served_[1], "s", 1);
+      _exit(0);
+    }
+    char byte;
+    (void)!read(ready[0], &byte, 1);
+    for (const int fd : {ready[0], ready[1], served_[1]}) close(fd);
+    wait_until_asleep(pid_);
+  }
+  ~sleeper() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    close(served_[0]);
+  }
+  bool served(int milliseconds) const {
+    pollfd entry{served_[0], POLLIN, 0};
+    return poll(&entry, 1, milliseconds) == 1;
+  }
+
+ private:
+  int served_[2];
+  pid_t pid_;
+};
+
+// One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
+void one_step(pid_t pid, int& status) {
+  ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
+  waitpid(pid, &status, 0);
+#ifdef __x86_64__
+  const auto rip = [&] { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); };
+  static long before = 0;
+  const long here = WIFSTOPPED(status) ? rip() : 0;
+  if (here == 0 || std::exchange(before, here) != here) return;
+  const long code = ptrace(PTRACE_PEEKTEXT, pid, here, nullptr);
+  if ((code & 0xff) != 0xf3) return;
+  const long next = here + ((code >> 8 & 0xff) == 0x48 ? 3 : 2);
+  const long after = ptrace(PTRACE_PEEKTEXT, pid, next, nullptr);
+  ptrace(PTRACE_POKETEXT, pid, next, (after & ~0xffL) | 0xcc);
+  ptrace(PTRACE_CONT, pid, nullptr, nullptr);
+  waitpid(pid, &status, 0);
+  ptrace(PTRACE_POKETEXT, pid, next, after);
+  ptrace(PTRACE_POKEUSER, pid, offsetof(user_regs_struct, rip), next);
+#endif
+}
+
+// Lets a copy of this process go `steps` instructions into the operation and kills it. False: it got to the end.
+bool kill_after(long steps, const std::function<void()>& operation, long& made) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    raise(SIGSTOP);
+    operation();
+    raise(SIGUSR1);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(pid, &status, 0);
+  bool inside = true;
+  for (made = 0; made < steps && inside; ++made) {
+    one_step(pid, status);
+    inside = WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1;
+  }
+  kill(pid, SIGKILL);
+  waitpid(pid, &status, 0);
+  return inside;
+}
+
+void check_what_is_left(const scenario& s, const items& q, int handle, const std::function<bool()>& served) {
+  // What must have happened by itself, before anybody else touches the queue.
+  const bool woken = s.with_sleeper && served();
+  std::string letters;
+  if (s.with_sleeper && !woken) {
+    // Then it had nothing to be woken for.
+    ASSERT_EQ(q.size(), s.before) << "there is something for it, and it waits";
+  }
+  if (s.polled) {
+    pollfd entry{handle, POLLIN, 0};
+    const bool readable = poll(&entry, 1, 0) == 1;
+    const bool waiting = q.size() > 0;
+    ASSERT_TRUE(readable || !waiting) << "an item waits, and the handle does not say so";
+    ASSERT_EQ(poll(&entry, 1, 0) == 1, waiting) << "nobody set it right";
+  }
+  if (s.with_sleeper && !s.puts && !woken) return;  // it goes on beside us: the accounts would race
+  while (auto got = q.try_get()) {
+    ASSERT_FALSE(got->text.empty());
+    letters += got->text[0];
+    ASSERT_TRUE(is_item(*got, got->text[0], s.size, s.with_fd)) << letters;
+  }
+  std::string all;
+  for (std::size_t i = 0; i < s.before; ++i) all += static_cast<char>('a' + i);
+  const std::string without = s.with_sleeper && s.puts ? "" : s.with_sleeper ? all.substr(1) + "s" : all;
+  const std::string with = s.with_sleeper ? without : s.puts ? all + "z" : all.substr(1);
+  ASSERT_TRUE(letters == without || letters == with) << letters;
+  if (s.with_sleeper && !woken) return;
+  // No memory belongs to two.
+  const std::size_t more = s.capacity == 0 ? 6 : s.capacity;
+  for (std::size_t i = 0; i < more; ++i)
+    ASSERT_TRUE(q.try_put(make_item(static_cast<char>('A' + i), s.size, s.with_fd)));
+  for (std::size_t i = 0; i < more; ++i)
+    ASSERT_TRUE(is_item(q.get(), static_cast<char>('A' + i), s.size, s.with_fd)) << i;
+}
+
+// One kill; false when the operation was over first.
+bool one_kill(const scenario& s, long steps, long& made) {
+  const items q(s.capacity);
+  const int handle = s.polled ? q.native_handle() : -1;
+  q.put(make_item('x', s.size, s.with_fd));  // so that there is free memory of both kinds
+  (void)q.get();
+  for (std::size_t i = 0; i < s.before; ++i) q.put(make_item(static_cast<char>('a' + i), s.size, s.with_fd));
+  std::optional<sleeper> other;
+  if (s.with_sleeper) other.emplace(s, q);
+  item mine = make_item('z', s.size, s.with_fd);
+  const bool inside = kill_after(
+      steps,
+      [&] {
+        if (s.puts)
+          q.put(std::move(mine));
+        else
+          (void)q.get();
+      },
+      made);
+  check_what_is_left(s, q, handle, [&] {
+    // A consumer or producer with something to do is on its way; one without is left alone for a moment only.
+    return other->served(2) || (s.puts ? q.size() != 0 : q.size() < s.before) ? other->served(5000) : false;
+  });
+  return inside;
+}
+
+void kill_everywhere(const scenario& s, long kills) {
+  SCOPED_TRACE(s.name);
+  long length = 0;
+  ASSERT_FALSE(one_kill(s, 10'000'000, length));
+  const long stride = std::max(1L, length / kills);
+  long points = 0, made = 0;
+  for (long n = stride / 2; n < length + stride && !testing::Test::HasFatalFailure(); n += stride, ++points) {
+    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
+    one_kill(s, n, made);
+  }
+  std::printf("             %-45s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
+}
+
+const std::vector<scenario> scenarios = {
+    {.name = "put into an empty queue"},
+    {.name = "put behind others", .before = 2},
+    {.name = "put that grows the file", .before = 5, .size = 20'000},
+    {.name = "put of many extents", .before = 1, .size = 70'000},
+    {.name = "put with a descriptor", .before = 1, .with_fd = true},
+    {.name = "put for one who waits", .with_sleeper = true},
+    {.name = "put for one who waits, with a descriptor", .with_fd = true, .with_sleeper = true},
+    {.name = "put for one who polls", .polled = true},
+    {.name = "get of the only item", .before = 1, .puts = false},
+    {.name = "get of the first item", .before = 3, .puts = false},
+    {.name = "get of many extents", .before = 2, .size = 70'000, .puts = false},
+    {.name = "get with a descriptor", .before = 2, .puts = false, .with_fd = true},
+    {.name = "get for one who waits for room", .capacity = 2, .before = 2, .puts = false, .with_sleeper = true},
+    {.name = "get of the only item, polled", .before = 1, .puts = false, .polled = true},
+};
+
+class queue_killed_at : public testing::TestWithParam<scenario> {};
+class long_queue_killed_at : public queue_killed_at {};
+
+TEST_P(queue_killed_at, a_few_instructions_is_whole) { kill_everywhere(GetParam(), 8); }
+TEST_P(long_queue_killed_at, every_instruction_is_whole) { kill_everywhere(GetParam(), 100'000); }
+
+const auto name_of = [](const auto& of) {
+  std::string name = of.param.name;
+  std::erase(name, ',');
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+};
+INSTANTIATE_TEST_SUITE_P(in, queue_killed_at, testing::ValuesIn(scenarios), name_of);
+INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(scenarios), name_of);
+
+}  // namespace
+
+#endif
