@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -198,7 +199,7 @@ counted count_all(const task_list& tasks, std::size_t workers) {
       for (const piece& p : tasks[i]) all.problems.push_back({p.path, e.what()});
     }
     for (const auto& [word, times] : part.words) all.words[word] += times;
-    part.words.clear();
+    part.words = {};
     append(all.problems, std::move(part.problems));
     all.tallies.push_back(std::move(part));
     all.seconds = seconds_between(all.begin, steady::now());
@@ -274,7 +275,7 @@ void show_table(const word_counts& words) {
 }
 
 std::string speed(std::size_t workers, double seconds, std::uint64_t bytes) {
-  return fmt::format("{:<10} {:>7.2f} s  {:>7.1f} MB/s", plural(workers, "worker"), seconds,
+  return fmt::format("{:<10} {:>6.2f} s, {:>6.1f} MB/s", plural(workers, "worker") + ":", seconds,
                      megabytes(bytes) / seconds);
 }
 
@@ -289,24 +290,27 @@ void count_below(const fs::path& top, std::size_t workers) {
     report(problems);
     throw std::runtime_error("there is no text below " + printable(top));
   }
-  const std::string what =
-      fmt::format("{}: {} of text, {:.1f} MB", printable(top), plural(seen.texts.size(), "file"), megabytes(bytes));
 
   const counted alone = count_all(tasks, 1);
   const counted together = workers == 1 ? alone : count_all(tasks, workers);
   append(problems, together.problems);
   report(problems);
+
+  const std::string what =
+      fmt::format("{}: {} of text, {:.1f} MB", printable(top), plural(seen.texts.size(), "file"), megabytes(bytes));
+  const std::string of_one = speed(1, alone.seconds, bytes);
   fmt::print("{}\n", what);
   show_table(together.words);
-  const std::string result = speed(workers, together.seconds, bytes), result_alone = speed(1, alone.seconds, bytes);
-  std::vector<run> runs{history_of(together, tasks, top, result)};
+  fmt::print("{}\n", of_one);
+  std::vector<run> runs{history_of(alone, tasks, top, of_one)};
   if (workers > 1) {
     const double times = alone.seconds / together.seconds;
-    const char* doubt = times < 1.05 ? "; the others did not help: too little text, or a busy machine" : "";
-    fmt::print("{}\n{}   {:.2f} times as fast{}\n", result_alone, result, times, doubt);
-    runs.push_back(history_of(alone, tasks, top, result_alone));
-  } else {
-    fmt::print("{}\n", result);
+    const std::string of_all = fmt::format("{}, {:.2f} times as fast", speed(workers, together.seconds, bytes), times);
+    double load = 0;
+    getloadavg(&load, 1);
+    fmt::print("{}\n", of_all);
+    if (times < 1.05) fmt::print("They did not help: too little text, or a busy machine (its load is {:.1f}).\n", load);
+    runs.insert(runs.begin(), history_of(together, tasks, top, of_all));
   }
   write_picture(draw_timeline("wordcount: which worker did what when", what, runs));
 }

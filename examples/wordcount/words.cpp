@@ -120,11 +120,13 @@ tally count_words(const std::vector<piece>& pieces) {
   tally found;
   found.worker = getpid();
   found.begin = std::chrono::steady_clock::now();
+  word_counts counts;
   for (const piece& part : pieces) {
     std::ifstream in(part.path, std::ios::binary);
-    if (in.is_open()) count_into(found.words, read_piece(in, part));
+    if (in.is_open()) count_into(counts, read_piece(in, part));
     if (!in.is_open() || in.bad()) found.problems.push_back({part.path, last_error()});
   }
+  found.words.assign(counts.begin(), counts.end());
   found.end = std::chrono::steady_clock::now();
   return found;
 }

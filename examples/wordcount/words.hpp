@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace wordcount {
@@ -21,6 +22,8 @@ struct text_hash {
 };
 /// Words in lower case, and how often each was met.
 using word_counts = std::unordered_map<std::string, std::uint64_t, text_hash, std::equal_to<>>;
+/// The same on its way: who only reads them once needs no table.
+using word_list = std::vector<std::pair<std::string, std::uint64_t>>;
 
 /// A file that was not counted, or not wholly, and why.
 struct problem {
@@ -45,7 +48,7 @@ struct piece {
 
 /// What a worker found in some pieces, who it was and when.
 struct tally {
-  word_counts words;
+  word_list words;
   std::vector<problem> problems;
   int worker = 0;
   std::chrono::steady_clock::time_point begin, end;
