@@ -51,7 +51,7 @@ int main() {
   // A process for one call. What it returns or throws comes back.
   std::cout << "6 * 7 = " << kin::async([](int a, int b) { return a * b; }, 6, 7).get() << '\n';
   try {
-    kin::async([](int n) { return std::vector<int>(3).at(n); }, 7).get();
+    kin::async([](std::size_t n) { return std::vector<int>(3).at(n); }, 7).get();
   } catch (const std::out_of_range& e) {
     std::cout << "out of range: " << e.what() << '\n';
   }
