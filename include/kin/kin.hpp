@@ -3,6 +3,7 @@
 #pragma once
 
 #include <kin/async.hpp>    // IWYU pragma: export
+#include <kin/log.hpp>      // IWYU pragma: export
 #include <kin/manager.hpp>  // IWYU pragma: export
 #include <kin/pipe.hpp>     // IWYU pragma: export
 #include <kin/pool.hpp>     // IWYU pragma: export
