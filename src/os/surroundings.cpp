@@ -26,16 +26,20 @@ namespace {
 
 std::atomic<int> own_threads{0};
 
+// ThreadSanitizer has a thread of its own, and in a copy by fork may start another.
 #if defined(__SANITIZE_THREAD__)
-constexpr int sanitizer_threads = 1;  // TSan's background thread
+#define KIN_UNDER_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-constexpr int sanitizer_threads = 1;
-#else
-constexpr int sanitizer_threads = 0;
+#define KIN_UNDER_TSAN 1
 #endif
+#endif
+#ifdef KIN_UNDER_TSAN
+int sanitizer_threads = 1;
+constexpr int sanitizer_threads_of_a_copy = 2;
 #else
-constexpr int sanitizer_threads = 0;
+int sanitizer_threads = 0;
+constexpr int sanitizer_threads_of_a_copy = 0;
 #endif
 
 std::string read_whole_file(const char* path) {
@@ -128,7 +132,10 @@ own_thread::own_thread(const char* name) noexcept {
 
 own_thread::~own_thread() { --own_threads; }
 
-void own_thread::forget_all() noexcept { own_threads = 0; }
+void own_thread::forget_all() noexcept {
+  own_threads = 0;
+  sanitizer_threads = sanitizer_threads_of_a_copy;
+}
 
 bool runs_with_raised_privileges() noexcept { return ::getauxval(AT_SECURE) != 0; }
 

@@ -12,5 +12,6 @@ const char* __asan_default_options() { return "detect_stack_use_after_return=1:s
 
 const char* __ubsan_default_options() { return "print_stacktrace=1"; }
 
-const char* __tsan_default_options() { return "second_deadlock_stack=1"; }
+// A copy by fork starts kin's spawner anew when it needs it; ThreadSanitizer would end it for that.
+const char* __tsan_default_options() { return "second_deadlock_stack=1:die_after_fork=0"; }
 }
