@@ -25,14 +25,18 @@ void check_file_size_limit(std::size_t size) {
 }  // namespace
 
 unique_fd make_memory_file(const char* name, std::size_t size) {
-  unique_fd fd(call("memfd_create", "make shared memory", [&] { return ::memfd_create(name, MFD_CLOEXEC); }));
+  unique_fd fd(call("memfd_create", "make shared memory",
+                    [&] { return ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }));
   if (size > 0) grow_memory_file(fd.get(), size);
   return fd;
 }
 
-void grow_memory_file(int fd, std::size_t size) {
+void grow_memory_file(int fd, std::size_t size) { grow_memory_file(fd, 0, size); }
+
+void grow_memory_file(int fd, std::size_t had, std::size_t size) {
   check_file_size_limit(size);
-  call("fallocate", "allocate shared memory", [&] { return ::fallocate(fd, 0, 0, static_cast<off_t>(size)); });
+  call("fallocate", "allocate shared memory",
+       [&] { return ::fallocate(fd, 0, static_cast<off_t>(had), static_cast<off_t>(size - had)); });
 }
 
 std::size_t memory_file_size(int fd) {
@@ -41,10 +45,24 @@ std::size_t memory_file_size(int fd) {
   return static_cast<std::size_t>(status.st_size);
 }
 
-mapping::mapping(int fd, std::size_t size) : size_(size) {
-  void* p = gate::fault_due("mmap") ? MAP_FAILED : ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+void forbid_shrinking(int fd) {
+  call("fcntl(F_ADD_SEALS)", "seal shared memory", [&] { return ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK); });
+}
+
+void forbid_new_writers(int fd) {
+  call("fcntl(F_ADD_SEALS)", "seal shared memory", [&] { return ::fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE); });
+}
+
+mapping::mapping(int fd, std::size_t offset, std::size_t size, access how) : size_(size) {
+  const int rights = how == access::read ? PROT_READ : PROT_READ | PROT_WRITE;
+  void* p =
+      gate::fault_due("mmap") ? MAP_FAILED : ::mmap(nullptr, size, rights, MAP_SHARED, fd, static_cast<off_t>(offset));
   if (p == MAP_FAILED) throw os_error("map shared memory", "mmap", errno);
   data_ = static_cast<std::byte*>(p);
+}
+
+void mapping::make_read_only() noexcept {
+  if (data_) ::mprotect(data_, size_, PROT_READ);
 }
 
 mapping::~mapping() {

@@ -14,13 +14,22 @@ namespace kin::os {
 unique_fd make_memory_file(const char* name, std::size_t size);
 /// Grows the file to `size`, allocating its pages; never shrinks. Throws os_error (ENOSPC, EFBIG, ENOMEM).
 void grow_memory_file(int fd, std::size_t size);
+/// The same for a file of which the first `had` bytes are allocated already.
+void grow_memory_file(int fd, std::size_t had, std::size_t size);
 std::size_t memory_file_size(int fd);
+/// From now on nobody can shrink the file, so that memory once mapped stays (no SIGBUS by somebody else's hand).
+void forbid_shrinking(int fd);
+/// From now on nobody can map the file writable who has not done so yet, nor write to it (Linux 5.1).
+void forbid_new_writers(int fd);
 
-/// A shared, writable mapping of the first `size` bytes; unmapped when destroyed.
+enum class access { read, write };
+
+/// A shared mapping of `size` bytes (from `offset` on, which is a multiple of the page size); unmapped when destroyed.
 class mapping {
  public:
   mapping() noexcept = default;
-  mapping(int fd, std::size_t size);
+  mapping(int fd, std::size_t size) : mapping(fd, 0, size, access::write) {}
+  mapping(int fd, std::size_t offset, std::size_t size, access how);
   mapping(mapping&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
   mapping& operator=(mapping&& o) noexcept {
     std::swap(data_, o.data_);
@@ -28,6 +37,10 @@ class mapping {
     return *this;
   }
   ~mapping();
+  /// Gives the mapping up without unmapping it.
+  [[nodiscard]] std::byte* release() && noexcept { return std::exchange(data_, nullptr); }
+  /// From now on this process only reads here.
+  void make_read_only() noexcept;
   [[nodiscard]] std::byte* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

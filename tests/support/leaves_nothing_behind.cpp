@@ -24,9 +24,10 @@ using namespace std::chrono_literals;
 
 // Threads of kin's that serve the whole process and end with it. Each entry needs a sentence here:
 //   kin-spawner    does all starts, because PR_SET_PDEATHSIG counts from the end of the starting *thread*
+//   kin-supervisor watches the members of the family, to mark their deaths in shared memory
 //   kin-callbacks  runs then() and on_error() callbacks and resumes coroutines
 std::set<std::string>& lasting_threads() {
-  static std::set<std::string> names{"kin-spawner", "kin-callbacks"};
+  static std::set<std::string> names{"kin-spawner", "kin-supervisor", "kin-callbacks"};
   return names;
 }
 

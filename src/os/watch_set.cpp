@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSL-1.0
+// watch_set: see the header.
+#include "os/watch_set.hpp"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+
+#include "os/gate.hpp"
+
+namespace kin::os {
+
+watch_set::watch_set()
+    : epoll_(call("epoll_create1", "watch processes", [] { return ::epoll_create1(EPOLL_CLOEXEC); })) {}
+
+bool watch_set::add(int fd, std::uint64_t key) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = key;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void watch_set::remove(int fd) noexcept { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+std::size_t watch_set::wait(std::span<std::uint64_t> keys) noexcept {
+  epoll_event events[64];
+  const int most = static_cast<int>(std::min<std::size_t>(keys.size(), 64));
+  int n = 0;
+  while ((n = ::epoll_wait(epoll_.get(), events, most, -1)) <= 0) {
+  }
+  for (int i = 0; i < n; ++i) keys[static_cast<std::size_t>(i)] = events[i].data.u64;
+  return static_cast<std::size_t>(n);
+}
+
+}  // namespace kin::os

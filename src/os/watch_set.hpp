@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+// watch_set: many descriptors that one thread waits for (epoll), each with a number of the caller's.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <kin/os/unique_fd.hpp>
+
+namespace kin::os {
+
+class watch_set {
+ public:
+  watch_set();
+  /// In a forked copy, which must not touch what its parent watches. Nothing may be called any more.
+  void abandon() noexcept { epoll_.reset(); }
+  /// From now on wait() answers `key` while `fd` is readable. False: it cannot be watched, or no memory is left.
+  bool add(int fd, std::uint64_t key) noexcept;
+  void remove(int fd) noexcept;
+  /// Waits for as long as it takes; fills in the keys of what is ready and returns how many there are.
+  std::size_t wait(std::span<std::uint64_t> keys) noexcept;
+
+ private:
+  unique_fd epoll_;
+};
+
+}  // namespace kin::os
