@@ -14,6 +14,7 @@
 #include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include "memory/family.hpp"
 #include "os/crash_handler.hpp"
 #include "os/descriptor_flags.hpp"
 #include "os/lifeline.hpp"
@@ -99,6 +100,7 @@ void run_spawned_child(unique_fd channel_end) {
   parcel request;
   try {
     os::arm_lifeline(unique_fd(lifeline_fd));
+    family::attach(unique_fd(family_fd));
     set_link_to_parent(channel(std::move(channel_end)));
     channel& link = link_to_parent();
     who = decode_introduction(link.take());

@@ -24,7 +24,8 @@ inline constexpr std::uint64_t exit_frame = 0x6b696e2d65786974;          // "kin
 /// Numbers of the descriptors a spawned child starts with.
 inline constexpr int channel_fd = 3;
 inline constexpr int lifeline_fd = 4;
-inline constexpr int crash_fd = 5;  // workers and servers only
+inline constexpr int family_fd = 5;
+inline constexpr int crash_fd = 6;  // workers and servers only
 
 /// What a child is told about itself.
 struct introduction {

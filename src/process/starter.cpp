@@ -12,6 +12,7 @@
 #include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include "memory/family.hpp"
 #include "os/crash_handler.hpp"
 #include "os/launch.hpp"
 #include "os/lifeline.hpp"
@@ -119,12 +120,14 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
   const opened_output output = open_redirections(options);
   const parcel who = encode_introduction(introduce(options, role, name));
   os::launch_request request = launch_request_for(options, role, output);
+  const int family_link = family::link();
 
   std::unique_lock starting(self.starting());
   auto [ours, theirs] = os::socket_pair();
   auto [child_line, parent_line] = os::make_lifeline();
   request.descriptors.emplace_back(channel_fd, theirs.get());
   request.descriptors.emplace_back(lifeline_fd, child_line.get());
+  request.descriptors.emplace_back(family_fd, family_link);
   unique_fd crash_file = make_crash_file(role);
   if (crash_file) request.descriptors.emplace_back(crash_fd, crash_file.get());
   os::launched launched = launch_in_spawner(request);
@@ -241,6 +244,7 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
   forked_copy copy(role, introduce(options, role, name), image_changes_for(options, role, output));
+  (void)family::link();  // so that the copy belongs to it
 
   std::unique_lock starting(self.starting());
   auto [ours, theirs] = os::socket_pair();

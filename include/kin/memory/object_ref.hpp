@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSL-1.0
+// object_ref: this process's hold on one object in the family's arena. What every shared handle (mutex, event, value …)
+// has as its only member. A copy holds the same object; it crosses to other processes of the family as a number.
+//
+// The object lives as long as a handle in this process, or, once it has been handed to another process, as the family.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <kin/core/export.hpp>
+
+namespace kin {
+class reader;
+class writer;
+
+namespace detail {
+
+struct object_header;
+struct object_hold;
+
+/// Part of a handle's form on the wire: never renumbered.
+enum class object_kind : std::uint32_t {
+  mutex = 1,
+  recursive_mutex = 2,
+  counting_semaphore = 3,
+  bounded_semaphore = 4,
+  condition_variable = 5,
+  event = 6,
+  barrier = 7,
+  value = 8,
+  guarded_value = 9,
+  array = 10,
+};
+
+class KIN_EXPORT object_ref {
+ public:
+  // Copied where others would be moved from: there is no handle that names nothing.
+  object_ref(const object_ref&) = default;
+  object_ref& operator=(const object_ref&) = default;
+  ~object_ref() = default;
+
+  /// A new object of `size` bytes (its header included), zeroed but for the header. Throws os_error.
+  static object_ref make(object_kind kind, std::size_t size);
+  /// Throws decode_error for bytes that name no living object of this kind and of at least `size` bytes.
+  static object_ref decode(reader& from, object_kind kind, std::size_t size);
+  void encode(writer& to) const;
+
+  [[nodiscard]] object_header* get() const noexcept { return header_; }
+  /// Bytes of the object as they were made, rounded up; never from shared memory.
+  [[nodiscard]] std::size_t size() const noexcept;
+  friend bool operator==(const object_ref& a, const object_ref& b) noexcept { return a.get() == b.get(); }
+
+  /// Lets `leave` be called when the last handle of this process goes (not in a forked copy's stead).
+  void on_last_handle(void (*leave)(object_header&) noexcept) const;
+
+ private:
+  explicit object_ref(std::shared_ptr<object_hold> hold) noexcept;
+  object_header* header_;
+  std::shared_ptr<object_hold> hold_;
+};
+
+}  // namespace detail
+}  // namespace kin

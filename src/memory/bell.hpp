@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+// bell: the one wait. Look; spin for about what a sleep would cost; then sleep on the bell's word until somebody rings.
+// Lies in shared memory, in the header of every object; knows no processes, so it is tested between threads.
+//
+// word = number of rings << 1 | somebody may sleep. A sleeper sets the bit, looks a last time, and sleeps on exactly
+// what it has seen; so a ring after its last look is never lost. Nothing here is undone when a sleeper dies: the bit
+// costs the next ringer one system call. Who rings and dies on the way is made up for by rouse(), at any death.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <kin/core/deadline.hpp>
+
+namespace kin::detail {
+
+struct bell {
+  std::atomic<std::uint32_t> word;
+  std::atomic<std::uint32_t> slept_on;  ///< since the last rouse(); set by sleepers, cleared by rouse() alone
+  std::atomic<std::uint64_t> rung_at;   ///< steady nanoseconds; a hint, for the calibration
+  std::atomic<std::uint32_t> in_vain;   ///< how many spins in a row have not helped; a hint
+  std::uint32_t reserved;
+};
+
+enum class spinning { allowed, useless };
+
+inline constexpr int all_sleepers = 0x7fffffff;
+
+/// After something was published that sleepers wait for. The caller's store comes before in the order of all fences:
+/// by a locked instruction, or because sleepers use heavy_barrier (`light`).
+void ring_slowly(bell& b, int most) noexcept;
+inline void ring(bell& b, int most) noexcept {
+  if ((b.word.load(std::memory_order_seq_cst) & 1) != 0) [[unlikely]]
+    ring_slowly(b, most);
+}
+/// Wakes everybody who sleeps, to look again. For the supervisor, after it has marked a death in the table.
+/// False: nobody has slept here since the last time.
+bool rouse(bell& b) noexcept;
+
+/// One wait in steps; see wait_for().
+class sleep {
+ public:
+  sleep(bell& b, spinning how) noexcept;
+  /// True while spinning is still worth it; pauses for a moment.
+  bool spin() noexcept;
+  void spinning_helped() noexcept;
+  /// Announces that this thread will sleep. Look once more after it.
+  void announce(bool light);
+  /// Sleeps unless somebody has rung since announce(). False: the deadline has passed.
+  bool until_rung(deadline until);
+
+ private:
+  bell& bell_;
+  std::uint32_t seen_ = 0;
+  std::uint64_t spin_end_ = 0;
+};
+
+/// Returns true as soon as `look` does, false when `until` has passed and it still does not. `light`: whether ringers
+/// publish without a fence. `look` changes the world only when it returns true, and may throw.
+template <class Look>
+bool wait_for(bell& b, bool light, deadline until, spinning how, Look&& look) {
+  sleep s(b, how);
+  while (s.spin())
+    if (look()) {
+      s.spinning_helped();
+      return true;
+    }
+  for (;;) {
+    s.announce(light);
+    if (look()) return true;
+    if (!s.until_rung(until)) return look();
+  }
+}
+
+}  // namespace kin::detail

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSL-1.0
+// family: see the header.
+#include "memory/family.hpp"
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include <kin/core/error.hpp>
+
+#include "memory/object_header.hpp"
+#include "memory/supervisor.hpp"
+#include "os/descriptor_flags.hpp"
+#include "os/fork_hooks.hpp"
+#include "os/memory_barrier.hpp"
+#include "os/pidfd.hpp"
+#include "os/process_id.hpp"
+
+namespace kin::detail::family {
+
+thread_local constinit claim this_thread = 0;
+const family_table* table = nullptr;
+
+namespace {
+
+struct state {
+  std::mutex mutex;
+  unique_fd link;              // a member's; the root's is the supervisor's
+  supervisor* root = nullptr;  // in the root only; never destroyed, like its thread
+  os::mapping table;           // a member's; the root's is the supervisor's
+  membership me;
+  std::array<std::atomic<std::byte*>, supervisor::windows> windows{};
+  std::map<std::size_t, std::vector<std::uint64_t>> free_pieces;  // by granules
+  std::uint64_t chunk_next = 0, chunk_end = 0;
+  std::vector<std::uint32_t> free_threads;
+  std::uint32_t next_thread = 0;
+};
+
+// Never destroyed: threads and exit handlers may still use it.
+state& the() {
+  static state* const s = [] {
+    auto* made = new state;
+    os::on_fork(
+        [] {
+          state& here = the();
+          here.mutex.lock();
+          if (here.root) here.root->lock();
+        },
+        [] {
+          state& here = the();
+          if (here.root) here.root->unlock();
+          here.mutex.unlock();
+        },
+        [] {
+          state& here = the();
+          if (here.root) {
+            // The copy is a member like any other; the root's threads and duties stay with the root.
+            here.link = here.root->abandon();
+            here.root = nullptr;
+          }
+          here.me = {};
+          this_thread = 0;
+          here.free_pieces.clear();
+          here.chunk_next = here.chunk_end = 0;
+          here.free_threads.clear();
+          here.next_thread = 0;
+          here.mutex.unlock();
+        });
+    return made;
+  }();
+  return *s;
+}
+
+class thread_slot {
+ public:
+  void take(state& s) {
+    if (owner_ == os::own_pid()) return;
+    if (!s.free_threads.empty()) {
+      number_ = s.free_threads.back();
+      s.free_threads.pop_back();
+    } else {
+      if (s.next_thread == 0xffff) throw os_error("use shared objects in more than 65535 threads", "join", EAGAIN);
+      number_ = s.next_thread++;
+    }
+    owner_ = os::own_pid();
+  }
+  [[nodiscard]] std::uint32_t number() const { return number_; }
+  ~thread_slot() {
+    if (owner_ != os::own_pid()) return;
+    state& s = the();
+    const std::lock_guard hold(s.mutex);
+    this_thread = 0;
+    s.free_threads.push_back(number_);
+  }
+
+ private:
+  std::uint32_t number_ = 0;
+  int owner_ = -1;
+};
+thread_local thread_slot slot;
+
+// One question to the root, in a member.
+family_answer ask(state& s, const family_request& request, int extra_fd, const char* doing,
+                  std::vector<unique_fd>& fds) {
+  auto [mine, theirs] = os::packet_pair();
+  std::vector<int> sent{theirs.get()};
+  if (extra_fd >= 0) sent.push_back(extra_fd);
+  if (!os::send_packet(s.link.get(), std::as_bytes(std::span(&request, 1)), sent, os::packet_wait::block))
+    throw os_error(std::string(doing) + ": the first process of this family has ended", "sendmsg", EPIPE);
+  theirs.reset();
+  family_answer answer{};
+  os::packet message =
+      os::recv_packet(mine.get(), std::as_writable_bytes(std::span(&answer, 1)), os::packet_wait::block);
+  if (message.size != sizeof answer)
+    throw os_error(std::string(doing) + ": the first process of this family has ended, or has no descriptor left",
+                   "recvmsg", ECONNRESET);
+  if (answer.error != 0) throw os_error(doing, "family", answer.error);
+  fds = std::move(message.fds);
+  return answer;
+}
+
+void make_root(state& s) {
+  s.root = new supervisor;  // throws before anything is kept
+  table = s.root->table();
+}
+
+void become_member(state& s) {
+  if (s.me.member != 0) return;
+  if (!s.root && !s.link) make_root(s);
+  if (s.root) {
+    s.me = s.root->join_root();
+    return;
+  }
+  constexpr const char* doing = "share objects with other processes";
+  const unique_fd self = os::open_pidfd(os::own_pid());
+  std::vector<unique_fd> fds;
+  const family_answer answer = ask(s, {family_request::verb::join, 0, 0}, self.get(), doing, fds);
+  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+  if (!table) {
+    s.table = os::mapping(fds[0].get(), 0, (sizeof(family_table) + 4095) / 4096 * 4096, os::access::read);
+    const auto* mapped = reinterpret_cast<const family_table*>(s.table.data());
+    if (mapped->light_publication != 0 && !os::register_for_heavy_barrier())
+      throw error("kin: membarrier(2) is refused in this process, but not in the root of its family");
+    table = mapped;
+  }
+  s.me = {answer.member, answer.generation};
+}
+
+std::byte* map_window(state& s, std::size_t number) {
+  if (std::byte* known = s.windows[number].load(std::memory_order_acquire)) return known;
+  std::byte* mapped = nullptr;
+  if (s.root) {
+    const std::lock_guard hold(*s.root);
+    mapped = s.root->window(number);
+  } else {
+    constexpr const char* doing = "map shared memory";
+    std::vector<unique_fd> fds;
+    ask(s, {family_request::verb::window, s.me.member, number}, -1, doing, fds);
+    if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+    os::mapping window(fds[0].get(), number * supervisor::window_size, supervisor::window_size, os::access::write);
+    mapped = std::move(window).release();  // for as long as the process lives
+  }
+  s.windows[number].store(mapped, std::memory_order_release);
+  return mapped;
+}
+
+std::uint64_t new_chunk(state& s, std::size_t size) {
+  if (s.root) {
+    const std::lock_guard hold(*s.root);
+    return s.root->allocate_chunk(size, s.me.member);
+  }
+  std::vector<unique_fd> fds;
+  return ask(s, {family_request::verb::chunk, s.me.member, size}, -1, "allocate shared memory", fds).offset;
+}
+
+}  // namespace
+
+int link() {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  if (!s.root && !s.link) make_root(s);
+  return s.root ? s.root->link() : s.link.get();
+}
+
+void attach(unique_fd link) {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  os::set_close_on_exec(link.get());
+  s.link = std::move(link);
+}
+
+claim join() {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  become_member(s);
+  slot.take(s);
+  return this_thread = make_claim(s.me.generation, s.me.member, slot.number());
+}
+
+piece allocate(std::size_t size) {
+  (void)self();
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  size = (size + granule - 1) / granule * granule;
+  auto& free = s.free_pieces[size / granule];
+  std::uint64_t offset = 0;
+  if (!free.empty()) {
+    offset = free.back();
+    free.pop_back();
+  } else if (size > supervisor::chunk_unit / 4) {
+    offset = new_chunk(s, size);  // one of its own
+  } else {
+    if (s.chunk_end - s.chunk_next < size) {
+      // What is left of the old chunk is forgotten: it is less than a quarter.
+      s.chunk_next = new_chunk(s, supervisor::chunk_unit);
+      s.chunk_end = s.chunk_next + supervisor::chunk_unit;
+    }
+    offset = s.chunk_next;
+    s.chunk_next += size;
+  }
+  return {offset, map_window(s, offset / supervisor::window_size) + offset % supervisor::window_size};
+}
+
+void release(std::uint64_t offset, std::size_t size) noexcept {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  try {
+    s.free_pieces[(size + granule - 1) / granule].push_back(offset);
+  } catch (const std::bad_alloc&) {
+    // Lost to this process; the root takes it back when the process ends.
+  }
+}
+
+std::byte* at(std::uint64_t offset, std::size_t size) {
+  (void)self();
+  const std::uint64_t end = table->arena_end.load(std::memory_order_acquire);
+  if (offset > end || size > end - offset || offset % supervisor::window_size + size > supervisor::window_size)
+    return nullptr;
+  state& s = the();
+  const std::size_t number = offset / supervisor::window_size;
+  std::byte* window = s.windows[number].load(std::memory_order_acquire);
+  if (!window) {
+    const std::lock_guard hold(s.mutex);
+    window = map_window(s, number);
+  }
+  return window + offset % supervisor::window_size;
+}
+
+}  // namespace kin::detail::family

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSL-1.0
+// family: all processes that kin started from one root, as one of them sees it. A process becomes a member when it
+// first needs to be one: it hands its own pidfd to the root's supervisor (memory/supervisor.hpp) and gets its number. A
+// process without a link to a root is the root of its own family.
+//
+// Objects lie in the family's arena, in windows of 1 MiB that each process maps when it first meets them. A forked copy
+// of a member, whoever forked it, is another member: it asks for a number of its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <kin/os/unique_fd.hpp>
+
+#include "memory/family_table.hpp"
+
+namespace kin::detail::family {
+
+/// What is passed to a child as its link to the root. Makes the family when there is none. Borrowed, for ever valid.
+int link();
+/// In a child, before anything else of this: what its parent passed on.
+void attach(unique_fd link);
+
+extern thread_local constinit claim this_thread;  // 0: not known yet
+/// Makes this process a member and gives this thread a slot. Throws os_error.
+claim join();
+/// The claim of the calling thread. Called first in every operation that may sleep or ring, claims or not: only a
+/// member's death is made up for.
+inline claim self() {
+  const claim c = this_thread;
+  return c != 0 ? c : join();
+}
+
+/// Null before join().
+extern const family_table* table;
+inline bool is_dead(claim c) noexcept { return table->is_dead(c); }
+inline bool light_publication() noexcept { return table->light_publication != 0; }
+
+/// A zeroed piece of the arena, at most a window. Throws os_error.
+struct piece {
+  std::uint64_t offset;
+  std::byte* data;
+};
+piece allocate(std::size_t size);
+/// Gives back what allocate() gave this same process, zeroed again by the caller.
+void release(std::uint64_t offset, std::size_t size) noexcept;
+/// Where [offset, offset + size) of the arena is mapped here; null when there is no such memory.
+std::byte* at(std::uint64_t offset, std::size_t size);
+
+}  // namespace kin::detail::family

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+// object_header: what every object in the family's arena begins with. Objects begin at multiples of 64 bytes; free
+// memory between them is zero.
+//
+// Invariant: `granules` is written before `kind`, and `kind` is 0 before anything else of a dead object is erased:
+// whoever walks over a chunk steps from header to header.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "memory/bell.hpp"
+
+namespace kin::detail {
+
+inline constexpr std::size_t granule = 64;
+
+struct object_header {
+  std::atomic<std::uint32_t> kind;  ///< an object_kind; 0: free
+  std::atomic<std::uint32_t> granules;
+  std::atomic<std::uint64_t> serial;   ///< of this object alone, so that a handle to a dead one is told apart
+  std::atomic<std::uint32_t> escaped;  ///< 1: other processes may have handles
+  std::uint32_t reserved;
+  kin::detail::bell bell;
+};
+static_assert(sizeof(object_header) == 48);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+}  // namespace kin::detail

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+// object_ref: see the header. A process-wide list of the objects that have handles here: it lets two decoded handles
+// share one count, and marks what a fork copies as escaped.
+#include <kin/memory/object_ref.hpp>
+
+#include <cstring>
+#include <mutex>
+#include <random>
+#include <unordered_map>
+
+#include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
+
+#include "memory/family.hpp"
+#include "memory/object_header.hpp"
+#include "os/fork_hooks.hpp"
+#include "os/process_id.hpp"
+
+namespace kin::detail {
+
+struct object_hold {
+  std::uint64_t offset;
+  object_header* header;
+  std::size_t size;
+  std::uint64_t serial;
+  int maker = -1;  // the process that may give the memory back
+  void (*leave)(object_header&) noexcept = nullptr;
+  object_hold(std::uint64_t o, object_header* h, std::size_t n, std::uint64_t s)
+      : offset(o), header(h), size(n), serial(s) {}
+  object_hold(const object_hold&) = delete;
+  object_hold& operator=(const object_hold&) = delete;
+  ~object_hold();
+};
+
+namespace {
+
+struct registry {
+  std::mutex mutex;
+  std::unordered_map<std::uint64_t, std::weak_ptr<object_hold>> holds;
+  std::uint64_t next_serial = 0;
+  int maker = -1;  // of next_serial: a forked copy begins elsewhere
+};
+
+registry& the() {
+  static registry* const r = [] {
+    auto* made = new registry;
+    os::on_fork(
+        [] {
+          the().mutex.lock();
+          // The copy will have handles too.
+          for (auto& [offset, weak] : the().holds)
+            if (const auto h = weak.lock()) h->header->escaped.store(1);
+        },
+        [] { the().mutex.unlock(); }, [] { the().mutex.unlock(); });
+    return made;
+  }();
+  return *r;
+}
+
+}  // namespace
+
+object_hold::~object_hold() {
+  if (leave) leave(*header);
+  {
+    registry& all = the();
+    const std::lock_guard guard(all.mutex);
+    const auto found = all.holds.find(offset);
+    if (found != all.holds.end() && found->second.expired()) all.holds.erase(found);
+  }
+  if (maker != os::own_pid() || header->escaped.load() != 0) return;
+  header->kind.store(0);
+  header->serial.store(0);
+  std::memset(reinterpret_cast<std::byte*>(header) + sizeof(object_header), 0, size - sizeof(object_header));
+  header->granules.store(0);
+  family::release(offset, size);
+}
+
+object_ref::object_ref(std::shared_ptr<object_hold> hold) noexcept : header_(hold->header), hold_(std::move(hold)) {}
+
+object_ref object_ref::make(object_kind kind, std::size_t size) {
+  size = (size + granule - 1) / granule * granule;
+  const family::piece piece = family::allocate(size);
+  auto* header = reinterpret_cast<object_header*>(piece.data);
+  registry& all = the();
+  const std::lock_guard guard(all.mutex);
+  // A number that no other object of the family has had, as far as 64 bits of chance can say.
+  if (all.next_serial == 0 || all.maker != os::own_pid()) {
+    std::random_device source;
+    all.next_serial = std::uint64_t{source()} << 32 | source();
+    all.maker = os::own_pid();
+  }
+  const std::uint64_t serial = ++all.next_serial;
+  header->serial.store(serial);
+  header->escaped.store(0);
+  header->bell.word.store(0);
+  header->bell.slept_on.store(0);
+  header->bell.in_vain.store(0);
+  header->granules.store(static_cast<std::uint32_t>(size / granule));
+  auto hold = std::make_shared<object_hold>(piece.offset, header, size, serial);
+  all.holds[piece.offset] = hold;
+  hold->maker = os::own_pid();
+  header->kind.store(static_cast<std::uint32_t>(kind), std::memory_order_release);
+  return object_ref(std::move(hold));
+}
+
+void object_ref::encode(writer& to) const {
+  header_->escaped.store(1);
+  to(family::table->identity, hold_->offset, hold_->serial, static_cast<std::uint64_t>(hold_->size));
+}
+
+object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_size) {
+  std::uint64_t identity = 0, offset = 0, serial = 0, size = 0;
+  from(identity, offset, serial, size);
+  (void)family::self();
+  if (identity != family::table->identity)
+    throw decode_error(
+        "kin: a handle to shared memory of other processes: mutexes, events, values and their kin can be handed only "
+        "to "
+        "processes that were started, directly or not, by the same first process");
+  if (offset % granule != 0 || size % granule != 0 || size < least_size || size > std::size_t{1} << 20)
+    throw decode_error("kin: not a handle to a shared object");
+  auto* header = reinterpret_cast<object_header*>(family::at(offset, size));
+  if (!header || header->kind.load(std::memory_order_acquire) != static_cast<std::uint32_t>(kind) ||
+      header->serial.load() != serial || header->granules.load() != size / granule)
+    throw decode_error("kin: a handle to a shared object that does not exist (any more)");
+  registry& all = the();
+  const std::lock_guard guard(all.mutex);
+  auto& known = all.holds[offset];
+  if (auto held = known.lock(); held && held->serial == serial) return object_ref(std::move(held));
+  auto held = std::make_shared<object_hold>(offset, header, size, serial);
+  known = held;
+  return object_ref(std::move(held));
+}
+
+std::size_t object_ref::size() const noexcept { return hold_->size; }
+
+void object_ref::on_last_handle(void (*leave)(object_header&) noexcept) const { hold_->leave = leave; }
+
+}  // namespace kin::detail

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSL-1.0
+// supervisor: the root's side of the family. It alone writes the table, owns the arena that all objects of the family
+// lie in, hands out member numbers and pieces of the arena, and watches every member's pidfd in a thread of its own.
+//
+// At a death: the number is marked dead in the table, then everybody who sleeps in the arena is roused to look again.
+// What the dead had claimed is seen by whoever looks, from the claim itself. What members send is not trusted.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "memory/family_table.hpp"
+#include "os/memory_file.hpp"
+#include "os/packet.hpp"
+#include "os/watch_set.hpp"
+
+namespace kin::detail {
+
+struct membership {
+  std::uint32_t member = 0, generation = 0;
+};
+
+/// What a member asks of the supervisor, as one packet; the answer comes back through a socket sent with it.
+struct family_request {
+  enum class verb : std::uint32_t { join, window, chunk };
+  verb what;
+  std::uint32_t member;
+  std::uint64_t number;  ///< window: which; chunk: bytes
+};
+struct family_answer {
+  std::int32_t error;  ///< errno, or 0
+  std::uint32_t member, generation, reserved;
+  std::uint64_t offset;
+};
+
+class supervisor {
+ public:
+  static constexpr std::size_t window_size = std::size_t{1} << 20;
+  static constexpr std::size_t windows = 16384;
+  static constexpr std::size_t chunk_unit = std::size_t{16} << 10;
+
+  /// Makes table and arena and starts the thread. Throws os_error.
+  supervisor();
+
+  [[nodiscard]] const family_table* table() const { return reinterpret_cast<const family_table*>(table_.data()); }
+  /// What members send their requests to. The supervisor keeps it.
+  [[nodiscard]] int link() const { return link_.get(); }
+  /// The root itself.
+  membership join_root();
+  /// With the lock held: a zeroed piece of one window. Throws os_error (ENOSPC, EFBIG, ENOMEM).
+  std::uint64_t allocate_chunk(std::size_t size, std::uint32_t member);
+  /// With the lock held.
+  std::byte* window(std::size_t number);
+
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+  /// In a forked copy, with the lock held, which stays so: this process is not the root, but has its link.
+  unique_fd abandon() noexcept;
+
+ private:
+  struct chunk {
+    std::uint64_t offset;
+    std::size_t size;
+    std::uint32_t member;  // 0: its owner is dead
+  };
+  family_table& own_table() { return *reinterpret_cast<family_table*>(table_.data()); }
+  [[noreturn]] void run();
+  void serve();
+  family_answer answer(const family_request& request, os::packet& message, std::vector<int>& fds);
+  membership join(unique_fd pidfd);
+  membership new_member();
+  void bury(std::uint32_t member);
+  void rouse_everybody();
+  void grow(std::size_t by);
+  bool release_private_objects(const chunk& c);
+  template <class Visit>
+  void walk(const chunk& c, Visit visit);
+
+  std::mutex mutex_;
+  std::atomic<bool> running_{false};
+  unique_fd table_file_, arena_file_;
+  os::mapping table_;
+  unique_fd link_, requests_;
+  os::watch_set watched_;
+  std::vector<os::mapping> windows_;
+  std::vector<chunk> chunks_;
+  std::vector<std::pair<std::uint64_t, std::size_t>> free_chunks_;
+  std::uint64_t end_ = 0;  // of the arena's used part
+  std::deque<std::uint32_t> free_numbers_;
+  std::uint32_t next_number_ = 1;
+  std::vector<std::uint32_t> last_generation_;
+  std::map<std::uint32_t, unique_fd> pidfds_;
+};
+
+}  // namespace kin::detail
