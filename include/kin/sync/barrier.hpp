@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+// barrier: where a number of parties (threads of a family of processes) wait for each other. A handle.
+//
+// Breaks for those who wait, and for those of the same group who come later, when a process that has arrived at it dies
+// with a handle to it; a process that destroys its last handle has left in peace. Stays broken until reset().
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+
+#include <kin/core/count.hpp>
+#include <kin/core/deadline.hpp>
+#include <kin/core/error.hpp>
+#include <kin/memory/object_ref.hpp>
+#include <kin/wire/access.hpp>
+
+namespace kin {
+
+class KIN_EXPORT barrier {
+ public:
+  using kin_handle = void;
+
+  /// For 1 to most_parties parties. Throws std::out_of_range, os_error (no memory).
+  explicit barrier(count parties);
+  static constexpr std::size_t most_parties = 65'536;
+
+  /// Waits until all parties have arrived. Throws broken_barrier.
+  void arrive_and_wait() const { (void)wait(); }
+  /// The same; returns a number from 0 to parties() - 1, another to each party of a round.
+  std::size_t wait() const { return arrive(deadline::never()); }
+  /// The same; breaks the barrier when the others have not come in time, as in Python.
+  template <class Rep, class Period>
+  std::size_t wait_for(std::chrono::duration<Rep, Period> time) const {
+    return arrive(deadline::after(time));
+  }
+  /// Breaks it: everybody who waits or comes gets broken_barrier.
+  void abort() const;
+  /// Makes it as new; those who wait get broken_barrier.
+  void reset() const;
+
+  [[nodiscard]] std::size_t parties() const noexcept;
+  [[nodiscard]] std::size_t waiting() const noexcept;
+  [[nodiscard]] bool broken() const noexcept;
+
+  friend bool operator==(const barrier&, const barrier&) noexcept = default;
+
+ private:
+  friend struct codec<barrier>;
+  explicit barrier(detail::object_ref ref) noexcept;
+  std::size_t arrive(deadline until) const;
+  detail::object_ref ref_;
+};
+
+template <>
+struct KIN_EXPORT codec<barrier> {
+  static constexpr std::string_view structure = "barrier";
+  static void encode(writer& to, const barrier& value);
+  static barrier decode(reader& from);
+};
+
+}  // namespace kin

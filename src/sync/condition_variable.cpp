@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// condition_variable: a count of notifications. Who waits, waits for the count to move on from what it was while the
+// lock was still held. There is no list of waiters, so a dead one leaves nothing; a notifier that dies between counting
+// and ringing has counted, and its death rouses the waiters.
+#include <kin/sync/condition_variable.hpp>
+
+#include <atomic>
+
+#include <kin/wire/codec.hpp>
+
+#include "memory/family.hpp"
+#include "memory/object_header.hpp"
+
+namespace kin {
+
+using detail::object_kind;
+using detail::object_ref;
+
+namespace {
+
+struct notifications : detail::object_header {
+  std::atomic<std::uint64_t> count;
+};
+notifications& notifications_of(const object_ref& ref) noexcept { return *static_cast<notifications*>(ref.get()); }
+
+void notify(notifications& n, int most) {
+  (void)detail::family::self();
+  n.count.fetch_add(1);
+  detail::ring(n.bell, most);
+}
+
+}  // namespace
+
+condition_variable::condition_variable()
+    : ref_(object_ref::make(object_kind::condition_variable, sizeof(notifications))) {}
+
+void condition_variable::notify_one() const { notify(notifications_of(ref_), 1); }
+void condition_variable::notify_all() const { notify(notifications_of(ref_), detail::all_sleepers); }
+
+bool condition_variable::wait_notified(std::unique_lock<mutex>& lock, deadline until) const {
+  notifications& n = notifications_of(ref_);
+  const bool light = (detail::family::self(), detail::family::light_publication());
+  const std::uint64_t before = n.count.load();
+  lock.unlock();
+  bool notified = false;
+  try {
+    // No spinning: notify_one would be seen by every spinner.
+    notified =
+        detail::wait_for(n.bell, light, until, detail::spinning::useless, [&] { return n.count.load() != before; });
+  } catch (...) {
+    lock.lock();
+    throw;
+  }
+  lock.lock();
+  return notified;
+}
+
+void codec<condition_variable>::encode(writer& to, const condition_variable& value) { value.ref_.encode(to); }
+condition_variable codec<condition_variable>::decode(reader& from) {
+  return condition_variable(object_ref::decode(from, object_kind::condition_variable, sizeof(notifications)));
+}
+
+}  // namespace kin

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSL-1.0
+// owned_lock: see the header.
+#include "sync/owned_lock.hpp"
+
+#include <system_error>
+
+#include <kin/core/error.hpp>
+
+namespace kin::detail {
+
+owned_lock::outcome owned_lock::lock_slowly(claim me, deadline until) {
+  if (is_held_by(me)) {
+    if (until.is_never()) throw_held_already();
+    // With a deadline it is the caller's own matter, as with std::timed_mutex.
+  }
+  outcome how = outcome::locked;
+  const bool decided = wait_for(bell, family::light_publication(), until, spinning::allowed, [&] {
+    const claim w = word.load(std::memory_order_acquire);
+    if (w == 0) return try_take(me);
+    if (!family::is_dead(w)) return false;
+    how = outcome::abandoned;
+    return true;
+  });
+  return decided ? how : outcome::not_in_time;
+}
+
+owned_lock::outcome owned_lock::recover_slowly(claim me) {
+  if (is_held_by(me)) throw_held_already();
+  wait_for(bell, family::light_publication(), deadline::never(), spinning::allowed, [&] {
+    claim w = word.load(std::memory_order_acquire);
+    if (w != 0 && !family::is_dead(w)) return false;
+    return word.compare_exchange_strong(w, me, std::memory_order_acquire, std::memory_order_relaxed);
+  });
+  return outcome::locked;
+}
+
+void throw_owner_died() {
+  throw owner_died(
+      "kin: a process died while it held this mutex, so what it guards may be half done; recover() accepts that and "
+      "makes the mutex usable again");
+}
+void throw_held_already() {
+  throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                          "kin: this thread holds the mutex already");
+}
+void throw_not_held() {
+  throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                          "kin: this thread does not hold the mutex");
+}
+
+}  // namespace kin::detail

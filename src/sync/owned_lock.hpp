@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+// owned_lock: the lock in shared memory under mutex, recursive_mutex and the locks of values and arrays. One word: 0,
+// or the claim of who holds it. Only the holder changes a word that is not 0, except recover(), from exactly a dead
+// claim.
+//
+// A process may be killed between any two instructions here: before the swap it has nothing; after it, its claim says
+// so and is dead; after unlock's store the lock is free, and the death itself rouses whom it should have woken.
+#pragma once
+
+#include <atomic>
+
+#include <kin/core/deadline.hpp>
+
+#include "memory/family.hpp"
+#include "memory/object_header.hpp"
+
+namespace kin::detail {
+
+struct owned_lock : object_header {
+  std::atomic<claim> word;
+  std::atomic<std::uint32_t> depth;  // recursive_mutex: how often its holder has locked it; only the holder's
+
+  enum class outcome { locked, not_in_time, abandoned };
+
+  bool try_take(claim me) noexcept {
+    claim free = 0;
+    return word.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed);
+  }
+  outcome lock_slowly(claim me, deadline until);
+  outcome recover_slowly(claim me);
+  [[nodiscard]] bool is_abandoned() const noexcept {
+    const claim w = word.load(std::memory_order_acquire);
+    return w != 0 && family::is_dead(w);
+  }
+  [[nodiscard]] bool is_held_by(claim me) const noexcept { return word.load(std::memory_order_relaxed) == me; }
+
+  /// By its holder.
+  void release() noexcept {
+    if (family::light_publication()) {
+      // A sleeper has set the bell's bit and called heavy_barrier: either it sees this store, or we see its bit.
+      word.store(0, std::memory_order_release);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      word.exchange(0);
+    }
+    ring(bell, 1);
+  }
+};
+
+[[noreturn]] void throw_owner_died();
+[[noreturn]] void throw_held_already();
+[[noreturn]] void throw_not_held();
+
+/// mutex::lock and its timed forms.
+inline bool lock_owned(owned_lock& lock, deadline until) {
+  const claim me = family::self();
+  if (lock.try_take(me)) [[likely]]
+    return true;
+  switch (lock.lock_slowly(me, until)) {
+    case owned_lock::outcome::locked:
+      return true;
+    case owned_lock::outcome::not_in_time:
+      return false;
+    case owned_lock::outcome::abandoned:
+      break;
+  }
+  throw_owner_died();
+}
+inline bool try_lock_owned(owned_lock& lock) {
+  if (lock.try_take(family::self())) return true;
+  if (lock.is_abandoned()) throw_owner_died();
+  return false;
+}
+inline void unlock_owned(owned_lock& lock) {
+  if (!lock.is_held_by(family::self())) [[unlikely]]
+    throw_not_held();
+  lock.release();
+}
+
+}  // namespace kin::detail

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSL-1.0
+// barrier: between threads, between processes, under kill.
+#include <kin/barrier.hpp>
+#include <kin/event.hpp>
+#include <kin/process.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "support/leaves_nothing_behind.hpp"
+#include "sync/forked.hpp"
+#include "sync/shared_page.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+using kin_test::forked;
+using kin_test::shared_page;
+
+// Until `done`, which comes soon unless something hangs.
+template <class Done>
+bool eventually(Done done) {
+  for (const auto limit = clock::now() + 20s; clock::now() < limit; std::this_thread::sleep_for(1ms))
+    if (done()) return true;
+  return done();
+}
+
+const bool warm = kin_test::warm_up([] {
+  const kin::event e;
+  kin::process([] {}).join();
+});
+
+TEST(barrier, lets_all_go_when_all_have_come) {
+  const kin::barrier b(3);
+  EXPECT_EQ(b.parties(), 3u);
+  const shared_page<std::atomic<int>> rounds;
+  std::vector<forked> others;
+  for (int i = 0; i < 2; ++i)
+    others.emplace_back([&] {
+      for (int r = 0; r < 200; ++r) {
+        ++*rounds;
+        b.arrive_and_wait();
+        if (*rounds < 3 * (r + 1)) _exit(2);
+      }
+    });
+  for (int r = 0; r < 200; ++r) {
+    ++*rounds;
+    b.arrive_and_wait();
+    EXPECT_GE(*rounds, 3 * (r + 1));
+  }
+  for (auto& o : others) EXPECT_EQ(o.join(), 0);
+}
+
+TEST(barrier, gives_each_party_of_a_round_another_number) {
+  const kin::barrier b(4);
+  std::atomic<unsigned> seen{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { seen |= 1u << b.wait(); });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(seen, 0b1111u);
+}
+
+TEST(barrier, breaks_for_those_who_wait_when_a_party_is_killed) {
+  const kin::barrier b(3);
+  const shared_page<std::atomic<int>> rounds;
+  const auto party = [&] {
+    b.arrive_and_wait();
+    ++*rounds;
+    try {
+      b.arrive_and_wait();
+    } catch (const kin::broken_barrier&) {
+      _exit(7);
+    }
+  };
+  forked one(party), two(party);
+  forked victim([&] {
+    b.arrive_and_wait();
+    pause();
+  });
+  ASSERT_TRUE(eventually([&] { return *rounds == 2 && b.waiting() == 2; }));
+  victim.kill();
+  EXPECT_EQ(one.join(), 7);
+  EXPECT_EQ(two.join(), 7);
+  EXPECT_TRUE(b.broken());
+}
+
+TEST(barrier, breaks_for_those_of_the_group_who_come_after_the_death) {
+  const kin::barrier b(2);
+  forked victim([&] {
+    b.arrive_and_wait();
+    pause();
+  });
+  b.arrive_and_wait();
+  victim.kill();
+  EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier);
+  EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier);
+  b.reset();
+  EXPECT_FALSE(b.broken());
+  forked other([&] { b.arrive_and_wait(); });
+  b.arrive_and_wait();
+}
+
+TEST(barrier, is_left_in_peace_by_a_process_that_has_done_with_it) {
+  const kin::barrier b(2);
+  for (int round = 0; round < 3; ++round) {
+    kin::process party([](const kin::barrier& theirs) { theirs.arrive_and_wait(); }, b);
+    b.arrive_and_wait();
+    party.join();
+  }
+}
+
+TEST(barrier, breaks_when_somebody_gives_up) {
+  const kin::barrier b(2);
+  std::thread other([&] { EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier); });
+  EXPECT_TRUE(eventually([&] { return b.waiting() == 1; }));
+  b.abort();
+  other.join();
+  EXPECT_THROW((void)b.wait(), kin::broken_barrier);
+  b.reset();
+  EXPECT_THROW((void)b.wait_for(10ms), kin::broken_barrier);
+  EXPECT_TRUE(b.broken());
+}
+
+TEST(barrier, reset_sends_those_away_who_wait) {
+  const kin::barrier b(2);
+  std::thread other([&] { EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier); });
+  EXPECT_TRUE(eventually([&] { return b.waiting() == 1; }));
+  b.reset();
+  other.join();
+  EXPECT_FALSE(b.broken());
+  EXPECT_EQ(b.waiting(), 0u);
+  EXPECT_THROW(kin::barrier(0), std::out_of_range);
+}
+
+}  // namespace

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+// forked: a copy of the test that runs a function and is killed or waited for. Made by the user's own fork(), so each
+// test here is also one of forks that kin did not make.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <utility>
+
+namespace kin_test {
+
+class forked {
+ public:
+  explicit forked(const std::function<void()>& body) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    try {
+      body();
+      ::_exit(0);
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "in a forked process: %s\n", e.what());
+    }
+    ::_exit(1);
+  }
+  forked(forked&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+  forked& operator=(forked&& other) noexcept {
+    kill();
+    pid_ = std::exchange(other.pid_, -1);
+    return *this;
+  }
+  ~forked() { kill(); }
+
+  [[nodiscard]] int pid() const { return pid_; }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+  }
+  /// Its exit code, or -signal.
+  int join() {
+    int status = 0;
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+  void wait_until_asleep() const { kin_test::forked::wait_until_asleep(pid_); }
+  static void wait_until_asleep(int pid) {
+    for (;;) {
+      std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+      std::string text;
+      std::getline(stat, text);
+      const auto end = text.rfind(')');
+      if (end == std::string::npos || text[end + 2] == 'S' || text[end + 2] == 'Z') return;
+      ::usleep(100);
+    }
+  }
+
+ private:
+  int pid_;
+};
+
+}  // namespace kin_test
