@@ -4,6 +4,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,13 +49,12 @@ class forked {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
   void wait_until_asleep() const { kin_test::forked::wait_until_asleep(pid_); }
+  /// Asleep in a futex, and not, say, on the way into the family. Returns for one that has ended, too.
   static void wait_until_asleep(int pid) {
     for (;;) {
-      std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-      std::string text;
-      std::getline(stat, text);
-      const auto end = text.rfind(')');
-      if (end == std::string::npos || text[end + 2] == 'S' || text[end + 2] == 'Z') return;
+      std::ifstream file("/proc/" + std::to_string(pid) + "/syscall");
+      std::string call;
+      if (!(file >> call) || call == std::to_string(SYS_futex)) return;
       ::usleep(100);
     }
   }
