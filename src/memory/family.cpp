@@ -35,7 +35,10 @@ struct state {
   membership me;
   std::array<std::atomic<std::byte*>, supervisor::windows> windows{};
   std::map<std::size_t, std::vector<std::uint64_t>> free_pieces;  // by granules
-  std::uint64_t chunk_next = 0, chunk_end = 0;
+  struct chunk {
+    std::uint64_t next = 0, end = 0;
+  };
+  std::map<std::size_t, chunk> chunks;  // by granules: objects of one size lie together
   std::vector<std::uint32_t> free_threads;
   std::uint32_t next_thread = 0;
 };
@@ -65,7 +68,7 @@ state& the() {
           here.me = {};
           this_thread = 0;
           here.free_pieces.clear();
-          here.chunk_next = here.chunk_end = 0;
+          here.chunks.clear();
           here.free_threads.clear();
           here.next_thread = 0;
           here.mutex.unlock();
@@ -168,13 +171,14 @@ std::byte* map_window(state& s, std::size_t number) {
   return mapped;
 }
 
-std::uint64_t new_chunk(state& s, std::size_t size) {
+std::uint64_t new_chunk(state& s, std::size_t size, std::size_t stride) {
   if (s.root) {
     const std::lock_guard hold(*s.root);
-    return s.root->allocate_chunk(size, s.me.member);
+    return s.root->allocate_chunk(size, stride, s.me.member);
   }
   std::vector<unique_fd> fds;
-  return ask(s, {family_request::verb::chunk, s.me.member, size}, -1, "allocate shared memory", fds).offset;
+  return ask(s, {family_request::verb::chunk, s.me.member, size << 32 | stride}, -1, "allocate shared memory", fds)
+      .offset;
 }
 
 }  // namespace
@@ -212,15 +216,15 @@ piece allocate(std::size_t size) {
     offset = free.back();
     free.pop_back();
   } else if (size > supervisor::chunk_unit / 4) {
-    offset = new_chunk(s, size);  // one of its own
+    offset = new_chunk(s, size, size);  // one of its own
   } else {
-    if (s.chunk_end - s.chunk_next < size) {
-      // What is left of the old chunk is forgotten: it is less than a quarter.
-      s.chunk_next = new_chunk(s, supervisor::chunk_unit);
-      s.chunk_end = s.chunk_next + supervisor::chunk_unit;
+    state::chunk& c = s.chunks[size / granule];
+    if (c.end - c.next < size) {
+      c.next = new_chunk(s, supervisor::chunk_unit, size);
+      c.end = c.next + supervisor::chunk_unit;
     }
-    offset = s.chunk_next;
-    s.chunk_next += size;
+    offset = c.next;
+    c.next += size;
   }
   return {offset, map_window(s, offset / supervisor::window_size) + offset % supervisor::window_size};
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// object_header: what every object in the family's arena begins with. Objects begin at multiples of 64 bytes; free
-// memory between them is zero.
+// object_header: what every object in the family's arena begins with. Objects of one size lie together in a chunk, so
+// whoever walks over it steps from header to header and never looks inside an object; free memory is zero.
 //
-// Invariant: `granules` is written before `kind`, and `kind` is 0 before anything else of a dead object is erased:
-// whoever walks over a chunk steps from header to header.
+// Invariant: `kind` is written last when an object is made, and is 0 before anything else of a dead one is erased.
 #pragma once
 
 #include <atomic>

@@ -94,26 +94,20 @@ void supervisor::bury(std::uint32_t member) {
 template <class Visit>
 void supervisor::walk(const chunk& c, Visit visit) {
   std::byte* begin = window(c.offset / window_size) + c.offset % window_size;
-  for (std::size_t at = 0; at < c.size;) {
+  // Never into an object's inside: its stride is what the root knows, not what the memory says.
+  for (std::size_t at = 0; at + c.stride <= c.size; at += c.stride) {
     auto& header = *reinterpret_cast<object_header*>(begin + at);
-    std::size_t length = granule;
-    if (header.kind.load(std::memory_order_acquire) != 0) {
-      // Any member can have scribbled here: believed only as far as the chunk goes.
-      length = std::max<std::size_t>(1, header.granules.load(std::memory_order_relaxed)) * granule;
-      length = std::min(length, c.size - at);
-      visit(header, length);
-    }
-    at += length;
+    if (header.kind.load(std::memory_order_acquire) != 0) visit(header);
   }
 }
 
 void supervisor::rouse_everybody() {
-  for (const chunk& c : chunks_) walk(c, [](object_header& header, std::size_t) { rouse(header.bell); });
+  for (const chunk& c : chunks_) walk(c, [](object_header& header) { rouse(header.bell); });
 }
 
 bool supervisor::release_private_objects(const chunk& c) {
   bool empty = true;
-  walk(c, [&](object_header& header, std::size_t) {
+  walk(c, [&](object_header& header) {
     if (header.escaped.load() != 0)
       empty = false;
     else
@@ -169,14 +163,15 @@ void supervisor::grow(std::size_t by) {
   own_table().arena_end.store(end_);
 }
 
-std::uint64_t supervisor::allocate_chunk(std::size_t size, std::uint32_t member) {
+std::uint64_t supervisor::allocate_chunk(std::size_t size, std::size_t stride, std::uint32_t member) {
   size = (size + chunk_unit - 1) / chunk_unit * chunk_unit;
-  if (size == 0 || size > window_size) throw os_error("allocate shared memory", "chunk", EINVAL);
+  if (size == 0 || size > window_size || stride < granule || stride % granule != 0)
+    throw os_error("allocate shared memory", "chunk", EINVAL);
   const auto fits = std::find_if(free_chunks_.begin(), free_chunks_.end(), [&](auto& c) { return c.second == size; });
   if (fits != free_chunks_.end()) {
     const std::uint64_t offset = fits->first;
     free_chunks_.erase(fits);
-    chunks_.push_back({offset, size, member});
+    chunks_.push_back({offset, size, stride, member});
     return offset;
   }
   // A chunk lies in one window. What is left of the last one is kept for others.
@@ -188,7 +183,7 @@ std::uint64_t supervisor::allocate_chunk(std::size_t size, std::uint32_t member)
   window(end_ / window_size);
   const std::uint64_t offset = end_;
   grow(size);
-  chunks_.push_back({offset, size, member});
+  chunks_.push_back({offset, size, stride, member});
   return offset;
 }
 
@@ -233,7 +228,7 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
       fds.push_back(arena_file_.get());
       break;
     case family_request::verb::chunk:
-      reply.offset = allocate_chunk(request.number, request.member);
+      reply.offset = allocate_chunk(request.number >> 32, request.number & 0xffffffff, request.member);
       break;
   }
   return reply;

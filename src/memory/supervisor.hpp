@@ -30,7 +30,7 @@ struct family_request {
   enum class verb : std::uint32_t { join, window, chunk };
   verb what;
   std::uint32_t member;
-  std::uint64_t number;  ///< window: which; chunk: bytes
+  std::uint64_t number;  ///< window: which; chunk: bytes << 32 | stride
 };
 struct family_answer {
   std::int32_t error;  ///< errno, or 0
@@ -52,8 +52,9 @@ class supervisor {
   [[nodiscard]] int link() const { return link_.get(); }
   /// The root itself.
   membership join_root();
-  /// With the lock held: a zeroed piece of one window. Throws os_error (ENOSPC, EFBIG, ENOMEM).
-  std::uint64_t allocate_chunk(std::size_t size, std::uint32_t member);
+  /// With the lock held: a zeroed piece of one window, for objects of `stride` bytes each. Throws os_error (ENOSPC,
+  /// EFBIG, ENOMEM).
+  std::uint64_t allocate_chunk(std::size_t size, std::size_t stride, std::uint32_t member);
   /// With the lock held.
   std::byte* window(std::size_t number);
 
@@ -65,7 +66,7 @@ class supervisor {
  private:
   struct chunk {
     std::uint64_t offset;
-    std::size_t size;
+    std::size_t size, stride;
     std::uint32_t member;  // 0: its owner is dead
   };
   family_table& own_table() { return *reinterpret_cast<family_table*>(table_.data()); }
