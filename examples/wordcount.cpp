@@ -245,7 +245,7 @@ void write_picture(const std::string& picture) {
   std::ofstream file(name);
   if (!(file << picture).flush())
     throw std::runtime_error(fmt::format("could not write {} here: {}", name, std::generic_category().message(errno)));
-  fmt::print("Which worker did what when: {}\n", fs::absolute(name).string());
+  fmt::print("\nWhich worker did what when (open it in a browser): {}\n", fs::absolute(name).string());
 }
 
 // --- the report ------------------------------------------------------------------------------------------------------
