@@ -41,7 +41,7 @@ detail::server_id draw_server() {
 std::unique_ptr<detail::manager_state> start_server(const process_options& options) {
   const detail::server_id id = draw_server();
   auto [door, way_in] = os::packet_socket_pair();
-  auto call = detail::encode_call(&detail::manager_server_main, id, std::move(door), way_in);
+  auto call = detail::encode_call(&detail::manager_server_main, id, door, way_in);
   auto state = std::make_unique<detail::manager_state>();
   state->process = detail::start_child(options, detail::child_role::service, std::move(call));
   state->server = detail::object_handle(std::make_shared<detail::object_reference>(
