@@ -114,7 +114,7 @@ int foreign_threads_now() {
 // A joined thread is listed for a moment longer, and one of kin's own is counted a moment after it began.
 int foreign_threads() {
   int n = foreign_threads_now();
-  for (int attempt = 0; n > 0 && attempt < 20; ++attempt) {
+  for (int attempt = 0; n > 0 && attempt < 200; ++attempt) {
     const timespec moment{0, 500'000};
     ::nanosleep(&moment, nullptr);
     n = foreign_threads_now();
