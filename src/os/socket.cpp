@@ -2,7 +2,9 @@
 // socket: see the header. Ancillary data: man 7 unix, man 3 cmsg.
 #include "os/socket.hpp"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -86,7 +88,7 @@ io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd
   const ssize_t n =
       try_call("recvmsg", [&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | flags); });
   if (n < 0 && errno == EAGAIN) return {io_state::would_block};
-  if (n < 0 && peer_is_gone(errno)) return {io_state::closed};
+  if (n < 0 && peer_is_gone(errno)) return {io_state::closed, 0, errno == ECONNRESET};
   if (n < 0) throw os_error("receive a message", "recvmsg", errno);
   take_descriptors(message, fds);
   if (message.msg_flags & MSG_CTRUNC)
@@ -117,6 +119,11 @@ bool recv_all(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds
       throw os_error("receive a message in time", "recvmsg", ETIMEDOUT);
   }
   return true;
+}
+
+bool has_unread(int socket) noexcept {
+  int bytes = 0;
+  return ::ioctl(socket, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
 void shut_for_writing(int socket) noexcept { ::shutdown(socket, SHUT_WR); }

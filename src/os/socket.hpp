@@ -31,6 +31,7 @@ enum class io_state { done, would_block, closed };
 struct io_result {
   io_state state;
   std::size_t bytes = 0;  ///< moved by this call
+  bool unread = false;    ///< closed by a peer that had not read all it was sent (ECONNRESET)
 };
 
 /// One sendmsg(MSG_DONTWAIT | MSG_NOSIGNAL). closed: EPIPE or ECONNRESET. Other failures: os_error.
@@ -46,6 +47,9 @@ io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd
 bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int> fds, deadline until);
 /// Fills `into`, waiting as needed. False: the peer closed first. Throws os_error(ETIMEDOUT) at the deadline.
 bool recv_all(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until);
+
+/// Whether something that was sent has not been read yet by whoever has the other end.
+bool has_unread(int socket) noexcept;
 
 /// The peer reads the end of file after what was sent.
 void shut_for_writing(int socket) noexcept;

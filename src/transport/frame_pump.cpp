@@ -28,15 +28,22 @@ void frame_pump::send(std::uint64_t signature, std::shared_ptr<const parcel> mes
 
 void frame_pump::shut() noexcept { os::shut_for_writing(socket_); }
 
-void frame_pump::flush() {
-  while (!outbox_.empty() && !closed_) {
-    if (!send_step(outbox_.front())) return;
-    const outgoing& out = outbox_.front();
+bool frame_pump::flush() {
+  std::size_t moved = 0;
+  while (wants_to_write() && moved < per_round) {
+    outgoing& out = outbox_.front();
+    const std::size_t before = out.sent;
+    if (!send_step(out)) break;
+    moved += out.sent - before;
     const std::size_t whole = sizeof out.header + extra_batches(out.message->fds.size()) +
                               std::max<std::size_t>(out.message->bytes.size(), 1);
     if (out.sent == whole) outbox_.pop_front();
   }
+  return moved > 0;
 }
+
+// The kernel tells by ECONNRESET, if nobody else (a child that the peer has forked) holds the peer's end open.
+bool frame_pump::died_before_reading() const noexcept { return unread_ || !outbox_.empty() || os::has_unread(socket_); }
 
 // One sendmsg at the place reached. False: the socket is full, or the peer gone.
 bool frame_pump::send_step(outgoing& out) {
@@ -66,26 +73,32 @@ bool frame_pump::send_step(outgoing& out) {
     pieces[0] = body();
   }
   const os::io_result result = os::send_some(socket_, pieces, std::span(numbers.data(), n));
-  if (result.state == os::io_state::closed) closed_ = true;
+  if (result.state == os::io_state::closed) unwritable_ = true;
   if (result.state != os::io_state::done) return false;
   out.sent += result.bytes;
   if (result.bytes > 0) out.fds_sent += n;
   return true;
 }
 
-bool frame_pump::fill(std::span<std::byte> room, std::size_t& have) {
+bool frame_pump::fill(std::span<std::byte> room, std::size_t& have, std::size_t& most) {
   while (have < room.size()) {
-    const os::io_result got = os::recv_some(socket_, room.subspan(have), incoming_.fds);
-    if (got.state == os::io_state::closed) closed_ = true;
+    if (most == 0) return false;
+    const os::io_result got =
+        os::recv_some(socket_, room.subspan(have, std::min(most, room.size() - have)), incoming_.fds);
+    if (got.state == os::io_state::closed) {
+      closed_ = true;
+      unread_ = got.unread;
+    }
     if (got.state != os::io_state::done) return false;
     have += got.bytes;
+    most -= got.bytes;
   }
   return true;
 }
 
-std::optional<frame_pump::frame> frame_pump::receive() {
+std::optional<frame_pump::frame> frame_pump::receive(std::size_t most) {
   if (closed_) return std::nullopt;
-  if (!fill(std::as_writable_bytes(std::span(&header_, 1)), header_have_)) return std::nullopt;
+  if (!fill(std::as_writable_bytes(std::span(&header_, 1)), header_have_, most)) return std::nullopt;
   check_frame(header_);
   const std::size_t batches = extra_batches(header_.descriptors);
   const std::uint64_t whole = batches + std::max<std::uint64_t>(header_.size, 1);
@@ -93,7 +106,7 @@ std::optional<frame_pump::frame> frame_pump::receive() {
     if (body_have_ == incoming_.bytes.size())
       incoming_.bytes.resize(static_cast<std::size_t>(
           std::min<std::uint64_t>(whole, body_have_ + std::max(trusted_allocation, body_have_))));
-    if (!fill(incoming_.bytes, body_have_)) return std::nullopt;
+    if (!fill(incoming_.bytes, body_have_, most)) return std::nullopt;
   }
   if (incoming_.fds.size() != header_.descriptors)
     throw decode_error("kin: a message came with other file descriptors than it announced");

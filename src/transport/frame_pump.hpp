@@ -22,16 +22,23 @@ class frame_pump {
   /// `socket` is borrowed.
   explicit frame_pump(int socket) noexcept : socket_(socket) {}
 
+  /// Most bytes moved in one call of flush() or receive(): a peer with a huge message must not keep the others waiting.
+  static constexpr std::size_t per_round = std::size_t{4} << 20;
+
   /// Sends as much as the socket takes now; the rest goes with later calls of flush().
   void send(std::uint64_t signature, std::shared_ptr<const parcel> message);
   /// The peer sees the end of file after what was sent; it may still answer.
   void shut() noexcept;
-  void flush();
-  [[nodiscard]] bool wants_to_write() const noexcept { return !outbox_.empty() && !closed_; }
+  /// True when something was sent.
+  bool flush();
+  [[nodiscard]] bool wants_to_write() const noexcept { return !outbox_.empty() && !unwritable_; }
   /// The next whole frame that has arrived, if any. Throws decode_error for bytes that are no frame, os_error.
-  std::optional<frame> receive();
+  /// Stops after `most` bytes; there may be more.
+  std::optional<frame> receive(std::size_t most = per_round);
   /// The peer is gone. What had arrived whole before has been returned by receive() first.
   [[nodiscard]] bool closed() const noexcept { return closed_; }
+  /// For a peer that is gone: it had not read all it was sent, so it has begun nothing of the last message.
+  [[nodiscard]] bool died_before_reading() const noexcept;
 
  private:
   struct outgoing {
@@ -41,10 +48,12 @@ class frame_pump {
     std::size_t fds_sent = 0;
   };
   bool send_step(outgoing& out);
-  bool fill(std::span<std::byte> room, std::size_t& have);
+  bool fill(std::span<std::byte> room, std::size_t& have, std::size_t& most);
 
   int socket_;
-  bool closed_ = false;
+  bool closed_ = false;      // nothing more can come from it
+  bool unwritable_ = false;  // it reads no more; what it has sent may still wait here
+  bool unread_ = false;
   std::deque<outgoing> outbox_;
   frame_header header_{};
   std::size_t header_have_ = 0;
