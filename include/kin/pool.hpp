@@ -2,5 +2,7 @@
 // Front door: kin::pool and what belongs to it.
 #pragma once
 
-#include <kin/pool/pool.hpp>     // IWYU pragma: export
-#include <kin/process/init.hpp>  // IWYU pragma: export
+#include <kin/pool/as_completed.hpp>  // IWYU pragma: export
+#include <kin/pool/pool.hpp>          // IWYU pragma: export
+#include <kin/pool/when_all.hpp>      // IWYU pragma: export
+#include <kin/process/init.hpp>       // IWYU pragma: export

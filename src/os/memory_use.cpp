@@ -3,6 +3,7 @@
 #include "os/memory_use.hpp"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <memory>
@@ -21,6 +22,23 @@ std::uint64_t peak_resident_memory() noexcept {
   ::getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
 }
+
+namespace {
+// man 5 proc: total, resident, shared, text, lib, data; in pages.
+struct pages {
+  unsigned long long resident = 0, data = 0;
+};
+pages own_pages() noexcept {
+  pages p;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"), &std::fclose);
+  if (!file || std::fscanf(file.get(), "%*u %llu %*u %*u %*u %llu", &p.resident, &p.data) != 2) return {};
+  return p;
+}
+std::uint64_t bytes(unsigned long long n) noexcept { return n * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)); }
+}  // namespace
+
+std::uint64_t resident_memory() noexcept { return bytes(own_pages().resident); }
+std::uint64_t private_memory() noexcept { return bytes(own_pages().data); }
 
 std::uint64_t oom_kills() noexcept {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/vmstat", "re"), &std::fclose);

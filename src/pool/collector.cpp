@@ -13,12 +13,16 @@ namespace kin::detail {
 
 // Everything that has arrived from a worker; then, if it is gone, its end. In this order: an outcome that was sent
 // whole before a death counts.
-void pool_core::collect(worker& from) {
+void pool_core::collect(worker& from, std::size_t most) {
+  from.last_words.read();
   try {
-    from.pump.flush();
-    while (auto frame = from.pump.receive()) {
+    if (from.pump.flush()) start_clock(from);
+    while (auto frame = from.pump.receive(most)) {
       if (frame->signature == ready_frame && from.now == phase::starting) {
         failed_starts_ = 0;
+        next_start_ = deadline::now();
+        proven_ = true;
+        from.ready = true;
         tell(worker_event::kind::ready, from.process->pid(), from.process->name());
         become_idle(from);
       } else if (frame->signature == outcome_frame && from.now == phase::starting) {

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 // dispatcher: station 3: numbers tasks and gives them to idle workers.
+#include <algorithm>
 #include <stdexcept>
 
 #include <kin/core/error.hpp>
+#include <kin/wire/outcome.hpp>
 
 #include "os/process_id.hpp"
 #include "pool/pool_core.hpp"
+#include "pool/worker.hpp"
 #include "process/bootstrap.hpp"
 
 namespace kin::detail {
 
 void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_state> state,
                        const task_options& options) {
-  if (os::own_pid() != owner_)
-    throw closed_error(
-        "kin: this pool belongs to the process that made it; a forked copy of that process must make its own");
+  require_owner();
   lock hold(mutex_);
   if (options_.max_pending > 0) {
     ++space_waiters_;
@@ -25,7 +26,7 @@ void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_st
   state->set_owner(weak_from_this());
   auto t = std::make_unique<task>();
   t->number = ++tasks_numbered_;
-  t->request = std::make_shared<const parcel>(std::move(request));
+  t->request = std::make_shared<parcel>(std::move(request));
   t->name = options.name.empty() ? std::move(name) : options.name;
   t->state = std::move(state);
   t->options = options;
@@ -39,7 +40,7 @@ void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_st
   }
   if (wants_worker()) {
     // A fork copies the thread that calls it: let that be the user's, not ours.
-    if (options_.start == start::fork)
+    if (options_.start == start::fork && next_start_.passed())
       start_worker(hold);
     else
       wake();
@@ -49,8 +50,6 @@ void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_st
 std::size_t pool_core::waiting_count() {
   std::size_t n = 0;
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    // A task that was cancelled while it waited is settled already.
-    while (!it->second.empty() && it->second.front()->state->ready()) it->second.pop_front();
     n += it->second.size();
     it = it->second.empty() ? waiting_.erase(it) : std::next(it);
   }
@@ -79,17 +78,29 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
   to.current = std::move(t);
   to.now = phase::busy;
   task& now = *to.current;
-  to.task_ends =
-      now.options.timeout > now.options.timeout.zero() ? deadline::after(now.options.timeout) : deadline::never();
+  start_clock(to);
+  to.last_words.forget();
   try {
+    if (const std::uint64_t limit = now.options.memory_limit; limit > 0) {
+      const auto* bytes = reinterpret_cast<const std::byte*>(&limit);
+      to.pump.send(limit_frame, std::make_shared<parcel>(parcel{{bytes, bytes + sizeof limit}, {}}));
+    }
     to.pump.send(call_frame, now.request);
-    if (to.pump.wants_to_write() || to.pump.closed()) wake();
+    // The pool's thread must wait for other things now than when it began to.
+    if (to.pump.wants_to_write() || to.pump.closed() || !to.task_ends.is_never()) wake();
   } catch (...) {
     // No descriptors left, or none allowed: that is this task's failure, and the worker may hold half a request.
     settle(now, std::current_exception());
     kill(to, verdict::broken);
     wake();
   }
+}
+
+// Until its arguments have gone across, a task has not started: its time begins again with each piece of them.
+void pool_core::start_clock(worker& w) {
+  if (w.now != phase::busy || !w.current) return;
+  const auto timeout = w.current->options.timeout;
+  w.task_ends = timeout > timeout.zero() ? deadline::after(timeout) : deadline::never();
 }
 
 void pool_core::note_settled(bool failed) {
@@ -108,17 +119,71 @@ void pool_core::put_back(std::unique_ptr<task> t) {
 }
 
 bool pool_core::cancel_task(task_state& state) {
-  if (os::own_pid() != owner_) return false;
+  require_owner();
+  std::unique_ptr<task> waiting;  // what it holds goes after the lock
   const lock hold(mutex_);
   if (!state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")))) return false;
   note_settled(true);
+  waiting = take_waiting(state);
   for (const auto& w : workers_)
-    if (w->current && w->current->state.get() == &state) {
+    if (!waiting && w->current && w->current->state.get() == &state) {
       kill(*w, verdict::cancelled);
       break;
     }
   wake();
   return true;
+}
+
+bool pool_core::withdraw_task(task_state& state) {
+  if (os::own_pid() != owner_) return false;
+  std::unique_ptr<task> waiting;
+  const lock hold(mutex_);
+  waiting = take_waiting(state);
+  if (!waiting) return false;
+  settle(*waiting, std::make_exception_ptr(cancelled_error("kin: nobody wants the task's result any more")));
+  wake();
+  return true;
+}
+
+// The request is decoded as in a worker: the task cannot change what the caller holds.
+bool pool_core::run_here(task_state& state) {
+  require_owner();
+  std::unique_ptr<task> mine;
+  {
+    const lock hold(mutex_);
+    mine = take_waiting(state);
+    if (!mine) return false;
+    ++running_here_;
+  }
+  parcel outcome;
+  std::exception_ptr failure;
+  try {
+    outcome = run_request(std::move(*mine->request));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const lock hold(mutex_);
+  --running_here_;
+  if (failure)
+    settle(*mine, failure);
+  else if (const bool failed = outcome_failed(outcome); mine->state->settle(std::move(outcome), "the caller"))
+    note_settled(failed);
+  wake();
+  return true;
+}
+
+std::unique_ptr<pool_core::task> pool_core::take_waiting(const task_state& state) {
+  for (auto& [priority, tasks] : waiting_) {
+    // From both ends: many are taken back in their order, or, by a caller that takes part, in the other.
+    for (std::size_t i = 0, n = tasks.size(); i < (n + 1) / 2; ++i)
+      for (const std::size_t at : {i, n - 1 - i})
+        if (tasks[at] && tasks[at]->state.get() == &state) {
+          auto t = std::move(tasks[at]);
+          tasks.erase(tasks.begin() + static_cast<std::ptrdiff_t>(at));
+          return t;
+        }
+  }
+  return nullptr;
 }
 
 }  // namespace kin::detail

@@ -46,9 +46,9 @@ void pool::finish() noexcept {
 }
 
 // CPython's choice: four chunks a worker, so that a slow chunk does not leave the others idle for long.
-std::size_t pool::chunk_size(std::size_t items, std::size_t wanted) const {
-  if (wanted > 0) return wanted;
-  const std::size_t chunks = size() * 4;
+std::size_t pool::chunk_size(std::size_t items, const map_options& options) const {
+  if (options.chunk > 0) return options.chunk;
+  const std::size_t chunks = (size() + (options.caller_takes_part ? 1 : 0)) * 4;
   return items <= chunks ? 1 : (items + chunks - 1) / chunks;
 }
 

@@ -2,6 +2,7 @@
 // pool_core: the thread, and the ends of a pool; see the header.
 #include "pool/pool_core.hpp"
 
+#include <csignal>
 #include <stdexcept>
 #include <thread>
 
@@ -32,7 +33,9 @@ pool_core::pool_core(pool_options options)
     : options_(std::move(options)),
       owner_(os::own_pid()),
       callbacks_(std::make_shared<callback_runner>()),
-      oom_kills_seen_(os::oom_kills()) {}
+      oom_kills_seen_(os::oom_kills()) {
+  if (options_.on_worker_event) callbacks_->start();
+}
 
 pool_core::~pool_core() = default;
 
@@ -64,6 +67,10 @@ void pool_core::serve() {
       // Besides the channel: a process that the task has forked may keep the channel's far end open.
       entries.push_back({w->process->pidfd(), POLLIN, 0});
       owners.push_back(w.get());
+      if (w->last_words.native_handle() >= 0) {
+        entries.push_back({w->last_words.native_handle(), POLLIN, 0});
+        owners.push_back(w.get());
+      }
     }
     const deadline timer = next_timer();
     hold.unlock();
@@ -91,11 +98,18 @@ deadline pool_core::next_timer() const {
     if (w->now == phase::busy) first = earlier(first, w->task_ends);
     if (w->now == phase::idle) first = earlier(first, w->idle_ends);
   }
-  if (!waiting_.empty() && failed_starts_ > 0) first = earlier(first, next_start_);
+  if (!waiting_.empty() && !next_start_.passed()) first = earlier(first, next_start_);
   return first;
 }
 
+void pool_core::require_owner() const {
+  if (os::own_pid() != owner_)
+    throw closed_error(
+        "kin: this pool belongs to the process that made it; a forked copy of that process must make its own");
+}
+
 void pool_core::close() {
+  require_owner();
   const lock hold(mutex_);
   closed_ = true;
   changed_.notify_all();
@@ -103,17 +117,17 @@ void pool_core::close() {
 }
 
 void pool_core::join() {
-  if (os::own_pid() != owner_) return;
+  require_owner();
   {
     lock hold(mutex_);
     if (!closed_ && !terminated_) throw std::logic_error("kin: pool.join() before close() or terminate()");
-    changed_.wait(hold, [&] { return !serving_; });
+    changed_.wait(hold, [&] { return !serving_ && running_here_ == 0; });
   }
   callbacks_->drain();
 }
 
 void pool_core::terminate(std::chrono::nanoseconds grace) {
-  if (os::own_pid() != owner_) return;
+  require_owner();
   const lock hold(mutex_);
   closed_ = terminated_ = true;
   fail_waiting(std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
@@ -127,7 +141,8 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
     }
     if (w->judged == verdict::none) w->judged = verdict::terminated;
     w->now = phase::leaving;
-    w->process->signal_group(15);
+    w->process->signal_group(SIGTERM);
+    w->pump.shut();  // one that lives through it ends after its task
     w->killed_at = earlier(w->killed_at, deadline::after(grace));
   }
   changed_.notify_all();
@@ -135,6 +150,7 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
 }
 
 pool_stats pool_core::stats() const {
+  require_owner();
   const lock hold(mutex_);
   pool_stats s = counts_;
   for (const auto& w : workers_) {
@@ -142,8 +158,7 @@ pool_stats pool_core::stats() const {
     s.idle += w->now == phase::idle;
     s.running += w->current != nullptr;
   }
-  for (const auto& [priority, tasks] : waiting_)
-    for (const auto& t : tasks) s.pending += !t->state->ready();
+  for (const auto& [priority, tasks] : waiting_) s.pending += tasks.size();
   return s;
 }
 

@@ -24,6 +24,7 @@
 #include <kin/process/child.hpp>
 
 #include "os/event_fd.hpp"
+#include "pool/stderr_tail.hpp"
 #include "transport/frame_pump.hpp"
 
 namespace kin::detail {
@@ -38,6 +39,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void submit(parcel request, std::string name, std::shared_ptr<task_state> state,
               const task_options& options) override;
   bool cancel_task(task_state& state) override;
+  bool withdraw_task(task_state& state) override;
+  bool run_here(task_state& state) override;
   void close() override;
   void join() override;
   void terminate(std::chrono::nanoseconds grace) override;
@@ -50,28 +53,31 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
 
   struct task {
     std::uint64_t number = 0;
-    std::shared_ptr<const parcel> request;
+    std::shared_ptr<parcel> request;
     std::string name;
     std::shared_ptr<task_state> state;
     task_options options;
     std::size_t retries_left = 0;
+    std::size_t returns = 0;  // from workers that died before they began it
   };
 
   enum class phase { starting, idle, busy, leaving };
   /// Why this side killed it; decides what its task's future throws.
   enum class verdict { none, timed_out, cancelled, terminated, broken };
   struct worker {
-    worker(std::shared_ptr<child> c, std::uint64_t n)
-        : process(std::move(c)), pump(process->link().native_handle()), number(n) {}
+    worker(std::shared_ptr<child> c, stderr_tail tail)
+        : process(std::move(c)), pump(process->link().native_handle()), last_words(std::move(tail)) {}
     std::shared_ptr<child> process;
     frame_pump pump;
-    std::uint64_t number;
+    stderr_tail last_words;
     phase now = phase::starting;
     verdict judged = verdict::none;
     std::unique_ptr<task> current;
     deadline task_ends = deadline::never();
     deadline idle_ends = deadline::never();
-    deadline killed_at = deadline::never();  // leaving after SIGTERM: when SIGKILL follows
+    deadline killed_at = deadline::never();  // leaving, but may end by itself until then
+    bool ready = false;                      // has said so: its initializer has run
+    bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
     std::exception_ptr start_failure;
   };
@@ -80,30 +86,36 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   // pool_core.cpp
   void serve();
   void wake() const { wake_.set(); }
+  void require_owner() const;
   [[nodiscard]] deadline next_timer() const;
 
   // dispatcher.cpp
   void assign_waiting();
   void assign(worker& to, std::unique_ptr<task> t);
+  static void start_clock(worker& w);
   [[nodiscard]] std::unique_ptr<task> next_waiting();
   void settle(task& t, std::exception_ptr failure);
   void note_settled(bool failed);
   void put_back(std::unique_ptr<task> t);
   [[nodiscard]] std::size_t waiting_count();
+  [[nodiscard]] std::unique_ptr<task> take_waiting(const task_state& state);
 
   // collector.cpp
-  void collect(worker& from);
+  void collect(worker& from, std::size_t most = frame_pump::per_round);
   void take_outcome(worker& from, parcel outcome);
   void become_idle(worker& w);
 
   // supervisor.cpp
   void supervise(lock& hold);
+  [[nodiscard]] bool has_ended(worker& w) const;
   [[nodiscard]] bool wants_worker();
   void start_worker(lock& hold);
-  void start_failed(std::exception_ptr why);
+  void start_failed(const std::exception_ptr& why);
   void lost(worker& w);
   void retire(worker& w);
   void kill(worker& w, verdict why);
+  void fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, std::string details);
+  [[nodiscard]] bool any_worker_ready() const;
   void check_timers();
   void fail_waiting(const std::exception_ptr& why);
   void tell(worker_event::kind what, int pid, const std::string& text);
@@ -122,10 +134,12 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   std::size_t starting_ = 0;  // starts under way without the lock
   bool closed_ = false, terminated_ = false, serving_ = false;
   std::size_t failed_starts_ = 0;  // in a row
+  bool proven_ = false;            // a worker has been ready once
   deadline next_start_ = deadline::now();
   std::uint64_t oom_kills_seen_;
   pool_stats counts_;
   std::size_t space_waiters_ = 0;
+  std::size_t running_here_ = 0;  // tasks that callers run themselves
 };
 
 }  // namespace kin::detail

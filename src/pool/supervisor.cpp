@@ -2,6 +2,7 @@
 // supervisor: starts, replaces and ends workers, and fails what a dead one had in hand.
 #include <algorithm>
 #include <csignal>
+#include <limits>
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
@@ -10,6 +11,8 @@
 #include <kin/wire/outcome.hpp>
 
 #include "os/memory_use.hpp"
+#include "os/pidfd.hpp"
+#include "os/text_pipe.hpp"
 #include "pool/pool_core.hpp"
 #include "pool/worker.hpp"
 #include "process/bootstrap.hpp"
@@ -17,9 +20,14 @@
 namespace kin::detail {
 namespace {
 
-// Starts that fail in a row before what waits is failed; the pauses between them double.
-constexpr std::size_t most_failed_starts = 3;
-constexpr std::chrono::milliseconds first_pause{50};
+// Starts that fail in a row before what waits is failed, also where workers have started before: then it is more likely
+// that somebody kills them. The pauses between attempts double.
+constexpr std::size_t most_failed_starts = 3, most_failed_restarts = 12;
+constexpr std::chrono::milliseconds first_pause{10}, longest_pause{100};
+// A worker that was told to end does so by itself, exit handlers included, or is killed after so long.
+constexpr std::chrono::seconds leave_time{10};
+// So many workers may die before they have begun a task until it is given up.
+constexpr std::size_t most_returns = 100;
 
 std::string text_of(const std::exception_ptr& e) {
   try {
@@ -52,10 +60,10 @@ void pool_core::supervise(lock& hold) {
     if (w.pump.closed() && w.now != phase::leaving) {
       // It has closed its end, or died a moment ago: either way no more can come from it.
       w.now = phase::leaving;
-      if (w.judged == verdict::none) w.process->signal(SIGKILL);
+      if (w.judged == verdict::none) w.process->signal_group(SIGKILL);
     }
-    if (w.process->join(deadline::now())) {
-      collect(w);
+    if (has_ended(w)) {
+      collect(w, std::numeric_limits<std::size_t>::max());
       lost(w);
       it = workers_.erase(it);
     } else {
@@ -70,10 +78,24 @@ void pool_core::supervise(lock& hold) {
       if (w->now == phase::idle || w->now == phase::starting) retire(*w);
 }
 
+// Takes its status. Before that, while its number is nobody else's, what its task has started goes along.
+bool pool_core::has_ended(worker& w) const {
+  try {
+    if (!os::wait_for_end(w.process->pidfd(), deadline::now())) return false;
+    if (w.current || w.judged != verdict::none || !w.ready) w.process->signal_group(SIGKILL);
+    return w.process->join(deadline::never());
+  } catch (const os_error& e) {
+    log(log_record::severity::warning, e.what());  // no memory: the next round may have it again
+    wake();
+    return false;
+  }
+}
+
 bool pool_core::wants_worker() {
   if (terminated_ || live_workers() + starting_ >= options_.workers) return false;
   std::size_t coming = starting_;
   for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
+  if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
   return waiting_count() > coming;
 }
 
@@ -81,15 +103,23 @@ void pool_core::start_worker(lock& hold) {
   process_options options = options_.process;
   options.start = options_.start;
   if (options.name.empty()) options.name = "PoolWorker-" + std::to_string(workers_numbered_ + 1);
-  const std::uint64_t number = ++workers_numbered_;
+  ++workers_numbered_;
   ++starting_;
+  stderr_tail last_words;
   std::shared_ptr<child> started;
   std::exception_ptr failure;
   hold.unlock();
   try {
-    const bool has_initializer = static_cast<bool>(options_.initializer);
-    started = start_child(options, child_role::service, encode_call(&pool_worker_main, has_initializer));
-    if (has_initializer) {
+    unique_fd writer;
+    if (options_.capture_stderr) {
+      auto [reader, theirs] = os::make_text_pipe();
+      last_words = stderr_tail(std::move(reader));
+      writer = std::move(theirs);
+      options.err = redirect::to(writer.get());
+    }
+    const worker_setup setup{static_cast<bool>(options_.initializer), options_.max_worker_memory > 0};
+    started = start_child(options, child_role::service, encode_call(&pool_worker_main, setup));
+    if (setup.has_initializer) {
       const parcel call = options_.initializer.encode();
       started->link().send(call_frame, call.bytes, call.fds);
     }
@@ -106,27 +136,29 @@ void pool_core::start_worker(lock& hold) {
     start_failed(failure);
     return;
   }
-  workers_.push_back(std::make_unique<worker>(started, number));
+  workers_.push_back(std::make_unique<worker>(started, std::move(last_words)));
   ++counts_.workers_started;
   tell(worker_event::kind::started, started->pid(), started->name());
   if (terminated_) kill(*workers_.back(), verdict::terminated);
   wake();
 }
 
-void pool_core::start_failed(std::exception_ptr why) {
+bool pool_core::any_worker_ready() const {
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& w) { return w->ready && w->now != phase::leaving; });
+}
+
+void pool_core::start_failed(const std::exception_ptr& why) {
   ++failed_starts_;
   tell(worker_event::kind::start_failed, -1, text_of(why));
-  if (failed_starts_ < most_failed_starts) {
-    next_start_ = deadline::after(first_pause * (1 << failed_starts_));
-    wake();
-    return;
-  }
+  next_start_ = deadline::after(std::min(first_pause * (1 << std::min<std::size_t>(failed_starts_, 8)), longest_pause));
+  wake();
+  const std::size_t most = proven_ ? most_failed_restarts : most_failed_starts;
+  if (failed_starts_ < most || any_worker_ready()) return;
   failed_starts_ = 0;
   next_start_ = deadline::now();
-  if (live_workers() == 0)
-    fail_waiting(
-        std::make_exception_ptr(start_error("kin: the pool's workers do not start (" +
-                                            std::to_string(most_failed_starts) + " attempts): " + text_of(why))));
+  fail_waiting(std::make_exception_ptr(
+      start_error("kin: the pool's workers do not start (" + std::to_string(most) + " attempts): " + text_of(why))));
 }
 
 void pool_core::fail_waiting(const std::exception_ptr& why) {
@@ -136,7 +168,8 @@ void pool_core::fail_waiting(const std::exception_ptr& why) {
 // The process has ended and its status is taken. What it had in hand is failed or tried again.
 void pool_core::lost(worker& w) {
   const exit_status status = w.process->status().value_or(exit_status{});
-  const bool orderly = w.now == phase::leaving && w.judged == verdict::none && !w.current && status.success();
+  const bool orderly = w.now == phase::leaving && w.judged == verdict::none && !w.current && !w.start_failure &&
+                       (w.ready || w.told_to_leave) && (status.success() || !status.known);
   if (orderly) {
     tell(worker_event::kind::retired, w.process->pid(), status.describe());
     return;
@@ -147,11 +180,12 @@ void pool_core::lost(worker& w) {
     if (w.judged == verdict::none)
       details = "the kernel's out-of-memory killer ran meanwhile: probably killed by the OOM killer";
   }
+  w.last_words.read();
+  if (const std::string text = w.last_words.text(); !text.empty())
+    details += (details.empty() ? "" : "\n") + std::string("last lines of its stderr:\n") + text;
   ++counts_.workers_lost;
   tell(worker_event::kind::lost, w.process->pid(), status.describe());
-  const bool never_ready = w.tasks_done == 0 && !w.current && w.judged == verdict::none &&
-                           (w.start_failure || w.now == phase::starting || status.code == 127);
-  if (never_ready) {
+  if (!w.ready && (w.judged == verdict::none || w.judged == verdict::broken)) {
     start_failed(w.start_failure
                      ? std::make_exception_ptr(start_error("the initializer failed: " + text_of(w.start_failure)))
                      : std::make_exception_ptr(start_error(
@@ -161,10 +195,15 @@ void pool_core::lost(worker& w) {
                                                : ""))));
     return;
   }
-  if (!w.current) return;
-  auto t = std::move(w.current);
+  if (w.current) fail_or_repeat(w, std::move(w.current), status, std::move(details));
+}
+
+void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, std::string details) {
   if (t->state->ready()) return;  // cancelled, terminated, or its answer was broken
-  if (t->retries_left > 0 && !terminated_) {
+  if (w.judged == verdict::none && w.pump.died_before_reading() && t->returns < most_returns) {
+    ++t->returns;
+    waiting_[t->options.priority].push_front(std::move(t));
+  } else if (t->retries_left > 0 && !terminated_) {
     put_back(std::move(t));
   } else if (w.judged == verdict::timed_out) {
     settle(*t, std::make_exception_ptr(
@@ -177,7 +216,9 @@ void pool_core::lost(worker& w) {
 // Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.
 void pool_core::retire(worker& w) {
   w.now = phase::leaving;
+  w.told_to_leave = true;
   w.pump.shut();
+  w.killed_at = deadline::after(leave_time);
 }
 
 // With its process group, so that what the task has started goes along.
@@ -191,7 +232,7 @@ void pool_core::check_timers() {
   for (const auto& w : workers_) {
     if (w->killed_at.passed()) {
       w->killed_at = deadline::never();
-      kill(*w, w->judged);
+      kill(*w, verdict::none);
     }
     if (w->now == phase::busy && w->task_ends.passed()) kill(*w, verdict::timed_out);
     if (w->now == phase::idle && w->idle_ends.passed()) retire(*w);

@@ -3,12 +3,15 @@
 #include <kin/pool/task_state.hpp>
 
 #include <deque>
+#include <system_error>
 #include <thread>
 
+#include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
 #include <kin/wire/remote.hpp>
 
 #include "os/event_fd.hpp"
+#include "os/process_id.hpp"
 #include "os/surroundings.hpp"
 
 namespace kin::detail {
@@ -23,6 +26,24 @@ struct callback_runner::state {
   bool ending = false;
   bool running = false;
   std::thread::id thread;
+  const int owner = os::own_pid();
+
+  void start(const std::shared_ptr<state>& self) {
+    if (running) return;
+    try {
+      std::thread t([self] {
+        run(self);
+        const std::lock_guard last(self->mutex);
+        self->running = false;
+        self->changed.notify_all();
+      });
+      running = true;
+      thread = t.get_id();
+      t.detach();
+    } catch (const std::system_error& e) {
+      throw os_error("start the thread for callbacks", "pthread_create", e.code().value());
+    }
+  }
 
   static void run(const std::shared_ptr<state>& self) {
     const os::own_thread me("kin-callbacks");
@@ -50,6 +71,7 @@ struct callback_runner::state {
 callback_runner::callback_runner() : state_(std::make_shared<state>()) {}
 
 callback_runner::~callback_runner() {
+  if (forked_copy()) return;
   std::unique_lock hold(state_->mutex);
   state_->ending = true;
   state_->changed.notify_all();
@@ -58,25 +80,23 @@ callback_runner::~callback_runner() {
     state_->changed.wait(hold, [&] { return !state_->running; });
 }
 
+bool callback_runner::forked_copy() const noexcept { return os::own_pid() != state_->owner; }
+
+void callback_runner::start() {
+  const std::lock_guard hold(state_->mutex);
+  state_->start(state_);
+}
+
 void callback_runner::post(std::function<void()> callback) {
   const std::lock_guard hold(state_->mutex);
-  if (!state_->running) {
-    std::thread thread([s = state_] {
-      state::run(s);
-      const std::lock_guard last(s->mutex);
-      s->running = false;
-      s->changed.notify_all();
-    });
-    state_->running = true;
-    state_->thread = thread.get_id();
-    thread.detach();
-  }
+  state_->start(state_);
   state_->waiting.push_back(std::move(callback));
   ++state_->unfinished;
   state_->changed.notify_all();
 }
 
 void callback_runner::drain() {
+  if (forked_copy()) return;
   std::unique_lock hold(state_->mutex);
   if (state_->running && state_->thread == std::this_thread::get_id()) return;
   state_->changed.wait(hold, [&] { return state_->unfinished == 0; });
@@ -90,6 +110,12 @@ task_state::task_state(std::shared_ptr<callback_runner> callbacks) : runner_(std
 task_state::~task_state() = default;
 
 bool task_state::wait(deadline until) {
+  if (runner_->forked_copy()) {
+    // Its lock may have been copied while another thread held it.
+    const std::unique_lock hold(mutex_, std::try_to_lock);
+    if (hold && settled_) return true;
+    throw closed_error("kin: this task belongs to the process that submitted it; a forked copy cannot wait for it");
+  }
   std::unique_lock hold(mutex_);
   const auto settled = [&] { return settled_; };
   if (until.is_never()) {
@@ -120,11 +146,23 @@ int task_state::native_handle() {
 }
 
 void task_state::when_settled(std::function<void()> callback) {
+  runner_->start();
   const std::lock_guard hold(mutex_);
   if (settled_)
     runner_->post(std::move(callback));
   else
     callbacks_.push_back(std::move(callback));
+}
+
+void task_state::on_settle(std::function<void()> hook) {
+  {
+    const std::lock_guard hold(mutex_);
+    if (!settled_) {
+      hooks_.push_back(std::move(hook));
+      return;
+    }
+  }
+  hook();
 }
 
 bool task_state::settle(parcel outcome, std::string worker) {
@@ -135,15 +173,20 @@ bool task_state::settle(parcel outcome, std::string worker) {
 bool task_state::settle(std::exception_ptr failure) { return finish({{}, std::move(failure), {}}, true); }
 
 bool task_state::finish(result r, bool failed) {
-  const std::lock_guard hold(mutex_);
-  if (settled_) return false;
-  result_ = std::move(r);
-  failed_ = failed;
-  settled_ = true;
-  if (event_) os::event_fd::set(event_.get());
-  for (auto& callback : callbacks_) runner_->post(std::move(callback));
-  callbacks_.clear();
-  changed_.notify_all();
+  std::vector<std::function<void()>> hooks;
+  {
+    const std::lock_guard hold(mutex_);
+    if (settled_) return false;
+    result_ = std::move(r);
+    failed_ = failed;
+    settled_ = true;
+    if (event_) os::event_fd::set(event_.get());
+    for (auto& callback : callbacks_) runner_->post(std::move(callback));
+    callbacks_.clear();
+    hooks.swap(hooks_);
+    changed_.notify_all();
+  }
+  for (auto& hook : hooks) hook();
   return true;
 }
 
@@ -151,6 +194,13 @@ bool task_state::cancel() {
   const auto owner = owner_.lock();
   return owner && owner->cancel_task(*this);
 }
+
+bool task_state::withdraw() {
+  const auto owner = owner_.lock();
+  return owner && owner->withdraw_task(*this);
+}
+
+void task_state::settle_joined(joined_outcome outcome) { finish({}, outcome == joined_outcome::failure); }
 
 task_state::result task_state::take_result() {
   const std::lock_guard hold(mutex_);

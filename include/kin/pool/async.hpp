@@ -34,7 +34,7 @@ template <class F, class... Args>
   const std::tuple<stored_t<Args>...> held(std::forward<Args>(args)...);
   detail::parcel request = std::apply([&](const auto&... a) { return detail::encode_call(f, a...); }, held);
   auto state = std::make_shared<detail::result_state<result>>(processes.callbacks());
-  processes.submit(std::move(request), detail::call_name(f), state, options);
+  processes.submit(std::move(request), detail::callable_name(f), state, options);
   return future<result>(std::move(state));
 }
 

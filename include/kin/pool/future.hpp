@@ -50,6 +50,12 @@ class future {
     if (!wait_for(timeout)) throw task_timeout("kin: the result of the task has not come in time; the task goes on");
     return get();
   }
+  /// The same, moving the value out.
+  template <class Rep, class Period>
+  T get_for(std::chrono::duration<Rep, Period> timeout) && {
+    if (!wait_for(timeout)) throw task_timeout("kin: the result of the task has not come in time; the task goes on");
+    return std::move(*this).get();
+  }
   void wait() const { state().wait(deadline::never()); }
   template <class Rep, class Period>
   [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
@@ -107,7 +113,7 @@ class future {
   /// Calls f() in this process, on a callback thread, once the outcome is there, whatever it is.
   template <class F>
   future when_ready(F f) const {
-    state().when_settled(std::move(f));
+    state().when_settled([self = state_, f = std::move(f)]() mutable { std::invoke(f); });
     return *this;
   }
 
@@ -122,6 +128,12 @@ class future {
       T await_resume() const { return future(of).get(); }
     };
     return awaiter{*this};
+  }
+
+  /// For kin.
+  [[nodiscard]] const std::shared_ptr<detail::result_state<T>>& shared_state() const {
+    (void)state();
+    return state_;
   }
 
  private:

@@ -16,9 +16,9 @@
 namespace kin {
 
 /// What a task may cost. `timeout` counts from the task's start and kills its worker; 0: none. `retries`: how often it
-/// is run again after worker_lost, a timeout or an exception derived from kin::retryable. `memory_limit`: bytes of
-/// resident memory, looked at when the task ends (see worker_lost for one that grows beyond the machine). Higher
-/// `priority` runs first.
+/// is run again after worker_lost, a timeout or an exception derived from kin::retryable. `memory_limit`: bytes that it
+/// may take beyond what its worker has: then allocations fail, which is std::bad_alloc, or worker_lost if the task
+/// cannot bear it; 0: none. Higher `priority` runs first.
 struct task_options {
   std::chrono::nanoseconds timeout{};
   count retries = 0;
@@ -27,8 +27,9 @@ struct task_options {
   int priority = 0;
 };
 
-/// How a range is worked on. `chunk`: items a task (0: chosen by the pool). `window`: most items ahead of the consumer
-/// (imap; 0: chosen). `caller_takes_part`: the calling thread runs chunks too.
+/// How a range is worked on. `chunk`: items a task (0: chosen by the pool; 1 for imap). `window`: for imap alone: most
+/// items ahead of the consumer (0: chosen). `caller_takes_part`: for map and starmap alone: the calling thread runs
+/// chunks too, which no limit and no death of a worker concerns then.
 struct map_options {
   count chunk = 0;
   count window = 0;
@@ -48,6 +49,8 @@ struct worker_event {
 /// `workers`: at most so many processes (0: cpu_count()). `initializer` runs in each worker first.
 /// `max_tasks_per_worker`, `max_worker_memory` (bytes resident): a worker that has reached it is replaced.
 /// `idle_timeout`: a worker without work for so long ends. `max_pending`: submitting waits while so many tasks wait.
+/// `capture_stderr`: what workers write to stderr is not shown, but kept for worker_lost::details(), the last lines of
+/// it. `process`: how workers are started; `start` above counts, not the one in there.
 struct pool_options {
   count workers = 0;
   bound_call initializer{};

@@ -11,7 +11,8 @@
 
 namespace kin {
 
-/// Called with (items done, items in all) as items end, on the pool's callback thread; nothing when default-made.
+/// Called with (items done, items in all) as items end, by map in the calling thread, by map_async on the
+/// pool's callback thread; nothing when default-made.
 class progress {
  public:
   progress() = default;

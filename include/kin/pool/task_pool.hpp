@@ -19,6 +19,9 @@ class KIN_EXPORT task_pool : public task_owner {
   /// after close().
   virtual void submit(parcel request, std::string name, std::shared_ptr<task_state> state,
                       const task_options& options) = 0;
+  /// Takes a task back that no worker has got yet and runs it in this thread, without limits. False when a worker has
+  /// it.
+  virtual bool run_here(task_state& state) = 0;
   virtual void close() = 0;
   /// Waits until all tasks have ended, their callbacks have run and the workers are gone.
   virtual void join() = 0;

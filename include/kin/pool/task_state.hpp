@@ -30,10 +30,14 @@ class KIN_EXPORT callback_runner {
   callback_runner& operator=(const callback_runner&) = delete;
   /// Runs what is posted, then ends the thread. From a callback itself: the thread ends by itself afterwards.
   ~callback_runner();
+  /// Starts the thread. Throws os_error. After this, post() needs nothing that may fail but memory.
+  void start();
   /// An exception that escapes is logged and affects nothing else.
   void post(std::function<void()> callback);
   /// Waits until everything posted so far has run; returns at once in the callback thread itself.
   void drain();
+  /// True in a forked copy of the process that made it: no thread and no pool exist there.
+  [[nodiscard]] bool forked_copy() const noexcept;
 
  private:
   struct state;
@@ -46,7 +50,12 @@ class KIN_EXPORT task_owner {
   virtual ~task_owner();
   /// False when the task has already ended.
   virtual bool cancel_task(class task_state& task) = 0;
+  /// Takes a task back that no worker has got yet: it gets cancelled_error. False when it runs or has ended.
+  virtual bool withdraw_task(class task_state& task) = 0;
 };
+
+/// How several tasks ended that one state stands for.
+enum class joined_outcome : unsigned char { value, failure };
 
 class KIN_EXPORT task_state {
  public:
@@ -55,6 +64,7 @@ class KIN_EXPORT task_state {
   task_state& operator=(const task_state&) = delete;
   virtual ~task_state();
 
+  /// Throws closed_error in a forked copy of the process whose task it is, unless it was settled before.
   bool wait(deadline until);
   [[nodiscard]] bool ready() const;
   [[nodiscard]] bool failed() const;
@@ -62,6 +72,8 @@ class KIN_EXPORT task_state {
   int native_handle();
   /// Runs `callback` on the callback thread once settled, at once when it is.
   void when_settled(std::function<void()> callback);
+  /// Runs `hook` once settled, in the thread that settles it, or here and now: for short things that do not throw.
+  void on_settle(std::function<void()> hook);
 
   /// First come, first served; later ones are dropped. False when it was settled before.
   bool settle(parcel outcome, std::string worker);
@@ -69,6 +81,10 @@ class KIN_EXPORT task_state {
 
   void set_owner(std::weak_ptr<task_owner> owner) { owner_ = std::move(owner); }
   bool cancel();
+  bool withdraw();
+  /// Settled without an outcome of its own: decode() is overridden.
+  void settle_joined(joined_outcome outcome);
+  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept { return runner_; }
 
  protected:
   /// For the decoder: call once, after it is settled.
@@ -88,10 +104,13 @@ class KIN_EXPORT task_state {
   bool settled_ = false, failed_ = false;
   result result_;
   unique_fd event_;
-  std::vector<std::function<void()>> callbacks_;
+  std::vector<std::function<void()>> callbacks_, hooks_;
   std::shared_ptr<callback_runner> runner_;
   std::weak_ptr<task_owner> owner_;
 };
+
+/// Settles `whole` once all of `parts` are.
+KIN_EXPORT void follow(const std::shared_ptr<task_state>& whole, const std::vector<std::shared_ptr<task_state>>& parts);
 
 /// A task_state that knows the type of its value. Decodes in the first thread that asks.
 template <class T>

@@ -164,6 +164,15 @@ template <class F, class... A>
   return out.take();
 }
 
+/// The readable name of a callable, whatever it will be called with.
+template <class F>
+[[nodiscard]] std::string callable_name(const F& f) {
+  using callable = std::decay_t<F>;
+  using type = typename callee<callable>::type;
+  const call_descriptor nameless{call_mark, nullptr, 0, &typeid(type), function_pointer<type>, nullptr, nullptr};
+  return name_of_call(nameless, function_in<callable>(f));
+}
+
 /// The readable name of a call for texts on the caller's side; incoming_call::name() says the same.
 template <class F, class... A>
 [[nodiscard]] std::string call_name(const F& f, const A&...) {

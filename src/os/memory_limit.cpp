@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSL-1.0
+// memory_limit: RLIMIT_DATA counts private writable memory since Linux 4.7 (man 2 setrlimit); RLIMIT_AS would also
+// count what is only reserved, such as malloc's arenas.
+#include "os/memory_limit.hpp"
+
+#include "os/memory_use.hpp"
+
+namespace kin::os {
+
+memory_limit::memory_limit(std::uint64_t more) noexcept {
+  if (::getrlimit(RLIMIT_DATA, &before_) != 0) return;
+  const rlim_t wanted = private_memory() + more;
+  if (before_.rlim_cur != RLIM_INFINITY && before_.rlim_cur <= wanted) return;
+  const rlimit lower{wanted, before_.rlim_max};
+  set_ = ::setrlimit(RLIMIT_DATA, &lower) == 0;
+}
+
+memory_limit::~memory_limit() {
+  if (set_) ::setrlimit(RLIMIT_DATA, &before_);
+}
+
+}  // namespace kin::os
