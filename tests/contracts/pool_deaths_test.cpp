@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSL-1.0
+// Promises 1 to 3: a worker's death costs exactly its task, and every failure reaches the caller of that task.
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include <kin/process.hpp>
+
+#include "contracts/pool_contract.hpp"
+
+namespace kin_test {
+namespace {
+class pool_deaths : public pool_contract {};
+KIN_POOL_CONTRACT(pool_deaths);
+
+// A value that misbehaves while it is encoded or decoded, in whichever process that happens.
+enum class harm { none, throws, exits, crashes };
+enum class station { encode_argument, decode_argument, run, encode_result, decode_result };
+void do_harm(harm h) {
+  if (h == harm::throws) throw std::domain_error("harm");
+  if (h == harm::exits) std::exit(7);
+  if (h == harm::crashes) ::kill(::getpid(), SIGKILL);
+}
+struct troubled {
+  harm encoding = harm::none, decoding = harm::none;
+};
+}  // namespace
+}  // namespace kin_test
+template <>
+struct kin::codec<kin_test::troubled> {
+  static void encode(kin::writer& out, const kin_test::troubled& t) {
+    kin_test::do_harm(t.encoding);
+    out.put(static_cast<int>(t.decoding));
+  }
+  static kin_test::troubled decode(kin::reader& in) {
+    kin_test::do_harm(static_cast<kin_test::harm>(in.take<int>()));
+    return {};
+  }
+};
+namespace kin_test {
+namespace {
+
+troubled trouble(troubled, harm running, troubled result) {
+  do_harm(running);
+  return result;
+}
+// A harm to a result's encoding cannot cross as itself (it would be done to the argument): made in the worker.
+troubled make_trouble(int encoding, int decoding) { return {static_cast<harm>(encoding), static_cast<harm>(decoding)}; }
+
+kin::future<troubled> submit_harm(kin::pool& workers, station s, harm h) {
+  switch (s) {
+    case station::encode_argument:
+      return workers.apply_async(trouble, troubled{h, harm::none}, harm::none, troubled{});
+    case station::decode_argument:
+      return workers.apply_async(trouble, troubled{harm::none, h}, harm::none, troubled{});
+    case station::run:
+      return workers.apply_async(trouble, troubled{}, h, troubled{});
+    case station::encode_result:
+      return workers.apply_async(make_trouble, static_cast<int>(h), 0);
+    case station::decode_result:
+      break;
+  }
+  return workers.apply_async(make_trouble, 0, static_cast<int>(h));
+}
+
+TEST_P(pool_deaths, fails_only_the_task_for_whatever_happens_at_each_station) {
+  kin::pool workers(options(1));
+  for (const station s : {station::encode_argument, station::decode_argument, station::run, station::encode_result,
+                          station::decode_result})
+    for (const harm h : {harm::throws, harm::exits, harm::crashes}) {
+      const bool in_caller = s == station::encode_argument || s == station::decode_result;
+      if (in_caller && h != harm::throws) continue;
+      SCOPED_TRACE("station " + std::to_string(static_cast<int>(s)) + ", harm " + std::to_string(static_cast<int>(h)));
+      const int before = workers.apply(own_pid);
+      std::string failure;
+      try {
+        failure = failure_of(submit_harm(workers, s, h));
+      } catch (const std::domain_error& e) {
+        failure = std::string("exception: ") + e.what();  // at once, from encode
+      }
+      if (h == harm::throws) {
+        EXPECT_THAT(failure, HasSubstr("harm"));
+        if (s == station::decode_argument) {
+          EXPECT_THAT(failure, testing::StartsWith("decode_error"));
+        }
+        if (s == station::encode_result) {
+          EXPECT_THAT(failure, testing::StartsWith("encode_error"));
+        }
+        EXPECT_EQ(workers.apply(own_pid), before);
+      } else {
+        EXPECT_THAT(failure, testing::StartsWith("worker_lost"));
+        EXPECT_THAT(failure, HasSubstr(h == harm::exits ? "exit code 7" : "SIGKILL"));
+        EXPECT_NE(workers.apply(own_pid), before);
+      }
+    }
+}
+
+// The other four cells of the matrix end the caller: nothing of the pool may be left (the fixture sees to that).
+TEST_P(pool_deaths, goes_with_a_caller_that_ends_while_it_encodes_or_decodes) {
+  for (const station s : {station::encode_argument, station::decode_result})
+    for (const harm h : {harm::exits, harm::crashes}) {
+      kin::process caller(
+          [](int where, int what, bool by_fork) {
+            kin::pool_options o;
+            o.workers = 2;
+            if (by_fork) o.start = kin::start::fork;
+            kin::pool workers(std::move(o));
+            workers.apply(square, 2);
+            auto busy = workers.apply_async(nap, 60000);
+            submit_harm(workers, static_cast<station>(where), static_cast<harm>(what)).get();
+          },
+          static_cast<int>(s), static_cast<int>(h), GetParam() == kin::start::fork);
+      ASSERT_TRUE(caller.join_for(20s));
+      EXPECT_EQ(caller.exitcode(), h == harm::exits ? 7 : -SIGKILL);
+    }
+}
+
+struct unregistered {
+  int n = 3;
+};
+TEST_P(pool_deaths, brings_back_whatever_was_thrown) {
+  kin::pool workers(options(1));
+  const int pid = workers.apply(own_pid);
+  EXPECT_THROW(workers.apply([] { throw std::out_of_range("here"); }), std::out_of_range);
+  EXPECT_THAT(failure_of(workers.apply_async([] { throw 42; })), HasSubstr("int"));
+  EXPECT_THAT(failure_of(workers.apply_async([] { throw unregistered{}; })), HasSubstr("unregistered"));
+  EXPECT_THAT(failure_of(workers.apply_async([] { throw std::string("text"); })), HasSubstr("string"));
+  try {
+    workers.apply([] { throw std::system_error(ENOENT, std::system_category(), "file"); });
+    FAIL();
+  } catch (const std::system_error& e) {
+    EXPECT_EQ(e.code().value(), ENOENT);
+  }
+  EXPECT_EQ(workers.apply(own_pid), pid);
+}
+
+TEST_P(pool_deaths, loses_one_task_when_a_worker_ends_in_it) {
+  kin::pool workers(options(2));
+  struct end {
+    void (*how)();
+    int signal, code;
+  };
+  const end ends[] = {{[] { std::exit(3); }, 0, 3},
+                      {[] { ::_exit(4); }, 0, 4},
+                      {[] { std::exit(0); }, 0, 0},
+                      {[] { std::abort(); }, SIGABRT, -1},
+                      {[] { ::raise(SIGKILL); }, SIGKILL, -1},
+                      {[] { ::raise(SIGTERM); }, SIGTERM, -1},
+                      {[] { ::kill(0, SIGKILL); }, SIGKILL, -1},
+                      {[] { std::terminate(); }, SIGABRT, -1}};
+  for (const end& e : ends) {
+    if (sanitized && e.how == ends[7].how) continue;
+    auto lost = workers.apply_async({.name = "doomed"}, e.how);
+    auto fine = workers.apply_async(square, 9);
+    try {
+      lost.get();
+      ADD_FAILURE() << "no exception";
+    } catch (const kin::worker_lost& w) {
+      EXPECT_EQ(w.task(), "doomed");
+      EXPECT_EQ(w.signal(), e.signal);
+      EXPECT_EQ(w.code(), e.code);
+      EXPECT_GT(w.pid(), 1);
+      EXPECT_NE(w.pid(), ::getpid());
+    }
+    EXPECT_EQ(fine.get(), 81);
+  }
+  EXPECT_EQ(workers.stats().workers_lost, workers.stats().failed);
+}
+
+TEST_P(pool_deaths, names_the_task_that_was_lost) {
+  kin::pool workers(options(1));
+  try {
+    workers.apply(die_by, SIGKILL);
+    FAIL();
+  } catch (const kin::worker_lost& e) {
+    EXPECT_THAT(e.what(), HasSubstr("SIGKILL"));
+    EXPECT_FALSE(e.task().empty());
+  }
+}
+
+TEST_P(pool_deaths, tells_a_loss_soon) {
+  kin::pool workers(options(1));
+  workers.apply(square, 1);
+  std::vector<double> times;
+  for (int i = 0; i < 9; ++i) {
+    const int pid = workers.apply(own_pid);
+    auto f = workers.apply_async(nap, 60000);
+    std::this_thread::sleep_for(5ms);
+    const auto start = clock::now();
+    ::kill(pid, SIGKILL);
+    EXPECT_THROW(f.get(), kin::worker_lost);
+    times.push_back(ms_since(start));
+  }
+  std::ranges::sort(times);
+  RecordProperty("median_ms", std::to_string(times[4]));
+  EXPECT_LT(times[4], 100.0 * patience / 2);
+}
+
+TEST_P(pool_deaths, maps_right_after_every_idle_worker_was_killed) {
+  kin::pool workers(options(3));
+  for (int round = 0; round < 10; ++round) {
+    std::set<int> pids;
+    for (const int pid : workers.map(nap, std::vector<int>(6, 10), {.chunk = 1})) pids.insert(pid);
+    for (const int pid : pids) ::kill(pid, SIGKILL);
+    if (round % 2) std::this_thread::sleep_for(std::chrono::milliseconds(round));
+    std::vector<int> in(60), expected;
+    for (int i = 0; i < 60; ++i) in[static_cast<std::size_t>(i)] = i;
+    for (const int i : in) expected.push_back(i * i);
+    EXPECT_EQ(workers.map(square, in, {.chunk = 1}), expected);
+  }
+}
+
+// Every task is done once or lost once, whenever its worker is killed: idle, claiming, running, answering.
+TEST_P(pool_deaths, accounts_for_each_of_300_tasks_under_random_kills) {
+  kin::pool workers(options(2));
+  const auto work = [](int n, std::vector<char> bulk) {
+    std::this_thread::sleep_for(std::chrono::microseconds(500 + n % 7 * 300));
+    return std::pair(n, bulk);
+  };
+  std::vector<kin::future<std::pair<int, std::vector<char>>>> all;
+  for (int n = 0; n < 300; ++n)
+    all.push_back(workers.apply_async(work, n, std::vector<char>(n % 5 == 0 ? 300000u : 10u, 'x')));
+  std::mt19937 random(7);
+  int kills = 0;
+  while (!all.back().wait_for(std::chrono::microseconds(random() % 15000))) {
+    // A child of ours, whichever and whatever it does.
+    const auto children = kin::active_children();
+    if (children.empty()) continue;
+    ::kill(children[random() % children.size()].pid(), SIGKILL);
+    ++kills;
+  }
+  int done = 0, lost = 0;
+  for (int n = 0; n < 300; ++n) {
+    const auto& f = all[static_cast<std::size_t>(n)];
+    try {
+      EXPECT_EQ(f.get().first, n);
+      ++done;
+    } catch (const kin::worker_lost&) {
+      ++lost;
+    }
+  }
+  EXPECT_EQ(done + lost, 300);
+  EXPECT_LE(lost, kills);
+  EXPECT_EQ(workers.stats().completed, static_cast<std::size_t>(done));
+  EXPECT_EQ(workers.stats().failed, static_cast<std::size_t>(lost));
+  EXPECT_EQ(workers.apply(square, 4), 16);
+}
+
+TEST_P(pool_deaths, survives_tasks_that_close_all_descriptors) {
+  kin::pool workers(options(1));
+  for (const bool reopen : {false, true}) {
+    auto f = workers.apply_async(
+        [](bool open_others) {
+          for (int fd = 3; fd < 64; ++fd) ::close(fd);
+          if (open_others)
+            for (int i = 0; i < 5; ++i) (void)::open("/dev/null", O_RDWR);
+          return 1;
+        },
+        reopen);
+    EXPECT_THAT(failure_of(f), testing::StartsWith("worker_lost"));
+    EXPECT_EQ(workers.apply(square, 3), 9);
+  }
+}
+
+TEST_P(pool_deaths, is_not_fooled_by_a_forked_child_that_holds_the_channel) {
+  kin::pool workers(options(1));
+  auto f = workers.apply_async([] {
+    if (::fork() == 0) {
+      ::sleep(60);
+      ::_exit(0);
+    }
+    ::raise(SIGKILL);
+  });
+  const auto start = clock::now();
+  EXPECT_THROW(f.get(), kin::worker_lost);
+  EXPECT_LT(ms_since(start), 1000.0 * patience);
+  EXPECT_EQ(workers.apply(square, 3), 9);
+  // The child was in the worker's process group and went along; else the fixture finds it.
+}
+
+TEST_P(pool_deaths, takes_one_answer_of_a_task_that_forks_and_returns_twice) {
+  kin::pool workers(options(1));
+  for (int i = 0; i < 5; ++i) {
+    const auto pids = workers.apply([] {
+      const int child = ::fork();
+      if (child > 0) ::waitpid(child, nullptr, 0);
+      return std::pair(::getpid(), child);
+    });
+    EXPECT_NE(pids.second, 0);
+    EXPECT_EQ(workers.apply(own_pid), pids.first);
+  }
+}
+
+TEST_P(pool_deaths, fails_what_waits_when_the_initializer_throws) {
+  for (const std::size_t size : {1u, 4u}) {
+    auto o = options(size);
+    std::atomic<int> starts{0};
+    o.on_worker_event = [&](const kin::worker_event& e) { starts += e.what == kin::worker_event::kind::started; };
+    o.initializer = [] { throw std::runtime_error("no database"); };
+    kin::pool workers(std::move(o));
+    const auto start = clock::now();
+    std::vector<kin::future<int>> all;
+    for (int i = 0; i < 20; ++i) all.push_back(workers.apply_async(square, i));
+    for (const auto& f : all) {
+      const std::string why = failure_of(f);
+      EXPECT_THAT(why, testing::StartsWith("start_error"));
+      EXPECT_THAT(why, HasSubstr("no database"));
+    }
+    EXPECT_LT(ms_since(start), 1000.0 * patience);
+    EXPECT_LE(starts, static_cast<int>(size) + 3);
+    EXPECT_THAT(failure_of(workers.apply_async(square, 1)), testing::StartsWith("start_error"));
+  }
+}
+
+TEST_P(pool_deaths, fails_what_waits_when_the_initializer_crashes_or_exits) {
+  const kin::bound_call ends[] = {kin::bind(die_by, SIGKILL), [] { std::exit(0); }, [] { ::_exit(5); },
+                                  [] {
+                                    for (int fd = 3; fd < 64; ++fd) ::close(fd);
+                                  }};
+  for (const auto& how : ends) {
+    auto o = options(2);
+    o.initializer = how;
+    kin::pool workers(std::move(o));
+    const auto start = clock::now();
+    auto a = workers.apply_async(square, 1), b = workers.apply_async(square, 2);
+    EXPECT_THAT(failure_of(a), testing::StartsWith("start_error"));
+    EXPECT_THAT(failure_of(b), testing::StartsWith("start_error"));
+    EXPECT_LT(ms_since(start), 1000.0 * patience);
+  }
+}
+
+}  // namespace
+}  // namespace kin_test

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSL-1.0
+// Futures and their callbacks, several at once, coroutines; and imap (promises 6, 8 and 9).
+#include <coroutine>
+#include <fstream>
+#include <mutex>
+#include <ranges>
+#include <set>
+#include <sstream>
+
+#include <kin/wait.hpp>
+
+#include "contracts/pool_contract.hpp"
+
+namespace kin_test {
+namespace {
+class pool_futures : public pool_contract {};
+KIN_POOL_CONTRACT(pool_futures);
+
+std::uint64_t resident_kilobytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmRSS:")) return std::stoull(line.substr(6));
+  return 0;
+}
+
+TEST_P(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
+  std::vector<std::string> log;
+  std::set<std::thread::id> threads;
+  const auto write = [&](const std::string& what) {
+    threads.insert(std::this_thread::get_id());
+    log.push_back(what);
+  };
+  {
+    kin::pool workers(options(1));
+    workers.apply_async(square, 3)
+        .then([&](const int& v) { write("then " + std::to_string(v)); })
+        .on_error([&](const std::exception&) { write("wrong"); })
+        .when_ready([&] { write("ready"); });
+    workers.apply_async([] { throw std::runtime_error("no"); })
+        .then([&] { write("wrong"); })
+        .on_error([&](const std::exception& e) { write(std::string("error ") + e.what()); })
+        .on_error([&](const std::exception_ptr& e) { write(e ? "pointer" : "wrong"); })
+        .on_error([&] { write("bare"); });
+    auto f = workers.apply_async(square, 4);
+    f.wait();
+    f.then([&](int v) { write("late " + std::to_string(v)); });
+  }
+  EXPECT_THAT(log, testing::ElementsAre("then 9", "ready", "error no", "pointer", "bare", "late 16"));
+  EXPECT_EQ(threads.size(), 1u);
+  EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+}
+
+TEST_P(pool_futures, survive_callbacks_that_throw_submit_block_and_wait) {
+  std::atomic<int> sum{0};
+  {
+    kin::pool workers(options(1));
+    workers.apply_async(square, 1).then([](int) { throw 42; }).then([](int) { throw std::runtime_error("x"); });
+    workers.apply_async(square, 2).then([&](int v) {
+      sum += v;
+      sum += workers.apply(square, 3);
+      std::this_thread::sleep_for(20ms);
+    });
+    auto last = workers.apply_async(square, 4).then([&](int v) { sum += v; });
+    EXPECT_EQ(last.get(), 16);
+    const auto start = clock::now();
+    while (sum != 4 + 9 + 16 && ms_since(start) < 20000) std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(sum, 4 + 9 + 16);
+}
+
+TEST_P(pool_futures, let_a_callback_close_or_destroy_the_pool) {
+  std::atomic<bool> done{false};
+  auto workers = std::make_unique<kin::pool>(options(1));
+  workers->apply_async(square, 1).then([&](int) {
+    workers->close();
+    workers->join();
+    workers.reset();
+    done = true;
+  });
+  const auto start = clock::now();
+  while (!done && ms_since(start) < 20000) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(done);
+}
+
+TEST_P(pool_futures, may_be_dropped_and_may_outlive_their_pool) {
+  kin::future<std::string> kept;
+  std::atomic<int> calls{0};
+  {
+    kin::pool workers(options(1));
+    workers.apply_async(square, 1).when_ready([&] { ++calls; });
+    kept = workers.apply_async([] { return std::string("kept"); });
+  }
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(kept.get(), "kept");
+  EXPECT_EQ(kept.get(), "kept");
+  EXPECT_FALSE(kept.cancel());
+  kept.then([&](const std::string&) { ++calls; });
+  EXPECT_EQ(std::move(kept).get(), "kept");
+  EXPECT_FALSE(kept.valid());  // NOLINT(bugprone-use-after-move)
+  EXPECT_THROW((void)kept.ready(), std::logic_error);
+  const auto start = clock::now();
+  while (calls < 2 && ms_since(start) < 20000) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_P(pool_futures, can_be_waited_for_beside_other_things) {
+  kin::pool workers(options(1));
+  auto slow = workers.apply_async(nap, 100);
+  EXPECT_TRUE(kin::wait({slow}, 1ms).empty());
+  const auto ready = kin::wait({slow}, 60s);
+  EXPECT_TRUE(ready.contains(slow));
+  EXPECT_TRUE(slow.ready());
+  EXPECT_TRUE(kin::wait({slow}, 0ms).contains(slow));
+  auto ended = workers.apply_async(square, 1);
+  ended.wait();
+  EXPECT_TRUE(kin::wait({ended}, 0ms).contains(ended));
+}
+
+struct fire {
+  struct promise_type {
+    fire get_return_object() { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+};
+fire add(kin::future<int> a, kin::future<int> b, kin::future<void> bad, std::atomic<int>& sum) {
+  const int x = co_await a;
+  const int y = co_await b;
+  try {
+    co_await bad;
+  } catch (const std::out_of_range&) {
+    sum = x + y;
+  }
+}
+TEST_P(pool_futures, can_be_awaited) {
+  std::atomic<int> sum{0};
+  {
+    kin::pool workers(options(2));
+    add(workers.apply_async(square, 3), workers.apply_async(square, 4),
+        workers.apply_async([] { throw std::out_of_range("x"); }), sum);
+    workers.close();
+    workers.join();
+    const auto start = clock::now();
+    while (sum == 0 && ms_since(start) < 20000) std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_EQ(sum, 25);
+}
+
+TEST_P(pool_futures, map_asynchronously) {
+  kin::pool workers(options(2));
+  std::atomic<std::size_t> told{0};
+  auto squares = workers.map_async(square, std::views::iota(0, 50),
+                                   {.progress = [&](std::size_t done, std::size_t) { told = done; }});
+  static_assert(std::is_same_v<decltype(squares), kin::future<std::vector<int>>>);
+  auto none = workers.map_async(square, std::vector<int>{});
+  auto sums = workers.starmap_async([](int a, int b) { return a + b; }, {std::pair(1, 2), std::pair(3, 4)});
+  auto nothing = workers.map_async([](int) {}, {1, 2});
+  static_assert(std::is_same_v<decltype(nothing), kin::future<void>>);
+  EXPECT_EQ(squares.get().at(49), 49 * 49);
+  EXPECT_EQ(squares.get().size(), 50u);
+  EXPECT_TRUE(squares.successful());
+  EXPECT_TRUE(none.get().empty());
+  EXPECT_EQ(sums.get(), (std::vector<int>{3, 7}));
+  nothing.get();
+  auto bad = workers.map_async([](int n) { return n == 2 ? throw std::out_of_range("two") : n; }, {1, 2, 3});
+  std::atomic<bool> failed{false};
+  bad.on_error([&] { failed = true; });
+  EXPECT_THROW(bad.get(), std::out_of_range);
+  EXPECT_FALSE(bad.successful());
+  auto long_one = workers.map_async(nap, {60000, 60000, 60000}, {.chunk = 1});
+  std::this_thread::sleep_for(20ms);
+  EXPECT_TRUE(long_one.cancel());
+  EXPECT_THROW(long_one.get(), kin::cancelled_error);
+  workers.close();
+  workers.join();
+  EXPECT_TRUE(failed);
+  EXPECT_EQ(told, 50u);
+}
+
+TEST_P(pool_futures, can_be_gathered_in_one_or_taken_as_they_end) {
+  kin::pool workers(options(2));
+  auto a = workers.apply_async(square, 3);
+  auto b = workers.apply_async([] { return std::string("b"); });
+  auto c = workers.apply_async([] {});
+  auto all = kin::when_all(a, b, c);
+  const auto& [x, y, z] = all.get();
+  EXPECT_EQ(x, 9);
+  EXPECT_EQ(y, "b");
+  (void)z;
+  std::vector<kin::future<int>> many;
+  for (int i = 0; i < 10; ++i) many.push_back(workers.apply_async(square, i));
+  EXPECT_EQ(kin::when_all(many).get().at(9), 81);
+  auto bad = kin::when_all(a, workers.apply_async([] { throw std::domain_error("x"); }));
+  EXPECT_THROW(bad.get(), std::domain_error);
+
+  std::vector<kin::future<int>> naps{workers.apply_async([](int n) { return nap(300), n; }, 1),
+                                     workers.apply_async([](int n) { return nap(5), n; }, 2)};
+  std::vector<int> order;
+  for (const auto& f : kin::as_completed(naps)) order.push_back(f.get());
+  EXPECT_EQ(order, (std::vector<int>{2, 1}));
+  for (const auto& f : kin::as_completed(std::vector<kin::future<int>>{})) (void)f;
+}
+
+TEST_P(pool_futures, let_the_caller_of_a_map_take_part) {
+  kin::pool workers(options(1));
+  workers.apply(square, 1);
+  const auto pids = workers.map(nap, std::vector<int>(20, 10), {.chunk = 1, .caller_takes_part = true});
+  const std::set<int> different(pids.begin(), pids.end());
+  EXPECT_EQ(different.size(), 2u);
+  EXPECT_TRUE(different.contains(::getpid()));
+  EXPECT_THROW(workers.map([](int) { throw std::out_of_range("x"); }, {1, 2}, {.caller_takes_part = true}),
+               std::out_of_range);
+  EXPECT_EQ(workers.map(square, std::views::iota(0, 100), {.caller_takes_part = true}).at(99), 9801);
+}
+
+TEST_P(pool_futures, of_an_imap_come_lazily_and_in_order) {
+  kin::pool workers(options(2));
+  int consumed = 0, taken = 0;
+  auto endless = std::views::iota(0) | std::views::transform([&](int n) {
+                   ++consumed;
+                   return n;
+                 });
+  for (const std::size_t chunk : {1u, 3u})
+    for (const std::size_t window : {1u, 7u, 64u}) {
+      consumed = taken = 0;
+      for (const int v : workers.imap(square, endless, {.chunk = chunk, .window = window})) {
+        ++taken;
+        ASSERT_LE(consumed, taken + static_cast<int>(window));
+        ASSERT_EQ(v, (taken - 1) * (taken - 1));
+        if (taken == 50) break;
+      }
+      EXPECT_EQ(workers.apply(square, 5), 25);
+    }
+  std::vector<std::string> words;
+  for (auto& s : workers.imap([](const std::string& w) { return w + w; }, {"a", "b"})) words.push_back(std::move(s));
+  EXPECT_EQ(words, (std::vector<std::string>{"aa", "bb"}));
+  for (const int v : workers.imap(square, std::vector<int>{})) ADD_FAILURE() << v;
+  for ([[maybe_unused]] auto v : workers.imap([](int) {}, {1, 2, 3})) ++taken;
+  EXPECT_EQ(taken, 53);
+}
+
+TEST_P(pool_futures, of_an_unordered_imap_come_as_they_end) {
+  kin::pool workers(options(2));
+  workers.map(nap, {20, 20}, {.chunk = 1});
+  std::vector<int> order;
+  for (const int v : workers.imap_unordered([](int ms) { return nap(ms), ms; }, {400, 10, 20, 30})) order.push_back(v);
+  EXPECT_EQ(order, (std::vector<int>{10, 20, 30, 400}));
+  std::multiset<int> all;
+  for (const int v : workers.imap_unordered(square, std::views::iota(0, 200), {.chunk = 3, .window = 10}))
+    all.insert(v);
+  EXPECT_EQ(all.size(), 200u);
+  EXPECT_EQ(*all.rbegin(), 199 * 199);
+}
+
+TEST_P(pool_futures, of_an_imap_tell_the_failures_of_tasks_and_of_the_input) {
+  kin::pool workers(options(2));
+  auto odd = workers.imap([](int n) { return n % 2 ? n : throw std::out_of_range("even"); }, std::views::iota(1, 7));
+  std::vector<int> got;
+  int failures = 0;
+  for (auto it = odd.begin(); it != odd.end(); ++it) {
+    try {
+      got.push_back(*it);
+    } catch (const std::out_of_range&) {
+      ++failures;
+    }
+  }
+  EXPECT_EQ(got, (std::vector<int>{1, 3, 5}));
+  EXPECT_EQ(failures, 3);
+
+  got.clear();
+  auto throwing =
+      std::views::iota(0) | std::views::transform([](int n) { return n < 5 ? n : throw std::runtime_error("input"); });
+  EXPECT_THROW(for (const int v : workers.imap(square, throwing)) got.push_back(v), std::runtime_error);
+  EXPECT_EQ(got, (std::vector<int>{0, 1, 4, 9, 16}));
+  EXPECT_EQ(workers.apply(square, 5), 25);
+}
+
+TEST_P(pool_futures, of_an_imap_need_memory_for_the_window_alone) {
+  kin::pool workers(options(2));
+  const auto bulky = [](int n) { return std::string(10000, static_cast<char>('a' + n % 26)); };
+  std::uint64_t before = 0, n = 0;
+  const int items = sanitized ? 500 : 10000;
+  for (const auto& s : workers.imap(bulky, std::views::iota(0, items), {.chunk = 10, .window = 100})) {
+    if (++n == 400) before = resident_kilobytes();
+    if (s.size() != 10000) ADD_FAILURE();
+  }
+  if (!sanitized) {
+    EXPECT_LT(resident_kilobytes(), before + 8000);
+  }
+}
+
+}  // namespace
+}  // namespace kin_test

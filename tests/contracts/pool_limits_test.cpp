@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSL-1.0
+// Promises 4, 5 and 7: timeouts, cancelling, retries, worn-out workers, backpressure.
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <random>
+
+#include "contracts/pool_contract.hpp"
+
+namespace kin_test {
+namespace {
+class pool_limits : public pool_contract {};
+KIN_POOL_CONTRACT(pool_limits);
+
+// A file whose lines tell what tasks have done, from whichever process.
+class notebook {
+ public:
+  notebook() {
+    char path[] = "/tmp/kin_pool_testXXXXXX";
+    ::close(::mkstemp(path));
+    path_ = path;
+  }
+  ~notebook() { std::filesystem::remove(path_); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::vector<std::string> lines() const {
+    std::ifstream in(path_);
+    std::vector<std::string> all;
+    for (std::string line; std::getline(in, line);) all.push_back(line);
+    return all;
+  }
+
+ private:
+  std::string path_;
+};
+void note(const std::string& path, const std::string& line) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND);
+  const std::string text = line + "\n";
+  (void)!::write(fd, text.data(), text.size());
+  ::close(fd);
+}
+int fail_first(const std::string& path, int times, int how) {
+  std::ifstream in(path);
+  int runs = 0;
+  for (std::string line; std::getline(in, line);) ++runs;
+  note(path, "run");
+  if (runs >= times) return runs;
+  if (how == 0) ::raise(SIGKILL);
+  if (how == 1) throw kin::retryable("again");
+  if (how == 2) throw std::runtime_error("for good");
+  std::this_thread::sleep_for(60s);
+  return -1;
+}
+void loop_with_signals_blocked() {
+  sigset_t all;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  for (std::atomic<unsigned long> n{0};; ++n) {
+  }
+}
+
+TEST_P(pool_limits, stops_a_task_that_blocks_every_signal_at_its_timeout) {
+  kin::pool workers(options(2));
+  workers.map(nap, {20, 20}, {.chunk = 1});
+  auto other = workers.apply_async(nap, 600);
+  const auto start = clock::now();
+  auto f = workers.apply_async({.timeout = 200ms, .name = "loop"}, loop_with_signals_blocked);
+  EXPECT_THAT(failure_of(f), testing::AllOf(testing::StartsWith("task_timeout"), HasSubstr("loop")));
+  EXPECT_GE(ms_since(start), 200);
+  EXPECT_LT(ms_since(start), 200 + 100 * patience);
+  EXPECT_EQ(failure_of(other), "value");
+}
+
+TEST_P(pool_limits, counts_a_timeout_from_the_start_of_the_task) {
+  kin::pool workers(options(1));
+  auto blocker = workers.apply_async(nap, 400);
+  auto waited = workers.apply_async({.timeout = 300ms}, nap, 10);
+  EXPECT_EQ(failure_of(waited), "value");
+  auto big = workers.apply_async(
+      {.timeout = 2s}, [](const std::vector<char>& v) { return v.size(); }, std::vector<char>(32u << 20));
+  EXPECT_EQ(big.get(), 32u << 20);
+}
+
+TEST_P(pool_limits, takes_the_children_of_a_task_along_at_its_timeout) {
+  kin::pool workers(options(1));
+  auto f = workers.apply_async({.timeout = 200ms}, [] {
+    for (int i = 0; i < 3; ++i)
+      if (::fork() == 0) {
+        ::sleep(60);
+        ::_exit(0);
+      }
+    ::sleep(60);
+  });
+  EXPECT_THAT(failure_of(f), testing::StartsWith("task_timeout"));
+  // The fixture finds children that are left.
+}
+
+TEST_P(pool_limits, gives_up_a_get_in_time_and_lets_the_task_go_on) {
+  kin::pool workers(options(1));
+  auto f = workers.apply_async(nap, 300);
+  EXPECT_THROW((void)f.get_for(20ms), kin::task_timeout);
+  EXPECT_FALSE(f.wait_for(1ms));
+  EXPECT_FALSE(f.ready());
+  EXPECT_THROW((void)f.successful(), std::logic_error);
+  EXPECT_GT(f.get(), 0);
+  EXPECT_TRUE(f.successful());
+  auto p = workers.apply_async([] { return std::make_unique<int>(4); });
+  EXPECT_EQ(*std::move(p).get_for(60s), 4);
+}
+
+TEST_P(pool_limits, cancels_waiting_running_and_never_ended_tasks) {
+  kin::pool workers(options(1));
+  const notebook book;
+  const auto write = [](const std::string& path) { note(path, "ran"); };
+  auto running = workers.apply_async(nap, 60000);
+  auto waiting = workers.apply_async(write, book.path());
+  EXPECT_TRUE(waiting.cancel());
+  EXPECT_FALSE(waiting.cancel());
+  EXPECT_THAT(failure_of(waiting), testing::StartsWith("cancelled_error"));
+  std::this_thread::sleep_for(50ms);
+  EXPECT_TRUE(running.cancel());
+  EXPECT_THAT(failure_of(running), testing::StartsWith("cancelled_error"));
+  auto ended = workers.apply_async(square, 3);
+  EXPECT_EQ(ended.get(), 9);
+  EXPECT_FALSE(ended.cancel());
+  EXPECT_TRUE(book.lines().empty());
+  EXPECT_EQ(workers.stats().pending, 0u);
+}
+
+TEST_P(pool_limits, never_cancels_the_next_task_of_the_same_worker) {
+  kin::pool workers(options(2));
+  std::mt19937 random(3);
+  int cancelled = 0;
+  const int races = sanitized ? 200 : 1000;
+  for (int i = 0; i < races; ++i) {
+    auto victim = workers.apply_async(square, 2);
+    auto next = workers.apply_async(square, i);
+    const auto until = clock::now() + std::chrono::microseconds(random() % 60);
+    while (clock::now() < until) {
+    }
+    const bool said = victim.cancel();
+    cancelled += said;
+    EXPECT_EQ(failure_of(victim) == "value", !said);
+    ASSERT_EQ(next.get(), i * i);
+  }
+  RecordProperty("cancelled", cancelled);
+}
+
+TEST_P(pool_limits, retries_what_was_lost_or_late_or_retryable_and_nothing_else) {
+  kin::pool workers(options(1));
+  for (const int how : {0, 1, 3}) {
+    SCOPED_TRACE(how);
+    const notebook book;
+    const kin::task_options two{.timeout = how == 3 ? 150ms : 0ms, .retries = 2};
+    EXPECT_EQ(workers.apply(two, fail_first, book.path(), 2, how), 2);
+    EXPECT_EQ(book.lines().size(), 3u);
+    const notebook poison;
+    EXPECT_NE(failure_of(workers.apply_async(two, fail_first, poison.path(), 100, how)), "value");
+    EXPECT_EQ(poison.lines().size(), 3u);
+  }
+  const notebook book;
+  EXPECT_THROW(workers.apply({.retries = 5}, fail_first, book.path(), 100, 2), std::runtime_error);
+  EXPECT_EQ(book.lines().size(), 1u);
+  EXPECT_EQ(workers.stats().retried, 12u);
+}
+
+TEST_P(pool_limits, lets_no_worker_run_more_than_its_number_of_tasks) {
+  for (const int most : {1, 2, 7})
+    for (const std::size_t size : {1u, 2u, 4u}) {
+      auto o = options(size);
+      o.max_tasks_per_worker = most;
+      kin::pool workers(std::move(o));
+      std::map<int, int> tasks;
+      std::vector<kin::future<int>> all;
+      const int n = (most == 1 ? 40 : 100) / (sanitized ? 4 : 1);
+      for (int i = 0; i < n; ++i) all.push_back(workers.apply_async(own_pid));
+      for (const auto& f : all) ++tasks[f.get()];
+      for (const auto& [pid, count] : tasks) EXPECT_LE(count, most) << "with " << size << " workers";
+      EXPECT_EQ(workers.stats().workers_lost, 0u);
+    }
+}
+
+TEST_P(pool_limits, replaces_a_worker_that_has_grown_too_much) {
+  auto o = options(1);
+  o.max_worker_memory = 200u << 20;
+  kin::pool workers(std::move(o));
+  const auto leak = [](std::size_t bytes) {
+    auto* p = static_cast<volatile char*>(std::malloc(bytes));
+    for (std::size_t i = 0; i < bytes; i += 4096) p[i] = 1;
+    static std::vector<volatile char*> kept;
+    kept.push_back(p);
+    return ::getpid();
+  };
+  if (sanitized) GTEST_SKIP() << "sanitizers have memory of their own";
+  const int first = workers.apply(leak, std::size_t{1} << 20);
+  EXPECT_EQ(workers.apply(leak, std::size_t{1} << 20), first);
+  EXPECT_EQ(workers.apply(leak, std::size_t{250} << 20), first);
+  EXPECT_NE(workers.apply(own_pid), first);
+  EXPECT_EQ(workers.stats().workers_lost, 0u);
+}
+
+// The memory that a large parent had when it started the worker is not the worker's.
+TEST_P(pool_limits, does_not_count_the_memory_of_the_parent) {
+  if (sanitized || GetParam() == kin::start::fork) GTEST_SKIP() << "a forked worker has its parent's memory";
+  const std::vector<char> large(400u << 20, 'x');
+  auto o = options(1);
+  o.max_worker_memory = 200u << 20;
+  kin::pool workers(std::move(o));
+  const int first = workers.apply(own_pid);
+  EXPECT_EQ(workers.apply(own_pid), first);
+}
+
+TEST_P(pool_limits, lets_idle_workers_go) {
+  auto o = options(2);
+  o.idle_timeout = 50ms;
+  kin::pool workers(std::move(o));
+  workers.map(nap, {20, 20}, {.chunk = 1});
+  const auto start = clock::now();
+  while (workers.stats().workers > 0 && ms_since(start) < 20000) std::this_thread::sleep_for(5ms);
+  EXPECT_EQ(workers.stats().workers, 0u);
+  EXPECT_EQ(workers.stats().workers_lost, 0u);
+  EXPECT_EQ(workers.apply(square, 3), 9);
+}
+
+TEST_P(pool_limits, makes_submitters_wait_while_too_much_is_pending) {
+  auto o = options(1);
+  o.max_pending = 3;
+  kin::pool workers(std::move(o));
+  std::vector<kin::future<int>> all;
+  std::size_t most = 0;
+  for (int i = 0; i < 20; ++i) {
+    all.push_back(workers.apply_async(nap, 5));
+    most = std::max(most, workers.stats().pending);
+  }
+  EXPECT_LE(most, 3u);
+  for (const auto& f : all) EXPECT_GT(f.get(), 0);
+  // Cancelled tasks make room.
+  auto blocker = workers.apply_async(nap, 60000);
+  std::vector<kin::future<int>> waiting;
+  for (int i = 0; i < 3; ++i) waiting.push_back(workers.apply_async(nap, 1));
+  EXPECT_TRUE(waiting[1].cancel());
+  auto fits = workers.apply_async(square, 2);
+  EXPECT_TRUE(blocker.cancel());
+  EXPECT_EQ(fits.get(), 4);
+}
+
+TEST_P(pool_limits, stops_a_task_that_takes_more_memory_than_it_may) {
+  if (sanitized) GTEST_SKIP() << "sanitizers have memory of their own";
+  kin::pool workers(options(1));
+  const int pid = workers.apply(own_pid);
+  const auto take = [](std::size_t bytes) { return std::vector<char>(bytes, 'x').size(); };
+  EXPECT_THROW(workers.apply({.memory_limit = 64u << 20}, take, std::size_t{200} << 20), std::bad_alloc);
+  EXPECT_EQ(workers.apply({.memory_limit = 64u << 20}, take, std::size_t{16} << 20), std::size_t{16} << 20);
+  EXPECT_EQ(workers.apply(take, std::size_t{200} << 20), std::size_t{200} << 20);
+  EXPECT_EQ(workers.apply(own_pid), pid);
+}
+
+TEST_P(pool_limits, shows_the_last_lines_of_a_lost_worker) {
+  auto o = options(1);
+  o.capture_stderr = true;
+  kin::pool workers(std::move(o));
+  workers.apply([] { std::fputs("of the task before\n", stderr); });
+  try {
+    workers.apply([] {
+      for (int i = 0; i < 100000; ++i) std::fprintf(stderr, "line %d\n", i);
+      std::fputs("the last words\n", stderr);
+      std::abort();
+    });
+    FAIL();
+  } catch (const kin::worker_lost& e) {
+    EXPECT_THAT(e.details(), HasSubstr("the last words"));
+    EXPECT_THAT(e.details(), HasSubstr("line 99999\n"));
+    EXPECT_LT(e.details().size(), 10000u);
+    EXPECT_THAT(e.what(), HasSubstr("the last words"));
+  }
+  try {
+    workers.apply(die_by, SIGKILL);
+    FAIL();
+  } catch (const kin::worker_lost& e) {
+    EXPECT_THAT(e.details(), testing::Not(HasSubstr("words")));
+  }
+}
+
+}  // namespace
+}  // namespace kin_test

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSL-1.0
+// What comes back from a pool, in which order, by which start method.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <forward_list>
+#include <list>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <ranges>
+#include <set>
+#include <sstream>
+
+#include "contracts/pool_contract.hpp"
+
+namespace kin_test {
+namespace {
+class pool_results : public pool_contract {};
+KIN_POOL_CONTRACT(pool_results);
+
+TEST_P(pool_results, gives_the_value_of_a_task) {
+  kin::pool workers(options(2));
+  EXPECT_EQ(workers.apply(square, 7), 49);
+  EXPECT_EQ(workers.apply([](std::string s) { return s + "!"; }, "é"), "é!");
+  static_assert(std::is_void_v<decltype(workers.apply([] {}))>);
+  workers.apply([] {});
+  EXPECT_NE(workers.apply(own_pid), ::getpid());
+}
+
+TEST_P(pool_results, keeps_the_order_of_a_map) {
+  kin::pool workers(options(3));
+  std::vector<int> in(500);
+  std::iota(in.begin(), in.end(), 0);
+  const auto out = workers.map(square, in);
+  ASSERT_EQ(out.size(), in.size());
+  for (int i : in) EXPECT_EQ(out[static_cast<std::size_t>(i)], i * i);
+  EXPECT_EQ(workers.map(square, in, {.chunk = 1}), out);
+  EXPECT_EQ(workers.map(square, in, {.chunk = 499}), out);
+  EXPECT_EQ(workers.map(square, in, {.chunk = 100000}), out);
+}
+
+TEST_P(pool_results, maps_over_any_range) {
+  kin::pool workers(options(2));
+  const std::vector<int> expected{1, 4, 9};
+  EXPECT_EQ(workers.map(square, std::list<int>{1, 2, 3}), expected);
+  EXPECT_EQ(workers.map(square, std::forward_list<int>{1, 2, 3}), expected);
+  EXPECT_EQ(workers.map(square, {1, 2, 3}), expected);
+  EXPECT_EQ(workers.map(square, std::views::iota(1, 4)), expected);
+  EXPECT_EQ(workers.map(square, std::views::iota(1) | std::views::take(3)), expected);
+  std::vector<int> v{1, 2, 3, 4};
+  EXPECT_EQ(workers.map(square, v | std::views::filter([](int n) { return n != 4; })), expected);
+  std::istringstream input("1 2 3");
+  EXPECT_EQ(workers.map(square, std::views::istream<int>(input)), expected);
+  EXPECT_TRUE(workers.map(square, std::vector<int>{}).empty());
+  const auto lengths = workers.map([](const std::string& s) { return s.size(); }, {"a", "bb", "ccc"});
+  EXPECT_EQ(lengths, (std::vector<std::size_t>{1, 2, 3}));
+  const std::map<std::string, int> ages{{"x", 1}, {"y", 2}};
+  EXPECT_EQ(workers.map([](const std::pair<const std::string, int>& p) { return p.second; }, ages),
+            (std::vector<int>{1, 2}));
+}
+
+TEST_P(pool_results, maps_over_bools_and_to_bools) {
+  kin::pool workers(options(2));
+  EXPECT_EQ(workers.map([](int n) { return n % 2 == 0; }, {1, 2, 3, 4}), (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(workers.map([](bool b) { return b ? 1 : 0; }, std::vector<bool>{true, false, true}),
+            (std::vector<int>{1, 0, 1}));
+  EXPECT_EQ(workers.map([](bool b) { return !b; }, {true, false}), (std::vector<bool>{false, true}));
+}
+
+TEST_P(pool_results, maps_what_can_only_be_moved) {
+  kin::pool workers(options(2));
+  auto boxes = workers.map([](int n) { return std::make_unique<int>(n); }, {1, 2, 3});
+  ASSERT_EQ(boxes.size(), 3u);
+  EXPECT_EQ(*boxes[2], 3);
+  auto back =
+      workers.map([](std::unique_ptr<int> p) { return *p; },
+                  std::ranges::subrange(std::make_move_iterator(boxes.begin()), std::make_move_iterator(boxes.end())));
+  EXPECT_EQ(back, (std::vector<int>{1, 2, 3}));
+  EXPECT_EQ(*workers.apply([](std::unique_ptr<int> p) { return p; }, std::make_unique<int>(5)), 5);
+}
+
+TEST_P(pool_results, maps_a_callable_without_result) {
+  kin::pool workers(options(2));
+  static_assert(std::is_void_v<decltype(workers.map([](int) {}, std::vector<int>{}))>);
+  workers.map([](int) {}, {1, 2, 3});
+  EXPECT_THROW(workers.map(
+                   [](int n) {
+                     if (n == 2) throw std::out_of_range("two");
+                   },
+                   {1, 2, 3}),
+               std::out_of_range);
+}
+
+TEST_P(pool_results, spreads_the_elements_of_tuples) {
+  kin::pool workers(options(2));
+  const std::vector<std::tuple<int, std::string>> calls{{2, "ab"}, {1, "c"}};
+  EXPECT_EQ(workers.starmap(
+                [](int n, const std::string& s) {
+                  std::string r;
+                  for (int i = 0; i < n; ++i) r += s;
+                  return r;
+                },
+                calls),
+            (std::vector<std::string>{"abab", "c"}));
+  EXPECT_EQ(workers.starmap([](int a, int b) { return a - b; }, {std::pair(3, 1), std::pair(9, 4)}),
+            (std::vector<int>{2, 5}));
+}
+
+TEST_P(pool_results, throws_the_exception_of_the_first_item_that_failed) {
+  kin::pool workers(options(2));
+  const auto fails = [](int n) {
+    if (n >= 3) throw std::invalid_argument("item " + std::to_string(n));
+    return n;
+  };
+  try {
+    workers.map(fails, {1, 2, 3, 4}, {.chunk = 1});
+    FAIL();
+  } catch (const std::invalid_argument& e) {
+    EXPECT_STREQ(e.what(), "item 3");
+  }
+  EXPECT_EQ(workers.map(fails, {1, 2}), (std::vector<int>{1, 2}));
+}
+
+TEST_P(pool_results, tells_the_progress_of_a_map_before_it_returns) {
+  kin::pool workers(options(2));
+  std::vector<std::size_t> seen;
+  {
+    // By reference: nothing may be told after map has returned.
+    workers.map(square, std::views::iota(0, 40), {.chunk = 4, .progress = [&](std::size_t done, std::size_t all) {
+                                                    EXPECT_EQ(all, 40u);
+                                                    seen.push_back(done);
+                                                  }});
+  }
+  EXPECT_EQ(seen.size(), 10u);
+  EXPECT_TRUE(std::ranges::is_sorted(seen));
+  EXPECT_EQ(seen.back(), 40u);
+  EXPECT_EQ(workers.map(square, {2}, {.progress = [](std::size_t, std::size_t) { throw 1; }}), std::vector<int>{4});
+}
+
+TEST_P(pool_results, grows_on_demand_up_to_its_size) {
+  kin::pool workers(options(3));
+  EXPECT_EQ(workers.size(), 3u);
+  EXPECT_EQ(workers.stats().workers, 0u);
+  workers.apply(square, 1);
+  EXPECT_EQ(workers.stats().workers_started, 1u);
+  workers.apply(square, 1);
+  EXPECT_EQ(workers.stats().workers_started, 1u);
+  std::vector<kin::future<int>> naps;
+  for (int i = 0; i < 9; ++i) naps.push_back(workers.apply_async(nap, 50));
+  std::set<int> pids;
+  for (const auto& f : naps) pids.insert(f.get());
+  EXPECT_LE(pids.size(), 3u);
+  EXPECT_EQ(workers.stats().workers_started, 3u);
+  EXPECT_EQ(workers.stats().completed, 11u);
+  EXPECT_EQ(workers.stats().submitted, 11u);
+}
+
+TEST_P(pool_results, runs_higher_priorities_first) {
+  kin::pool workers(options(1));
+  auto blocker = workers.apply_async(nap, 150);
+  std::vector<std::string> order;
+  std::mutex m;
+  std::vector<kin::future<int>> all;
+  const auto add = [&](int priority, const char* name) {
+    all.push_back(workers.apply_async({.priority = priority}, nap, 0).then([&, name](int) {
+      const std::lock_guard hold(m);
+      order.emplace_back(name);
+    }));
+  };
+  add(0, "a");
+  add(-5, "low");
+  add(7, "high");
+  add(0, "b");
+  workers.close();
+  workers.join();
+  EXPECT_EQ(order, (std::vector<std::string>{"high", "a", "b", "low"}));
+}
+
+TEST_P(pool_results, carries_64_megabytes_each_way) {
+  kin::pool workers(options(2));
+  std::vector<std::byte> big(64u << 20, std::byte{7});
+  big.back() = std::byte{9};
+  auto one = workers.apply_async([](std::vector<std::byte> b) { return b; }, big);
+  auto two = workers.apply_async([](const std::vector<std::byte>& b) { return b.size(); }, big);
+  auto three = workers.apply_async([](std::size_t n) { return std::string(n, 'x'); }, big.size());
+  EXPECT_EQ(one.get(), big);
+  EXPECT_EQ(two.get(), big.size());
+  EXPECT_EQ(three.get().size(), big.size());
+}
+
+TEST_P(pool_results, carries_300_descriptors_each_way) {
+  kin::pool workers(options(1));
+  std::vector<kin::unique_fd> fds;
+  for (int i = 0; i < 300; ++i) fds.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  auto back = workers.apply([](std::vector<kin::unique_fd> f) { return f; }, std::move(fds));
+  ASSERT_EQ(back.size(), 300u);
+  struct stat s {};
+  EXPECT_EQ(::fstat(back[299].get(), &s), 0);
+}
+
+TEST_P(pool_results, serves_16_threads_at_once) {
+  if (GetParam() == kin::start::fork) GTEST_SKIP() << "start::fork refuses a program with threads of its own";
+  kin::pool workers(options(2));
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 16; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20; ++i)
+        if (workers.apply(square, t * 20 + i) != (t * 20 + i) * (t * 20 + i)) ++wrong;
+      if (workers.map(square, {t}) != std::vector<int>{t * t}) ++wrong;
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_P(pool_results, may_be_made_in_a_task) {
+  kin::pool workers(options(1));
+  const auto nested = [](kin::pool_options) { return 0; };
+  (void)nested;
+  EXPECT_EQ(workers.apply([] {
+    kin::pool inner(2);
+    return inner.apply(
+        [](int n) {
+          kin::pool innermost(1);
+          return innermost.apply(square, n);
+        },
+        5);
+  }),
+            25);
+}
+
+TEST_P(pool_results, runs_its_initializer_first_in_each_worker) {
+  static int set_up = 0;
+  auto o = options(2);
+  o.initializer = kin::bind([](int n) { set_up = n; }, 42);
+  kin::pool workers(std::move(o));
+  for (const int n : workers.map([](int) { return set_up; }, std::views::iota(0, 20), {.chunk = 1})) EXPECT_EQ(n, 42);
+}
+
+TEST_P(pool_results, tells_what_happens_to_its_workers) {
+  std::mutex m;
+  std::vector<kin::worker_event::kind> events;
+  {
+    auto o = options(1);
+    o.on_worker_event = [&](const kin::worker_event& e) {
+      const std::lock_guard hold(m);
+      events.push_back(e.what);
+      throw std::runtime_error("ignored");
+    };
+    kin::pool workers(std::move(o));
+    workers.apply(square, 1);
+    EXPECT_THROW(workers.apply(die_by, SIGKILL), kin::worker_lost);
+    workers.apply(square, 1);
+  }
+  using k = kin::worker_event::kind;
+  EXPECT_THAT(events, testing::ElementsAre(k::started, k::ready, k::lost, k::started, k::ready, k::retired));
+}
+
+TEST_P(pool_results, passes_the_options_of_processes_on) {
+  auto o = options(1);
+  o.process.name = "mill";
+  o.process.environment = {{"KIN_TEST_COLOUR", "blue"}};
+  o.process.working_directory = "/";
+  kin::pool workers(std::move(o));
+  EXPECT_EQ(workers.apply([] { return std::string(std::getenv("KIN_TEST_COLOUR")); }), "blue");
+  EXPECT_EQ(workers.apply([] {
+    char path[64];
+    return std::string(::getcwd(path, sizeof path));
+  }),
+            "/");
+}
+
+}  // namespace
+}  // namespace kin_test
