@@ -86,7 +86,8 @@ bool child::signal_group(int number) {
   require_owner();
   const std::lock_guard hold(mutex_);
   // Its number cannot have been given to anybody else before take_status has reaped it, which needs the same lock.
-  return !status_ && os::signal_group(pid_, number);
+  // A child that has just been forked may not have made its group yet.
+  return !status_ && (os::signal_group(pid_, number) || os::send_signal(pidfd_.get(), number));
 }
 
 void child::end(std::chrono::nanoseconds patience) noexcept {

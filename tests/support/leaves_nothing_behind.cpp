@@ -49,7 +49,11 @@ const bool marked = [] { return setenv(mark_name, std::to_string(getpid()).c_str
 
 std::string contents(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  try {
+    return {std::istreambuf_iterator<char>(file), {}};
+  } catch (const std::ios_base::failure&) {
+    return {};  // a process that ends while its file is read
+  }
 }
 
 std::string first_line(const fs::path& path) {
