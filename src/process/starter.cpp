@@ -214,12 +214,15 @@ class forked_copy {
   const os::image_changes changes_;
 };
 
-// Lets the copy begin, and waits for its hello, which is left for whoever reads the channel.
-void release_copy(child& copy) {
+// Lets the copy begin, and waits for its hello. A process's is left for complete_from_last_words; a service's is taken,
+// header and all, because its pool reads the socket and not the channel.
+void release_copy(child& copy, child_role role) {
   try {
     copy.link().send(introduction_frame, {});
-    if (copy.link().next().signature != refused_frame) return;
+    const bool refused = copy.link().next().signature == refused_frame;
+    if (!refused && role != child_role::service) return;
     parcel message = copy.link().take();
+    if (!refused) return;
     reader from(message);
     std::string doing, call;
     int error = 0;
@@ -273,7 +276,7 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   self.add_child(started);
   starting.unlock();
   try {
-    release_copy(*started);
+    release_copy(*started, role);
   } catch (...) {
     started->end({});
     throw;
