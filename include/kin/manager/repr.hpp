@@ -78,10 +78,9 @@ inline constexpr bool members_printable<Template<M...>> = (repr_rule<std::remove
 
 template <class T>
 constexpr bool find_printable() {
-  // NOLINTNEXTLINE(bugprone-branch-clone): a shared_ptr is streamable too, so the order decides
   if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T> || std::is_same_v<T, std::monostate> ||
                 std::is_null_pointer_v<T> || text_like<T> || path_like<T>)
-    return true;
+    return true;  // NOLINT(bugprone-branch-clone): a shared_ptr is streamable too, so the order decides
   else if constexpr (is_a<T, std::optional> || is_a<T, std::variant> || is_pair_or_tuple<T>)
     return members_printable<T>;
   else if constexpr (is_owner<T>)
