@@ -38,6 +38,7 @@ class imap_results {
   using result = typename Chunk::result;
   using state = detail::result_state<result>;
   using value = std::conditional_t<std::is_void_v<one>, std::monostate, one>;
+  struct run;
 
  public:
   using submit_chunk = std::function<std::shared_ptr<state>(const detail::item_list<Item>&)>;
@@ -65,8 +66,8 @@ class imap_results {
 
    private:
     friend imap_results;
-    explicit iterator(typename imap_results::run* of) : of_(of) {}
-    typename imap_results::run* of_ = nullptr;
+    explicit iterator(run* of) : of_(of) {}
+    run* of_ = nullptr;
   };
 
   /// Takes the first items. Once.
