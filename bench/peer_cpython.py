@@ -15,11 +15,9 @@ def three_x_plus_one(x):
 
 
 def echo(connection):
-    try:
-        while True:
-            connection.send(connection.recv())
-    except EOFError:
-        pass
+    # Ended by a message: the forked child holds the other end too and would never see it closed.
+    while (message := connection.recv()) is not None:
+        connection.send(message)
 
 
 def produce(connection, size, n):
@@ -73,7 +71,7 @@ def pipe():
 
     run(100)
     say("pipe_round_trip", per_operation(run, 3000))
-    mine.close()
+    mine.send(None)
     other.join()
     for size, n in ((64, 100000), (1 << 20, 1000)):
         reader, writer = mp.Pipe(False)
