@@ -6,12 +6,12 @@
 
 A program is started only while the machine is quiet, and run again (at most three times) when other processes used
 more than 5 % of the processors meanwhile; a row that was never measured quietly says so. The report is
-build/bench/report.json. The rows, with their denominators and targets, are bench/rows.json."""
+build/bench/report.json; report.md beside it is the same as a table for docs/performance.md. The rows, with their
+denominators and targets, are bench/rows.json."""
 import json
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -101,6 +101,17 @@ def show(value, unit):
     return f"{value:,.3g} {unit}" if value < 1000 else f"{value:,.0f} {unit}"
 
 
+def as_markdown(report):
+    lines = ["| row | value | against | its value | ratio | target | |", "|---|---:|---|---:|---:|---:|---|"]
+    for r in report:
+        verdict = {True: "met", False: "**missed**", None: ""}[r["met"]] + ("" if r["quiet"] else " (not quiet)")
+        lines.append(
+            f"| {r['name']} | {show(r['value'], r['unit'])} | {r['against']} | {show(r['against_value'], r['unit'])} "
+            f"| {r['ratio']:.3g} | {r['target'] or 'stated'} | {verdict} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def main():
     with open(os.path.join(HERE, "rows.json")) as f:
         rows = json.load(f)
@@ -150,6 +161,9 @@ def main():
     path = os.path.join(ROOT, "build/bench/report.json")
     with open(path, "w") as f:
         json.dump(report, f, indent=1)
+
+    with open(os.path.join(ROOT, "build/bench/report.md"), "w") as f:
+        f.write(as_markdown(report))
 
     widths = [max(len(r["name"]) for r in report), 12, max(len(r["against"]) for r in report), 12, 9, 10]
     head = ["row", "value", "against", "its value", "ratio", "target"]

@@ -11,8 +11,8 @@ namespace {
 
 void nothing() {}
 
-// Makes the process as large as the benchmark's argument says, in MiB. Kept from one benchmark to the next: giving 2 GiB
-// back and taking them again would be the machine's noise in whatever is measured next.
+// Makes the process as large as the benchmark's argument says, in MiB. Kept from one benchmark to the next: giving 2
+// GiB back and taking them again would be the machine's noise in whatever is measured next.
 void be_as_large_as(const benchmark::State& state) {
   static std::vector<char> ballast;
   const auto bytes = static_cast<std::size_t>(state.range(0)) << 20;

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <random>
 #include <set>
@@ -216,6 +219,12 @@ TEST_P(pool_deaths, maps_right_after_every_idle_worker_was_killed) {
 // Every task is done once or lost once, whenever its worker is killed: idle, claiming, running, answering.
 TEST_P(pool_deaths, accounts_for_each_of_300_tasks_under_random_kills) {
   kin::pool workers(options(2));
+  // Killed faster than they start, workers would never serve, and the pool would rightly say so.
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(workers.apply(square, 2), 4);
+  const auto start = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  const auto longest_pause = static_cast<unsigned>(std::max<std::int64_t>(15000, 3 * start.count()));
+
   const auto work = [](int n, std::vector<char> bulk) {
     std::this_thread::sleep_for(std::chrono::microseconds(500 + n % 7 * 300));
     return std::pair(n, bulk);
@@ -225,7 +234,7 @@ TEST_P(pool_deaths, accounts_for_each_of_300_tasks_under_random_kills) {
     all.push_back(workers.apply_async(work, n, std::vector<char>(n % 5 == 0 ? 300000u : 10u, 'x')));
   std::mt19937 random(7);
   int kills = 0;
-  while (!all.back().wait_for(std::chrono::microseconds(random() % 15000))) {
+  while (!all.back().wait_for(std::chrono::microseconds(random() % longest_pause))) {
     // A child of ours, whichever and whatever it does.
     const auto children = kin::active_children();
     if (children.empty()) continue;
@@ -244,7 +253,7 @@ TEST_P(pool_deaths, accounts_for_each_of_300_tasks_under_random_kills) {
   }
   EXPECT_EQ(done + lost, 300);
   EXPECT_LE(lost, kills);
-  EXPECT_EQ(workers.stats().completed, static_cast<std::size_t>(done));
+  EXPECT_EQ(workers.stats().completed, static_cast<std::size_t>(done) + 1);
   EXPECT_EQ(workers.stats().failed, static_cast<std::size_t>(lost));
   EXPECT_EQ(workers.apply(square, 4), 16);
 }
