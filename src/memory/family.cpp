@@ -183,6 +183,8 @@ std::uint64_t new_chunk(state& s, std::size_t size, std::size_t stride) {
 
 }  // namespace
 
+void register_fork_hooks() { the(); }
+
 int link() {
   state& s = the();
   const std::lock_guard hold(s.mutex);

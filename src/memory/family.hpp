@@ -21,6 +21,9 @@ int link();
 /// In a child, before anything else of this: what its parent passed on.
 void attach(unique_fd link);
 
+/// See memory/fork_hooks.hpp.
+void register_fork_hooks();
+
 extern thread_local constinit claim this_thread;  // 0: not known yet
 /// Makes this process a member and gives this thread a slot. Throws os_error.
 claim join();

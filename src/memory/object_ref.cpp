@@ -12,6 +12,7 @@
 #include <kin/wire/codec.hpp>
 
 #include "memory/family.hpp"
+#include "memory/fork_hooks.hpp"
 #include "memory/object_header.hpp"
 #include "os/fork_hooks.hpp"
 #include "os/process_id.hpp"
@@ -58,6 +59,11 @@ registry& the() {
 }
 
 }  // namespace
+
+void register_memory_fork_hooks() {
+  family::register_fork_hooks();
+  the();
+}
 
 object_hold::~object_hold() {
   if (leave) leave(*header);

@@ -7,6 +7,7 @@
 #include <kin/core/error.hpp>
 #include <kin/process/init.hpp>
 
+#include "memory/fork_hooks.hpp"
 #include "os/fork_hooks.hpp"
 
 namespace kin::detail {
@@ -19,7 +20,10 @@ runtime& runtime::get() {
   return *the;
 }
 
-runtime::runtime() { os::on_fork(&before_fork, &after_fork_in_parent, &after_fork_in_child); }
+runtime::runtime() {
+  register_memory_fork_hooks();
+  os::on_fork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
+}
 
 void runtime::initialise(int depth) {
   const std::lock_guard hold(mutex_);

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSL-1.0
+// fork_hooks: what this room does around fork().
+#pragma once
+
+namespace kin::detail {
+
+/// Before the rooms above register theirs, once or more often: hooks run in reverse, and every lock of a room above is
+/// taken before those of this room, by fork() as by everybody else.
+void register_memory_fork_hooks();
+
+}  // namespace kin::detail
