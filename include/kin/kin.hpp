@@ -2,6 +2,7 @@
 // Front door: all of kin.
 #pragma once
 
+#include <kin/array.hpp>               // IWYU pragma: export
 #include <kin/async.hpp>               // IWYU pragma: export
 #include <kin/barrier.hpp>             // IWYU pragma: export
 #include <kin/condition_variable.hpp>  // IWYU pragma: export
@@ -14,3 +15,5 @@
 #include <kin/process.hpp>             // IWYU pragma: export
 #include <kin/queue.hpp>               // IWYU pragma: export
 #include <kin/semaphore.hpp>           // IWYU pragma: export
+#include <kin/shared_memory.hpp>       // IWYU pragma: export
+#include <kin/value.hpp>               // IWYU pragma: export

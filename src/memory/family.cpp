@@ -5,12 +5,14 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <new>
 #include <vector>
 
 #include <kin/core/error.hpp>
+#include <kin/os/duplicate.hpp>
 
 #include "memory/object_header.hpp"
 #include "memory/supervisor.hpp"
@@ -129,6 +131,10 @@ family_answer ask(state& s, const family_request& request, int extra_fd, const c
 void make_root(state& s) {
   s.root = new supervisor;  // throws before anything is kept
   table = s.root->table();
+  // A forked copy that ends here is not the root any more.
+  std::atexit([] {
+    if (supervisor* root = the().root) root->remove_names();
+  });
 }
 
 void become_member(state& s) {
@@ -144,7 +150,7 @@ void become_member(state& s) {
   const family_answer answer = ask(s, {family_request::verb::join, 0, 0}, self.get(), doing, fds);
   if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
   if (!table) {
-    s.table = os::mapping(fds[0].get(), 0, (sizeof(family_table) + 4095) / 4096 * 4096, os::access::read);
+    s.table = os::mapping(fds[0].get(), 0, sizeof(family_table), os::access::read);
     const auto* mapped = reinterpret_cast<const family_table*>(s.table.data());
     if (mapped->light_publication != 0 && !os::register_for_heavy_barrier())
       throw error("kin: membarrier(2) is refused in this process, but not in the root of its family");
@@ -181,9 +187,85 @@ std::uint64_t new_chunk(state& s, std::size_t size, std::size_t stride) {
       .offset;
 }
 
+mapped_span ask_for_span(family_request request, std::size_t allocate) {
+  constexpr const char* doing = "share memory";
+  (void)self();
+  state& s = the();
+  std::vector<unique_fd> fds;
+  family_answer answer{};
+  {
+    const std::lock_guard hold(s.mutex);
+    request.member = s.me.member;
+    if (s.root) {
+      const std::lock_guard root(*s.root);
+      std::vector<int> borrowed;
+      answer = s.root->answer_about_spans(request, borrowed);
+      if (!borrowed.empty()) fds.push_back(os::duplicate(borrowed[0]));
+    } else {
+      answer = ask(s, request, -1, doing, fds);
+    }
+  }
+  if (request.what == family_request::verb::keep_span || request.what == family_request::verb::forget_name) return {};
+  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+  const int file = fds[0].get();
+  try {
+    // Here and not in the root: it takes time, and the root may be under other limits.
+    if (allocate != 0) os::allocate_memory(file, answer.offset, answer.size);
+    if (answer.size == 0) return {answer.number, {}};
+    return {answer.number, os::mapping(file, answer.offset, answer.size, os::access::write)};
+  } catch (const os_error&) {
+    if (allocate != 0) keep_span(request.owner, request.number);
+    throw;
+  }
+}
+
+family_request about(family_request::verb what, span_owner owner, std::uint64_t number, const std::string& name = {}) {
+  family_request request{};
+  request.what = what;
+  request.owner = owner;
+  request.number = number;
+  name.copy(request.name, sizeof request.name - 1);
+  return request;
+}
+
 }  // namespace
 
 void register_fork_hooks() { the(); }
+
+mapped_span make_span(span_owner owner, std::size_t size, std::uint64_t kept, const std::string& name) {
+  family_request request = about(family_request::verb::make_span, owner, kept, name);
+  request.size = size;
+  return ask_for_span(request, size);
+}
+
+mapped_span open_named_span(span_owner owner, const std::string& name) {
+  return ask_for_span(about(family_request::verb::make_span, owner, 0, name), 0);
+}
+
+mapped_span open_span(span_owner owner, std::uint64_t number) {
+  try {
+    return ask_for_span(about(family_request::verb::open_span, owner, number), 0);
+  } catch (const os_error& e) {
+    if (e.code().value() != ENOENT) throw;
+    throw decode_error("kin: a handle to shared memory that does not exist (any more)");
+  }
+}
+
+void keep_span(span_owner owner, std::uint64_t kept) noexcept {
+  try {
+    ask_for_span(about(family_request::verb::keep_span, owner, kept), 0);
+  } catch (const std::exception&) {
+    // The root has ended, and its spans with it; or they are freed with their owner.
+  }
+}
+
+void forget_name(const std::string& name) noexcept {
+  try {
+    ask_for_span(about(family_request::verb::forget_name, {}, 0, name), 0);
+  } catch (const std::exception&) {
+    // The root has ended: it removes nothing any more.
+  }
+}
 
 int link() {
   state& s = the();
@@ -244,7 +326,8 @@ void release(std::uint64_t offset, std::size_t size) noexcept {
 std::byte* at(std::uint64_t offset, std::size_t size) {
   (void)self();
   const std::uint64_t end = table->arena_end.load(std::memory_order_acquire);
-  if (offset > end || size > end - offset || offset % supervisor::window_size + size > supervisor::window_size)
+  if (offset > end || size > end - offset || offset % supervisor::window_size + size > supervisor::window_size ||
+      offset % granule != 0 || size % granule != 0 || !table->may_begin(offset / granule, size / granule))
     return nullptr;
   state& s = the();
   const std::size_t number = offset / supervisor::window_size;

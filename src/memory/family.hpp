@@ -9,10 +9,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include <kin/os/unique_fd.hpp>
 
 #include "memory/family_table.hpp"
+#include "memory/span_store.hpp"
+#include "os/memory_file.hpp"
 
 namespace kin::detail::family {
 
@@ -47,7 +50,24 @@ struct piece {
 piece allocate(std::size_t size);
 /// Gives back what allocate() gave this same process, zeroed again by the caller.
 void release(std::uint64_t offset, std::size_t size) noexcept;
-/// Where [offset, offset + size) of the arena is mapped here; null when there is no such memory.
+/// Where the object of exactly `size` bytes at `offset` of the arena is mapped here; null when none can begin there.
 std::byte* at(std::uint64_t offset, std::size_t size);
+
+/// Large memory that belongs to an object of the arena, mapped here (see memory/span_store.hpp).
+struct mapped_span {
+  std::uint64_t number;
+  os::mapping memory;
+};
+/// New, zeroed, with its pages allocated; frees the other spans of this owner but `kept`. With a name: a file of its
+/// own that strangers can open, too. Throws os_error.
+mapped_span make_span(span_owner owner, std::size_t size, std::uint64_t kept = 0, const std::string& name = {});
+/// What a stranger has made under this name.
+mapped_span open_named_span(span_owner owner, const std::string& name);
+/// Throws decode_error: this owner has no such span.
+mapped_span open_span(span_owner owner, std::uint64_t number);
+/// Frees the owner's spans but this one (0: all). What is mapped somewhere reads as zeros from then on.
+void keep_span(span_owner owner, std::uint64_t kept) noexcept;
+/// The name was removed, so nobody is to remove it again.
+void forget_name(const std::string& name) noexcept;
 
 }  // namespace kin::detail::family

@@ -25,6 +25,8 @@ struct object_hold {
   std::size_t size;
   std::uint64_t serial;
   int maker = -1;  // the process that may give the memory back
+  bool has_spans = false;
+  std::shared_ptr<void> beside;
   void (*leave)(object_header&) noexcept = nullptr;
   object_hold(std::uint64_t o, object_header* h, std::size_t n, std::uint64_t s)
       : offset(o), header(h), size(n), serial(s) {}
@@ -73,7 +75,9 @@ object_hold::~object_hold() {
     const auto found = all.holds.find(offset);
     if (found != all.holds.end() && found->second.expired()) all.holds.erase(found);
   }
+  beside.reset();
   if (maker != os::own_pid() || header->escaped.load() != 0) return;
+  if (has_spans) family::keep_span({offset, serial}, 0);
   header->kind.store(0);
   header->serial.store(0);
   std::memset(reinterpret_cast<std::byte*>(header) + sizeof(object_header), 0, size - sizeof(object_header));
@@ -123,8 +127,7 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
         "kin: a handle to shared memory of other processes: mutexes, events, values and their kin can be handed only "
         "to "
         "processes that were started, directly or not, by the same first process");
-  if (offset % granule != 0 || size % granule != 0 || size < least_size || size > std::size_t{1} << 20)
-    throw decode_error("kin: not a handle to a shared object");
+  if (size < least_size || size > std::size_t{1} << 20) throw decode_error("kin: not a handle to a shared object");
   auto* header = reinterpret_cast<object_header*>(family::at(offset, size));
   if (!header || header->kind.load(std::memory_order_acquire) != static_cast<std::uint32_t>(kind) ||
       header->serial.load() != serial || header->granules.load() != size / granule)
@@ -139,6 +142,34 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
 }
 
 std::size_t object_ref::size() const noexcept { return hold_->size; }
+
+namespace {
+object_ref::span known_here(family::mapped_span s) {
+  auto memory = std::make_shared<os::mapping>(std::move(s.memory));
+  return {s.number, memory->data(), memory->size(), memory};
+}
+}  // namespace
+
+object_ref::span object_ref::make_span(std::size_t size, std::uint64_t kept, const std::string& name) const {
+  hold_->has_spans = true;
+  return known_here(family::make_span({hold_->offset, hold_->serial}, size, kept, name));
+}
+object_ref::span object_ref::open_named_span(const std::string& name) const {
+  hold_->has_spans = true;
+  return known_here(family::open_named_span({hold_->offset, hold_->serial}, name));
+}
+object_ref::span object_ref::open_span(std::uint64_t number) const {
+  return known_here(family::open_span({hold_->offset, hold_->serial}, number));
+}
+void object_ref::keep_span(std::uint64_t kept) const noexcept {
+  family::keep_span({hold_->offset, hold_->serial}, kept);
+}
+
+std::shared_ptr<void> object_ref::keep_beside(std::shared_ptr<void> offered) const {
+  const std::lock_guard guard(the().mutex);
+  if (!hold_->beside) hold_->beside = std::move(offered);
+  return hold_->beside;
+}
 
 void object_ref::on_last_handle(void (*leave)(object_header&) noexcept) const { hold_->leave = leave; }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <random>
 #include <system_error>
@@ -26,12 +27,30 @@ std::uint64_t random_identity() {
   return std::uint64_t{source()} << 32 | source();
 }
 
+// Whoever has a damaged handle may look at a header meanwhile, never at what lies between two.
+void clear(std::byte* chunk, std::size_t size, std::size_t stride) noexcept {
+  std::size_t at = 0;
+  for (; at + stride <= size; at += stride) {
+    auto& header = *reinterpret_cast<object_header*>(chunk + at);
+    header.kind.store(0);
+    header.granules.store(0);
+    header.serial.store(0);
+    header.escaped.store(0);
+    header.bell.word.store(0);
+    header.bell.slept_on.store(0);
+    header.bell.rung_at.store(0);
+    header.bell.in_vain.store(0);
+    std::memset(chunk + at + sizeof header, 0, stride - sizeof header);
+  }
+  std::memset(chunk + at, 0, size - at);
+}
+
 }  // namespace
 
 supervisor::supervisor() : last_generation_(family_table::members) {
-  constexpr std::size_t table_size = (sizeof(family_table) + 4095) / 4096 * 4096;
-  table_file_ = os::make_memory_file("kin-family", table_size);
-  table_ = os::mapping(table_file_.get(), table_size);
+  table_end_ = offsetof(family_table, stride);
+  table_file_ = os::make_memory_file("kin-family", table_end_);
+  table_ = os::mapping(table_file_.get(), sizeof(family_table));
   os::forbid_shrinking(table_file_.get());
   os::forbid_new_writers(table_file_.get());
   arena_file_ = os::make_memory_file("kin-arena", 0);
@@ -82,12 +101,14 @@ void supervisor::bury(std::uint32_t member) {
   std::erase_if(chunks_, [&](chunk& c) {
     if (c.member != member) return false;
     if (release_private_objects(c)) {
+      note_stride(c, 0);
       free_chunks_.emplace_back(c.offset, c.size);
       return true;
     }
     c.member = 0;
     return false;
   });
+  spans_.drop_if([&](span_owner owner) { return is_gone(owner); });
   free_numbers_.push_back(member);
 }
 
@@ -113,8 +134,15 @@ bool supervisor::release_private_objects(const chunk& c) {
     else
       header.kind.store(0);
   });
-  if (empty) std::memset(window(c.offset / window_size) + c.offset % window_size, 0, c.size);
+  if (empty) clear(window(c.offset / window_size) + c.offset % window_size, c.size, c.stride);
   return empty;
+}
+
+bool supervisor::is_gone(span_owner owner) {
+  if (owner.offset % granule != 0 || owner.offset >= end_) return true;
+  const auto& header =
+      *reinterpret_cast<object_header*>(window(owner.offset / window_size) + owner.offset % window_size);
+  return header.kind.load(std::memory_order_acquire) == 0 || header.serial.load() != owner.serial;
 }
 
 membership supervisor::new_member() {
@@ -158,6 +186,11 @@ std::byte* supervisor::window(std::size_t number) {
 }
 
 void supervisor::grow(std::size_t by) {
+  const std::size_t table_end = offsetof(family_table, stride) + (end_ + by) / chunk_unit * sizeof(std::uint16_t);
+  if (table_end > table_end_) {
+    os::grow_memory_file(table_file_.get(), table_end_, (table_end + 4095) / 4096 * 4096);
+    table_end_ = (table_end + 4095) / 4096 * 4096;
+  }
   os::grow_memory_file(arena_file_.get(), end_, end_ + by);
   end_ += by;
   own_table().arena_end.store(end_);
@@ -170,8 +203,9 @@ std::uint64_t supervisor::allocate_chunk(std::size_t size, std::size_t stride, s
   const auto fits = std::find_if(free_chunks_.begin(), free_chunks_.end(), [&](auto& c) { return c.second == size; });
   if (fits != free_chunks_.end()) {
     const std::uint64_t offset = fits->first;
-    free_chunks_.erase(fits);
     chunks_.push_back({offset, size, stride, member});
+    free_chunks_.erase(fits);
+    note_stride(chunks_.back(), static_cast<std::uint16_t>(stride / granule));
     return offset;
   }
   // A chunk lies in one window. What is left of the last one is kept for others.
@@ -184,7 +218,46 @@ std::uint64_t supervisor::allocate_chunk(std::size_t size, std::size_t stride, s
   const std::uint64_t offset = end_;
   grow(size);
   chunks_.push_back({offset, size, stride, member});
+  note_stride(chunks_.back(), static_cast<std::uint16_t>(stride / granule));
   return offset;
+}
+
+// Only the first unit of a chunk that has several: it holds one object.
+void supervisor::note_stride(const chunk& c, std::uint16_t stride) noexcept {
+  own_table().stride[c.offset / chunk_unit].store(stride, std::memory_order_release);
+}
+
+family_answer supervisor::answer_about_spans(const family_request& request, std::vector<int>& fds) {
+  const auto described = [&](const span_store::span& s) {
+    fds.push_back(spans_.file(s));
+    family_answer reply{};
+    reply.number = s.number;
+    reply.offset = s.offset;
+    reply.size = s.size;
+    return reply;
+  };
+  const std::string name(request.name, strnlen(request.name, sizeof request.name));
+  switch (request.what) {
+    case family_request::verb::make_span:
+      spans_.keep_only(request.owner, request.number);
+      if (name.empty()) return described(spans_.make(request.owner, request.size));
+      return described(request.size == 0 ? spans_.open_named(request.owner, name)
+                                         : spans_.make_named(request.owner, name, request.size));
+    case family_request::verb::open_span:
+      if (const auto* found = spans_.find(request.owner, request.number)) return described(*found);
+      throw os_error("find shared memory", "span", ENOENT);
+    case family_request::verb::forget_name:
+      spans_.forget_name(name);
+      return {};
+    default:
+      spans_.keep_only(request.owner, request.number);
+      return {};
+  }
+}
+
+void supervisor::remove_names() noexcept {
+  const std::lock_guard hold(mutex_);
+  spans_.remove_names();
 }
 
 void supervisor::serve() {
@@ -230,6 +303,8 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
     case family_request::verb::chunk:
       reply.offset = allocate_chunk(request.number >> 32, request.number & 0xffffffff, request.member);
       break;
+    default:
+      return answer_about_spans(request, fds);
   }
   return reply;
 }
@@ -238,6 +313,7 @@ unique_fd supervisor::abandon() noexcept {
   table_.make_read_only();
   for (unique_fd* fd : {&table_file_, &arena_file_, &requests_}) fd->reset();
   pidfds_.clear();
+  spans_.abandon();
   watched_.abandon();
   return std::move(link_);
 }

@@ -15,11 +15,14 @@
 #include <vector>
 
 #include "memory/family_table.hpp"
+#include "memory/span_store.hpp"
 #include "os/memory_file.hpp"
 #include "os/packet.hpp"
 #include "os/watch_set.hpp"
 
 namespace kin::detail {
+
+inline constexpr std::size_t span_name_size = 224;
 
 struct membership {
   std::uint32_t member = 0, generation = 0;
@@ -27,22 +30,25 @@ struct membership {
 
 /// What a member asks of the supervisor, as one packet; the answer comes back through a socket sent with it.
 struct family_request {
-  enum class verb : std::uint32_t { join, window, chunk };
+  enum class verb : std::uint32_t { join, window, chunk, make_span, open_span, keep_span, forget_name };
   verb what;
   std::uint32_t member;
-  std::uint64_t number;  ///< window: which; chunk: bytes << 32 | stride
+  std::uint64_t number;         ///< window: which; chunk: bytes << 32 | stride; spans: which
+  span_owner owner{};           ///< of spans
+  std::uint64_t size = 0;       ///< make_span: bytes; 0: open what has this name already
+  char name[span_name_size]{};  ///< make_span: or empty
 };
 struct family_answer {
   std::int32_t error;  ///< errno, or 0
   std::uint32_t member, generation, reserved;
-  std::uint64_t offset;
+  std::uint64_t number, offset, size;  ///< of a chunk or span
 };
 
 class supervisor {
  public:
   static constexpr std::size_t window_size = std::size_t{1} << 20;
-  static constexpr std::size_t windows = 16384;
-  static constexpr std::size_t chunk_unit = std::size_t{16} << 10;
+  static constexpr std::size_t chunk_unit = family_table::unit_size;
+  static constexpr std::size_t windows = family_table::arena_units * chunk_unit / window_size;
 
   /// Makes table and arena and starts the thread. Throws os_error.
   supervisor();
@@ -57,6 +63,10 @@ class supervisor {
   std::uint64_t allocate_chunk(std::size_t size, std::size_t stride, std::uint32_t member);
   /// With the lock held.
   std::byte* window(std::size_t number);
+  /// With the lock held: what the request says about spans; `fds` gets the file it lies in, borrowed. Throws os_error.
+  family_answer answer_about_spans(const family_request& request, std::vector<int>& fds);
+  /// At the root's exit.
+  void remove_names() noexcept;
 
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
@@ -78,7 +88,9 @@ class supervisor {
   void bury(std::uint32_t member);
   void rouse_everybody();
   void grow(std::size_t by);
+  void note_stride(const chunk& c, std::uint16_t stride) noexcept;
   bool release_private_objects(const chunk& c);
+  bool is_gone(span_owner owner);
   template <class Visit>
   void walk(const chunk& c, Visit visit);
 
@@ -92,6 +104,8 @@ class supervisor {
   std::vector<chunk> chunks_;
   std::vector<std::pair<std::uint64_t, std::size_t>> free_chunks_;
   std::uint64_t end_ = 0;  // of the arena's used part
+  std::size_t table_end_ = 0;
+  span_store spans_;
   std::deque<std::uint32_t> free_numbers_;
   std::uint32_t next_number_ = 1;
   std::vector<std::uint32_t> last_generation_;

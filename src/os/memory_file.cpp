@@ -8,7 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
 
 #include "os/gate.hpp"
 
@@ -20,6 +24,23 @@ void check_file_size_limit(std::size_t size) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur)
     throw os_error("allocate shared memory (RLIMIT_FSIZE)", "fallocate", EFBIG);
+}
+
+// The kernel would rather kill processes than refuse: a size that cannot be there is refused here.
+void check_memory_is_there(std::size_t size) {
+  constexpr std::size_t not_worth_asking = std::size_t{64} << 20;
+  if (size < not_worth_asking) return;
+  std::ifstream info("/proc/meminfo");
+  std::string line;
+  std::uint64_t kibibytes = 0;
+  bool known = false;
+  while (std::getline(info, line))
+    for (const std::string_view of : {"MemAvailable:", "SwapFree:"})
+      if (line.starts_with(of)) {
+        kibibytes += std::strtoull(line.c_str() + of.size(), nullptr, 10);
+        known = true;
+      }
+  if (known && size / 1024 > kibibytes) throw os_error("allocate shared memory", "fallocate", ENOMEM);
 }
 
 }  // namespace
@@ -35,8 +56,24 @@ void grow_memory_file(int fd, std::size_t size) { grow_memory_file(fd, 0, size);
 
 void grow_memory_file(int fd, std::size_t had, std::size_t size) {
   check_file_size_limit(size);
+  allocate_memory(fd, had, size - had);
+}
+
+void extend_memory_file(int fd, std::size_t size) {
+  check_file_size_limit(size);
+  if (memory_file_size(fd) >= size) return;
+  call("ftruncate", "allocate shared memory", [&] { return ::ftruncate(fd, static_cast<off_t>(size)); });
+}
+
+void allocate_memory(int fd, std::size_t offset, std::size_t size) {
+  check_memory_is_there(size);
   call("fallocate", "allocate shared memory",
-       [&] { return ::fallocate(fd, 0, static_cast<off_t>(had), static_cast<off_t>(size - had)); });
+       [&] { return ::fallocate(fd, 0, static_cast<off_t>(offset), static_cast<off_t>(size)); });
+}
+
+bool free_memory(int fd, std::size_t offset, std::size_t size) noexcept {
+  return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                     static_cast<off_t>(size)) == 0;
 }
 
 std::size_t memory_file_size(int fd) {

@@ -17,6 +17,12 @@ void grow_memory_file(int fd, std::size_t size);
 /// The same for a file of which the first `had` bytes are allocated already.
 void grow_memory_file(int fd, std::size_t had, std::size_t size);
 std::size_t memory_file_size(int fd);
+/// Makes the file `size` bytes long without allocating anything; never shrinks it. Throws os_error (EFBIG).
+void extend_memory_file(int fd, std::size_t size);
+/// Allocates the pages of a part of the file. Throws os_error (ENOSPC, ENOMEM).
+void allocate_memory(int fd, std::size_t offset, std::size_t size);
+/// Gives the pages of a part back; it reads as zeros from then on. False: this kernel cannot.
+bool free_memory(int fd, std::size_t offset, std::size_t size) noexcept;
 /// From now on nobody can shrink the file, so that memory once mapped stays (no SIGBUS by somebody else's hand).
 void forbid_shrinking(int fd);
 /// From now on nobody can map the file writable who has not done so yet, nor write to it (Linux 5.1).

@@ -25,6 +25,7 @@ TOUR = {
     "manager_values": (60, 5, 5),
     "pool_apply": (60, 5, 7),
     "serialisation": (60, 5, 4),
+    "shared_value": (40, 3, 1),
 }
 PID = re.compile(r"(?<=进程ID )\d+|(?<=进程ID:)\d+|(?<=进程的ID:)\d+")
 STDERR = {"process_control": "Process thrower:\nstd::runtime_error: no such table\n"}

@@ -3,11 +3,13 @@
 // has as its only member. A copy holds the same object; it crosses to other processes of the family as a number.
 //
 // The object lives as long as a handle in this process, or, once it has been handed to another process, as the family.
+// So do its spans: large memory that belongs to it (memory/span_store.hpp).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <kin/core/export.hpp>
 
@@ -32,6 +34,9 @@ enum class object_kind : std::uint32_t {
   value = 8,
   guarded_value = 9,
   array = 10,
+  shared_memory = 11,
+  shared_list = 12,
+  shared_dict = 13,
 };
 
 class KIN_EXPORT object_ref {
@@ -51,6 +56,23 @@ class KIN_EXPORT object_ref {
   /// Bytes of the object as they were made, rounded up; never from shared memory.
   [[nodiscard]] std::size_t size() const noexcept;
   friend bool operator==(const object_ref& a, const object_ref& b) noexcept { return a.get() == b.get(); }
+
+  /// New memory of `size` bytes, zeroed, that belongs to this object and replaces what it had, but for the span `kept`:
+  /// returns its number; it is mapped in this process as long as `memory` lives. With a name: see shared_memory.
+  struct span {
+    std::uint64_t number = 0;
+    std::byte* data = nullptr;
+    std::size_t size = 0;  ///< never from shared memory
+    std::shared_ptr<void> memory;
+  };
+  [[nodiscard]] span make_span(std::size_t size, std::uint64_t kept = 0, const std::string& name = {}) const;
+  [[nodiscard]] span open_named_span(const std::string& name) const;
+  /// Throws decode_error when it has no such span.
+  [[nodiscard]] span open_span(std::uint64_t number) const;
+  /// Frees its spans but `kept`.
+  void keep_span(std::uint64_t kept) const noexcept;
+  /// What this process keeps beside the object until the last handle here goes: the first that was offered, or null.
+  std::shared_ptr<void> keep_beside(std::shared_ptr<void> offered) const;
 
   /// Lets `leave` be called when the last handle of this process goes (not in a forked copy's stead).
   void on_last_handle(void (*leave)(object_header&) noexcept) const;
