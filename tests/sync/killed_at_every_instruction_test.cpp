@@ -23,18 +23,12 @@
 #include <string>
 #include <vector>
 
-#include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using kin_test::forked;
-
-const bool warm = kin_test::warm_up([] {
-  const kin::mutex m;
-  kin::process([] {}).join();
-});
 
 // What one kill point works on. Made anew for each.
 struct world {

@@ -29,11 +29,6 @@ using clock = std::chrono::steady_clock;
 using kin_test::forked;
 using kin_test::shared_page;
 
-const bool warm = kin_test::warm_up([] {
-  kin::mutex m;
-  kin::process([] {}).join();
-});
-
 forked holder_of(const kin::mutex& m) {
   const kin::event held;
   forked holder([&] {

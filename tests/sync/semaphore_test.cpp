@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/leaves_nothing_behind.hpp"
+#include "support/eventually.hpp"
 #include "sync/forked.hpp"
 #include "sync/shared_page.hpp"
 
@@ -20,21 +20,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
+using kin_test::eventually;
 using kin_test::forked;
 using kin_test::shared_page;
-
-// Until `done`, which comes soon unless something hangs.
-template <class Done>
-bool eventually(Done done) {
-  for (const auto limit = clock::now() + 20s; clock::now() < limit; std::this_thread::sleep_for(1ms))
-    if (done()) return true;
-  return done();
-}
-
-const bool warm = kin_test::warm_up([] {
-  const kin::event e;
-  kin::process([] {}).join();
-});
 
 TEST(counting_semaphore, lets_as_many_through_as_it_has_permits) {
   const kin::counting_semaphore s(2);
