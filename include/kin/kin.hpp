@@ -16,4 +16,5 @@
 #include <kin/queue.hpp>               // IWYU pragma: export
 #include <kin/semaphore.hpp>           // IWYU pragma: export
 #include <kin/shared_memory.hpp>       // IWYU pragma: export
+#include <kin/thread_pool.hpp>         // IWYU pragma: export
 #include <kin/value.hpp>               // IWYU pragma: export

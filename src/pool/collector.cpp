@@ -36,7 +36,7 @@ void pool_core::collect(worker& from, std::size_t most) {
   } catch (const error& e) {
     // It wrote over its channel, or this process is out of descriptors: this worker cannot be understood any more.
     if (from.current)
-      settle(*from.current, std::make_exception_ptr(decode_error("kin: the worker's answer to " + from.current->name +
+      settle(*from.current, std::make_exception_ptr(decode_error("kin: the worker's answer to " + from.current->name() +
                                                                  " could not be taken: " + e.what())));
     kill(from, verdict::broken);
   }

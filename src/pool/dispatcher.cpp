@@ -8,30 +8,31 @@
 
 #include "os/process_id.hpp"
 #include "pool/pool_core.hpp"
+#include "pool/task_context.hpp"
 #include "pool/worker.hpp"
 #include "process/bootstrap.hpp"
 
 namespace kin::detail {
 
-void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_state> state,
+void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                        const task_options& options) {
   require_owner();
   lock hold(mutex_);
   if (options_.max_pending > 0) {
     ++space_waiters_;
-    changed_.wait(hold, [&] { return closed_ || waiting_count() < options_.max_pending; });
+    changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });
     --space_waiters_;
   }
   if (closed_) throw closed_error("kin: the pool is closed and takes no more tasks");
   state->set_owner(weak_from_this());
   auto t = std::make_unique<task>();
   t->number = ++tasks_numbered_;
-  t->request = std::make_shared<parcel>(std::move(request));
-  t->name = options.name.empty() ? std::move(name) : options.name;
+  t->request = std::make_shared<parcel>(std::move(std::get<parcel>(work)));
+  t->label = std::move(name);
   t->state = std::move(state);
   t->options = options;
   t->retries_left = options.retries;
-  waiting_[options.priority].push_back(std::move(t));
+  waiting_.push_back(std::move(t));
   ++counts_.submitted;
   assign_waiting();
   if (!serving_) {
@@ -47,21 +48,9 @@ void pool_core::submit(parcel request, std::string name, std::shared_ptr<task_st
   }
 }
 
-std::size_t pool_core::waiting_count() {
-  std::size_t n = 0;
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    n += it->second.size();
-    it = it->second.empty() ? waiting_.erase(it) : std::next(it);
-  }
-  return n;
-}
-
 std::unique_ptr<pool_core::task> pool_core::next_waiting() {
-  if (waiting_count() == 0) return nullptr;
-  auto& first = waiting_.begin()->second;
-  auto t = std::move(first.front());
-  first.pop_front();
-  if (space_waiters_ > 0) changed_.notify_all();
+  auto t = waiting_.pop();
+  if (t && space_waiters_ > 0) changed_.notify_all();
   return t;
 }
 
@@ -115,7 +104,7 @@ void pool_core::settle(task& t, std::exception_ptr failure) {
 void pool_core::put_back(std::unique_ptr<task> t) {
   --t->retries_left;
   ++counts_.retried;
-  waiting_[t->options.priority].push_front(std::move(t));
+  waiting_.push_front(std::move(t));
 }
 
 bool pool_core::cancel_task(task_state& state) {
@@ -124,7 +113,7 @@ bool pool_core::cancel_task(task_state& state) {
   const lock hold(mutex_);
   if (!state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")))) return false;
   note_settled(true);
-  waiting = take_waiting(state);
+  waiting = waiting_.take(state);
   for (const auto& w : workers_)
     if (!waiting && w->current && w->current->state.get() == &state) {
       kill(*w, verdict::cancelled);
@@ -138,7 +127,7 @@ bool pool_core::withdraw_task(task_state& state) {
   if (os::own_pid() != owner_) return false;
   std::unique_ptr<task> waiting;
   const lock hold(mutex_);
-  waiting = take_waiting(state);
+  waiting = waiting_.take(state);
   if (!waiting) return false;
   settle(*waiting, std::make_exception_ptr(cancelled_error("kin: nobody wants the task's result any more")));
   wake();
@@ -151,13 +140,14 @@ bool pool_core::run_here(task_state& state) {
   std::unique_ptr<task> mine;
   {
     const lock hold(mutex_);
-    mine = take_waiting(state);
+    mine = waiting_.take(state);
     if (!mine) return false;
     ++running_here_;
   }
   parcel outcome;
   std::exception_ptr failure;
   try {
+    const task_context context(shared_from_this(), mine->depth);
     outcome = run_request(std::move(*mine->request));
   } catch (...) {
     failure = std::current_exception();
@@ -170,20 +160,6 @@ bool pool_core::run_here(task_state& state) {
     note_settled(failed);
   wake();
   return true;
-}
-
-std::unique_ptr<pool_core::task> pool_core::take_waiting(const task_state& state) {
-  for (auto& [priority, tasks] : waiting_) {
-    // From both ends: many are taken back in their order, or, by a caller that takes part, in the other.
-    for (std::size_t i = 0, n = tasks.size(); i < (n + 1) / 2; ++i)
-      for (const std::size_t at : {i, n - 1 - i})
-        if (tasks[at] && tasks[at]->state.get() == &state) {
-          auto t = std::move(tasks[at]);
-          tasks.erase(tasks.begin() + static_cast<std::ptrdiff_t>(at));
-          return t;
-        }
-  }
-  return nullptr;
 }
 
 }  // namespace kin::detail

@@ -13,11 +13,22 @@ struct arrivals::state {
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::size_t> ended;
+  std::vector<std::weak_ptr<task_owner>> owners;  // each once
 };
+
+namespace {
+void add_once(std::vector<std::weak_ptr<task_owner>>& owners, const std::shared_ptr<task_owner>& owner) {
+  if (!owner) return;
+  for (const auto& known : owners)
+    if (!known.owner_before(owner) && !owner.owner_before(known)) return;
+  owners.push_back(owner);
+}
+}  // namespace
 
 arrivals::arrivals() : state_(std::make_shared<state>()) {}
 
 void arrivals::expect(std::size_t number, task_state& task) const {
+  add_once(state_->owners, task.owner());
   task.on_settle([s = state_, number] {
     const std::lock_guard hold(s->mutex);
     s->ended.push_back(number);
@@ -26,10 +37,17 @@ void arrivals::expect(std::size_t number, task_state& task) const {
 }
 
 std::size_t arrivals::next() const {
+  std::deque<waiting_for> meanwhile;
   std::unique_lock hold(state_->mutex);
+  if (state_->ended.empty()) {
+    hold.unlock();
+    for (const auto& owner : state_->owners) meanwhile.emplace_back(owner.lock());
+    hold.lock();
+  }
   state_->changed.wait(hold, [&] { return !state_->ended.empty(); });
   const std::size_t number = state_->ended.front();
   state_->ended.pop_front();
+  hold.unlock();  // before `meanwhile` tells its owners
   return number;
 }
 
@@ -47,7 +65,18 @@ void follow_progress(const progress& tell, const std::shared_ptr<task_state>& ta
   task->when_settled([=] { tell_progress(tell, *done += items, all); });
 }
 
-tasks_owner::tasks_owner(std::vector<std::weak_ptr<task_state>> tasks) : tasks_(std::move(tasks)) {}
+tasks_owner::tasks_owner(std::vector<std::weak_ptr<task_state>> tasks) : tasks_(std::move(tasks)) {
+  for (const auto& each : tasks_)
+    if (const auto task = each.lock()) add_once(owners_, task->owner());
+}
+void tasks_owner::wait_begins() noexcept {
+  for (const auto& each : owners_)
+    if (const auto owner = each.lock()) owner->wait_begins();
+}
+void tasks_owner::wait_ends() noexcept {
+  for (const auto& each : owners_)
+    if (const auto owner = each.lock()) owner->wait_ends();
+}
 tasks_owner::~tasks_owner() = default;
 
 bool tasks_owner::cancel_task(task_state& whole) {

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: BSL-1.0
-// pool: see the header.
+// pool, thread_pool and what their handles have in common: see the headers.
 #include <kin/pool/pool.hpp>
 
 #include <exception>
 #include <stdexcept>
 
+#include <kin/pool/thread_pool.hpp>
+
 #include "os/process_id.hpp"
 
 namespace kin {
 
-pool::pool(pool_options options)
-    : core_(detail::make_process_pool(std::move(options))),
-      unwinding_(std::uncaught_exceptions()),
-      owner_(os::own_pid()) {}
+pool::pool(pool_options options) : pool_verbs(detail::make_process_pool(std::move(options))) {}
+pool::pool(of_task its) noexcept : pool_verbs(std::move(its.core), borrowed{}) {}
+thread_pool::thread_pool(pool_options options) : pool_verbs(detail::make_thread_pool(std::move(options))) {}
 
-pool& pool::operator=(pool&& other) noexcept {
+namespace detail {
+
+pool_handle::pool_handle(std::shared_ptr<task_pool> core)
+    : core_(std::move(core)), unwinding_(std::uncaught_exceptions()), owner_(os::own_pid()) {}
+pool_handle::pool_handle(std::shared_ptr<task_pool> core, borrowed) noexcept : core_(std::move(core)) {}
+
+pool_handle& pool_handle::operator=(pool_handle&& other) noexcept {
   if (this != &other) {
     finish();
     core_ = std::move(other.core_);
@@ -24,32 +31,36 @@ pool& pool::operator=(pool&& other) noexcept {
   return *this;
 }
 
-pool::~pool() { finish(); }
+pool_handle::~pool_handle() { finish(); }
 
-detail::task_pool& pool::core() const {
-  if (!core_) throw std::logic_error("kin: this kin::pool object was moved from");
-  return *core_;
+const std::shared_ptr<task_pool>& pool_handle::shared_core() const {
+  if (!core_) throw std::logic_error("kin: this pool object was moved from");
+  return core_;
 }
+task_pool& pool_handle::core() const { return *shared_core(); }
 
-void pool::finish() noexcept {
-  const auto core = std::move(core_);
-  if (!core || os::own_pid() != owner_) return;
-  try {
-    if (std::uncaught_exceptions() > unwinding_)
-      core->terminate({});
-    else
-      core->close();
-    core->join();
-  } catch (...) {
-    // Only without memory: the workers end with this process.
+void pool_handle::finish() noexcept {
+  if (core_ && os::own_pid() == owner_) {
+    try {
+      // The handle is good until then: callbacks may use it.
+      if (std::uncaught_exceptions() > unwinding_)
+        core_->terminate({});
+      else
+        core_->close();
+      core_->join();
+    } catch (...) {
+      // Without memory, the workers end with this process; a thread_pool in a task of its own just closes.
+    }
   }
+  core_.reset();
 }
 
 // CPython's choice: four chunks a worker, so that a slow chunk does not leave the others idle for long.
-std::size_t pool::chunk_size(std::size_t items, const map_options& options) const {
+std::size_t pool_handle::chunk_size(std::size_t items, const map_options& options) const {
   if (options.chunk > 0) return options.chunk;
   const std::size_t chunks = (size() + (options.caller_takes_part ? 1 : 0)) * 4;
   return items <= chunks ? 1 : (items + chunks - 1) / chunks;
 }
 
+}  // namespace detail
 }  // namespace kin

@@ -55,7 +55,7 @@ void pool_core::serve() {
   for (;;) {
     supervise(hold);
     // Without workers and tasks there is nothing to wait for: the next submit() starts a thread again.
-    if (workers_.empty() && starting_ == 0 && waiting_count() == 0) break;
+    if (workers_.empty() && starting_ == 0 && waiting_.empty()) break;
     entries.assign(1, {wake_.get(), POLLIN, 0});
     owners.assign(1, nullptr);
     for (const auto& w : workers_) {
@@ -134,7 +134,7 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
   for (const auto& w : workers_) {
     if (w->current)
       settle(*w->current, std::make_exception_ptr(
-                              cancelled_error("kin: the pool was terminated while " + w->current->name + " ran")));
+                              cancelled_error("kin: the pool was terminated while " + w->current->name() + " ran")));
     if (grace <= grace.zero()) {
       kill(*w, verdict::terminated);
       continue;
@@ -158,7 +158,7 @@ pool_stats pool_core::stats() const {
     s.idle += w->now == phase::idle;
     s.running += w->current != nullptr;
   }
-  for (const auto& [priority, tasks] : waiting_) s.pending += tasks.size();
+  s.pending = waiting_.size();
   return s;
 }
 

@@ -9,11 +9,9 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <list>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +23,7 @@
 
 #include "os/event_fd.hpp"
 #include "pool/stderr_tail.hpp"
+#include "pool/waiting_tasks.hpp"
 #include "transport/frame_pump.hpp"
 
 namespace kin::detail {
@@ -36,8 +35,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   /// Starts the thread that serves the workers; it keeps the core alive until join() or terminate() has ended it.
   void run_thread();
 
-  void submit(parcel request, std::string name, std::shared_ptr<task_state> state,
-              const task_options& options) override;
+  void submit(task_work work, task_label name, std::shared_ptr<task_state> state, const task_options& options) override;
   bool cancel_task(task_state& state) override;
   bool withdraw_task(task_state& state) override;
   bool run_here(task_state& state) override;
@@ -51,15 +49,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
  private:
   using lock = std::unique_lock<std::mutex>;
 
-  struct task {
-    std::uint64_t number = 0;
-    std::shared_ptr<parcel> request;
-    std::string name;
-    std::shared_ptr<task_state> state;
-    task_options options;
-    std::size_t retries_left = 0;
-    std::size_t returns = 0;  // from workers that died before they began it
-  };
+  using task = pooled_task;
 
   enum class phase { starting, idle, busy, leaving };
   /// Why this side killed it; decides what its task's future throws.
@@ -97,8 +87,6 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void settle(task& t, std::exception_ptr failure);
   void note_settled(bool failed);
   void put_back(std::unique_ptr<task> t);
-  [[nodiscard]] std::size_t waiting_count();
-  [[nodiscard]] std::unique_ptr<task> take_waiting(const task_state& state);
 
   // collector.cpp
   void collect(worker& from, std::size_t most = frame_pump::per_round);
@@ -128,7 +116,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<int, std::deque<std::unique_ptr<task>>, std::greater<>> waiting_;  // by priority, first come first served
+  waiting_tasks waiting_;
   workers workers_;
   std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0;
   std::size_t starting_ = 0;  // starts under way without the lock

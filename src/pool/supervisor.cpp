@@ -73,7 +73,7 @@ void pool_core::supervise(lock& hold) {
   assign_waiting();
   while (wants_worker() && next_start_.passed()) start_worker(hold);
   // Nobody will submit any more: idle workers may go as soon as nothing waits.
-  if (closed_ && !terminated_ && waiting_count() == 0)
+  if (closed_ && !terminated_ && waiting_.empty())
     for (const auto& w : workers_)
       if (w->now == phase::idle || w->now == phase::starting) retire(*w);
 }
@@ -96,7 +96,7 @@ bool pool_core::wants_worker() {
   std::size_t coming = starting_;
   for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
   if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
-  return waiting_count() > coming;
+  return waiting_.size() > coming;
 }
 
 void pool_core::start_worker(lock& hold) {
@@ -202,14 +202,14 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
   if (t->state->ready()) return;  // cancelled, terminated, or its answer was broken
   if (w.judged == verdict::none && w.pump.died_before_reading() && t->returns < most_returns) {
     ++t->returns;
-    waiting_[t->options.priority].push_front(std::move(t));
+    waiting_.push_front(std::move(t));
   } else if (t->retries_left > 0 && !terminated_) {
     put_back(std::move(t));
   } else if (w.judged == verdict::timed_out) {
     settle(*t, std::make_exception_ptr(
-                   task_timeout("kin: " + t->name + " did not end within its timeout; its worker was killed")));
+                   task_timeout("kin: " + t->name() + " did not end within its timeout; its worker was killed")));
   } else {
-    settle(*t, std::make_exception_ptr(worker_lost(t->name, w.process->pid(), status, details)));
+    settle(*t, std::make_exception_ptr(worker_lost(t->name(), w.process->pid(), status, details)));
   }
 }
 

@@ -106,6 +106,13 @@ void callback_runner::drain() {
 
 task_owner::~task_owner() = default;
 
+waiting_for::waiting_for(std::shared_ptr<task_owner> owner) noexcept : owner_(std::move(owner)) {
+  if (owner_) owner_->wait_begins();
+}
+waiting_for::~waiting_for() {
+  if (owner_) owner_->wait_ends();
+}
+
 task_state::task_state(std::shared_ptr<callback_runner> callbacks) : runner_(std::move(callbacks)) {}
 task_state::~task_state() = default;
 
@@ -116,6 +123,8 @@ bool task_state::wait(deadline until) {
     if (hold && settled_) return true;
     throw closed_error("kin: this task belongs to the process that submitted it; a forked copy cannot wait for it");
   }
+  if (ready()) return true;
+  const waiting_for its(owner_.lock());
   std::unique_lock hold(mutex_);
   const auto settled = [&] { return settled_; };
   if (until.is_never()) {
@@ -200,7 +209,7 @@ bool task_state::withdraw() {
   return owner && owner->withdraw_task(*this);
 }
 
-void task_state::settle_joined(joined_outcome outcome) { finish({}, outcome == joined_outcome::failure); }
+bool task_state::settle_joined(joined_outcome outcome) { return finish({}, outcome == joined_outcome::failure); }
 
 task_state::result task_state::take_result() {
   const std::lock_guard hold(mutex_);

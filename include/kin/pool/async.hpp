@@ -2,14 +2,13 @@
 // async: a fresh process for one call.
 #pragma once
 
-#include <memory>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <kin/core/export.hpp>
 #include <kin/pool/future.hpp>
 #include <kin/pool/task_pool.hpp>
+#include <kin/pool/way.hpp>
 #include <kin/process/init.hpp>
 #include <kin/process/worker_lost.hpp>
 #include <kin/wire/call.hpp>
@@ -30,12 +29,8 @@ template <class F, class... Args>
 [[nodiscard]] auto async(const task_options& options, F&& f, Args&&... args) {
   detail::check_callable<F, Args...>();
   using result = detail::call_result_t<F, Args...>;
-  auto& processes = detail::one_call_processes();
-  const std::tuple<stored_t<Args>...> held(std::forward<Args>(args)...);
-  detail::parcel request = std::apply([&](const auto&... a) { return detail::encode_call(f, a...); }, held);
-  auto state = std::make_shared<detail::result_state<result>>(processes.callbacks());
-  processes.submit(std::move(request), detail::callable_name(f), state, options);
-  return future<result>(std::move(state));
+  return future<result>(detail::by_copy::submit<result>(detail::one_call_processes(), options,
+                                                        detail::task_label::of(f), f, std::forward<Args>(args)...));
 }
 
 template <class F, class... Args>

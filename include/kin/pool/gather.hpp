@@ -106,9 +106,12 @@ class KIN_EXPORT tasks_owner final : public task_owner {
   ~tasks_owner() override;
   bool cancel_task(task_state& whole) override;
   bool withdraw_task(task_state& whole) override;
+  void wait_begins() noexcept override;
+  void wait_ends() noexcept override;
 
  private:
   std::vector<std::weak_ptr<task_state>> tasks_;
+  std::vector<std::weak_ptr<task_owner>> owners_;  // each once
 };
 
 /// The state of one future over many tasks: settled when all are. `join` makes its value, in the first thread that

@@ -41,7 +41,7 @@ class imap_results {
   struct run;
 
  public:
-  using submit_chunk = std::function<std::shared_ptr<state>(const detail::item_list<Item>&)>;
+  using submit_chunk = std::function<std::shared_ptr<state>(detail::item_list<Item>&&)>;
 
   /// For kin.
   imap_results(Input input, submit_chunk submit, detail::imap_order order, std::size_t chunk, std::size_t window)
@@ -124,15 +124,16 @@ class imap_results {
           input_ended = true;
         }
         if (some.empty()) return;
+        const std::size_t items = some.size();
         try {
-          pieces.push_back({submit(some), some.size()});
+          pieces.push_back({submit(std::move(some)), items});
         } catch (...) {  // an item that cannot be encoded, a pool that is closed: what was taken before is given first
           input_failure = std::current_exception();
           input_ended = true;
           return;
         }
         if (order == detail::imap_order::as_ended) ended_pieces.expect(first + pieces.size() - 1, *pieces.back().task);
-        ahead += some.size();
+        ahead += items;
         ++in_flight;
       }
     }

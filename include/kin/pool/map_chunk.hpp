@@ -35,36 +35,37 @@ chunk_result<R> run_each(Items& items, One one) {
   }
 }
 
-template <class F, class Item>
+/// `Way` is by_copy or by_sharing.
+template <class Way, class F, class Item>
 struct map_chunk {
-  using one_result = call_result_t<F, Item>;
+  using one_result = typename Way::template result_t<F, Item>;
   using result = chunk_result<one_result>;
-  static constexpr void check() { check_callable<F, Item>(); }
+  static constexpr void check() { Way::template check<F, Item>(); }
   result operator()(callable_box<F> f, item_list<Item> items) const {
     return run_each<one_result>(items,
                                 [&](Item& item) -> decltype(auto) { return invoke_once<F, Item>(f.value, item); });
   }
 };
 
-template <class F, class Tuple>
+template <class Way, class F, class Tuple>
 struct call_with_elements;
-template <class F, template <class...> class Tuple, class... A>
-struct call_with_elements<F, Tuple<A...>> {
-  using result = call_result_t<F, A...>;
-  static constexpr void check() { check_callable<F, A...>(); }
+template <class Way, class F, template <class...> class Tuple, class... A>
+struct call_with_elements<Way, F, Tuple<A...>> {
+  using result = typename Way::template result_t<F, A...>;
+  static constexpr void check() { Way::template check<F, A...>(); }
   static decltype(auto) call(F& f, Tuple<A...>& arguments) {
     return std::apply([&](A&... each) -> decltype(auto) { return invoke_once<F, A...>(f, each...); }, arguments);
   }
 };
 
-template <class F, class Tuple>
+template <class Way, class F, class Tuple>
 struct starmap_chunk {
-  using one_result = typename call_with_elements<F, Tuple>::result;
+  using one_result = typename call_with_elements<Way, F, Tuple>::result;
   using result = chunk_result<one_result>;
-  static constexpr void check() { call_with_elements<F, Tuple>::check(); }
+  static constexpr void check() { call_with_elements<Way, F, Tuple>::check(); }
   result operator()(callable_box<F> f, item_list<Tuple> items) const {
     return run_each<one_result>(
-        items, [&](Tuple& item) -> decltype(auto) { return call_with_elements<F, Tuple>::call(f.value, item); });
+        items, [&](Tuple& item) -> decltype(auto) { return call_with_elements<Way, F, Tuple>::call(f.value, item); });
   }
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// task_pool: what runs encoded tasks, as pool's templates see it. Behind it: worker processes (pool_core).
+// task_pool: what runs tasks, as the templates of pool and thread_pool see it. Behind it: worker processes (pool_core),
+// threads (thread_core), or, inside a task, the pool that the task runs in (worker_pool).
 #pragma once
 
 #include <chrono>
@@ -9,15 +10,15 @@
 #include <kin/core/export.hpp>
 #include <kin/pool/pool_options.hpp>
 #include <kin/pool/task_state.hpp>
-#include <kin/wire/parcel.hpp>
+#include <kin/pool/task_work.hpp>
 
 namespace kin::detail {
 
 class KIN_EXPORT task_pool : public task_owner {
  public:
   /// Numbers the task and lets it wait for a worker; waits itself while max_pending tasks wait. Throws closed_error
-  /// after close().
-  virtual void submit(parcel request, std::string name, std::shared_ptr<task_state> state,
+  /// after close(), std::invalid_argument for a limit that it cannot keep.
+  virtual void submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                       const task_options& options) = 0;
   /// Takes a task back that no worker has got yet and runs it in this thread, without limits. False when a worker has
   /// it.
@@ -25,7 +26,8 @@ class KIN_EXPORT task_pool : public task_owner {
   virtual void close() = 0;
   /// Waits until all tasks have ended, their callbacks have run and the workers are gone.
   virtual void join() = 0;
-  /// Ends at once: tasks that have not ended get cancelled_error; workers get SIGTERM, `grace` to end, and SIGKILL.
+  /// Ends at once: tasks that have not ended get cancelled_error; worker processes get SIGTERM, `grace` to end, and
+  /// SIGKILL.
   virtual void terminate(std::chrono::nanoseconds grace) = 0;
   [[nodiscard]] virtual pool_stats stats() const = 0;
   /// Most workers.
@@ -35,5 +37,7 @@ class KIN_EXPORT task_pool : public task_owner {
 
 /// A pool of worker processes. Throws start_error without init(), std::out_of_range for silly sizes.
 KIN_EXPORT std::shared_ptr<task_pool> make_process_pool(pool_options options);
+/// A pool of threads. Throws std::invalid_argument for options that only processes can keep.
+KIN_EXPORT std::shared_ptr<task_pool> make_thread_pool(pool_options options);
 
 }  // namespace kin::detail

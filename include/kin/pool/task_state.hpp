@@ -52,6 +52,22 @@ class KIN_EXPORT task_owner {
   virtual bool cancel_task(class task_state& task) = 0;
   /// Takes a task back that no worker has got yet: it gets cancelled_error. False when it runs or has ended.
   virtual bool withdraw_task(class task_state& task) = 0;
+  /// The calling thread begins and ends to wait for a task of this owner: should it be a worker of the same pool, that
+  /// needs another one meanwhile. Nests.
+  virtual void wait_begins() noexcept {}
+  virtual void wait_ends() noexcept {}
+};
+
+/// Tells an owner, if there is one, that the calling thread waits.
+class KIN_EXPORT waiting_for {
+ public:
+  explicit waiting_for(std::shared_ptr<task_owner> owner) noexcept;
+  waiting_for(const waiting_for&) = delete;
+  waiting_for& operator=(const waiting_for&) = delete;
+  ~waiting_for();
+
+ private:
+  std::shared_ptr<task_owner> owner_;
 };
 
 /// How several tasks ended that one state stands for.
@@ -80,11 +96,14 @@ class KIN_EXPORT task_state {
   bool settle(std::exception_ptr failure);
 
   void set_owner(std::weak_ptr<task_owner> owner) { owner_ = std::move(owner); }
+  [[nodiscard]] std::shared_ptr<task_owner> owner() const noexcept { return owner_.lock(); }
   bool cancel();
   bool withdraw();
-  /// Settled without an outcome of its own: decode() is overridden.
-  void settle_joined(joined_outcome outcome);
+  /// Settled without an outcome of its own: decode() is overridden. False when it was settled before.
+  bool settle_joined(joined_outcome outcome);
   [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept { return runner_; }
+
+  void* place = nullptr;  ///< for the owner, under its lock: where the task is
 
  protected:
   /// For the decoder: call once, after it is settled.
@@ -112,7 +131,7 @@ class KIN_EXPORT task_state {
 /// Settles `whole` once all of `parts` are.
 KIN_EXPORT void follow(const std::shared_ptr<task_state>& whole, const std::vector<std::shared_ptr<task_state>>& parts);
 
-/// A task_state that knows the type of its value. Decodes in the first thread that asks.
+/// A task_state that knows the type of its value, which is made in the first thread that asks.
 template <class T>
 class result_state : public task_state {
  public:
@@ -134,16 +153,7 @@ class result_state : public task_state {
   }
 
  protected:
-  virtual value_type decode() {
-    result r = take_result();
-    if (r.failure) std::rethrow_exception(r.failure);
-    if constexpr (std::is_void_v<T>) {
-      decode_outcome<void>(std::move(r.outcome), r.worker);
-      return {};
-    } else {
-      return decode_outcome<T>(std::move(r.outcome), r.worker);
-    }
-  }
+  virtual value_type decode() = 0;
 
  private:
   std::optional<value_type> value_;

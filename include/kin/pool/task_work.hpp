@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_work: what a task is made of on its way from a pool's templates to its workers: a request in bytes, for another
+// process, or an object, for another thread of this one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <typeinfo>
+#include <variant>
+
+#include <kin/core/export.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/parcel.hpp>
+
+namespace kin::detail {
+
+/// Whether the same job may be asked to run again.
+enum class attempt : unsigned char { last, repeatable };
+
+/// A task that runs in this process.
+class KIN_EXPORT local_job {
+ public:
+  local_job() = default;
+  local_job(const local_job&) = delete;
+  local_job& operator=(const local_job&) = delete;
+  virtual ~local_job();
+  /// False when running it once uses it up.
+  [[nodiscard]] virtual bool repeatable() const noexcept = 0;
+  /// Keeps the value for settle(). Throws what the task throws.
+  virtual void run(attempt which) = 0;
+  /// Gives the value to the task's future. False when that was settled before.
+  virtual bool settle() = 0;
+};
+
+using task_work = std::variant<parcel, std::unique_ptr<local_job>>;
+
+/// What a task is called in texts, made when it is asked for: finding a function's name takes microseconds.
+class KIN_EXPORT task_label {
+ public:
+  task_label() = default;
+  explicit task_label(std::string given) : given_(std::move(given)) {}
+  template <class F>
+  static task_label of(const F& f) {
+    using callable = std::decay_t<F>;
+    using type = typename callee<callable>::type;
+    task_label label;
+    label.type_ = &typeid(type);
+    label.is_function_ = function_pointer<type>;
+    label.function_ = function_in<callable>(f);
+    return label;
+  }
+  [[nodiscard]] std::string text() const;
+
+ private:
+  std::string given_;
+  const std::type_info* type_ = nullptr;
+  const void* function_ = nullptr;
+  bool is_function_ = false;
+};
+
+}  // namespace kin::detail

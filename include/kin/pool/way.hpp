@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSL-1.0
+// way: how tasks get to workers. `by_copy`: encoded, to another process. `by_sharing`: as objects, to another thread.
+// The two policies of pool_verbs; each says what may be a task, what it gives back, and how it is submitted.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <kin/pool/map_chunk.hpp>
+#include <kin/pool/task_pool.hpp>
+#include <kin/pool/task_state.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/callable.hpp>
+#include <kin/wire/outcome.hpp>
+#include <kin/wire/passing.hpp>
+
+namespace kin::detail {
+
+/// Its value comes as the outcome of a call in another process.
+template <class T>
+class copied_state final : public result_state<T> {
+ public:
+  using typename result_state<T>::value_type;
+  using result_state<T>::result_state;
+
+ private:
+  value_type decode() override {
+    auto settled = this->take_result();
+    if (settled.failure) std::rethrow_exception(settled.failure);
+    if constexpr (std::is_void_v<T>) {
+      decode_outcome<void>(std::move(settled.outcome), settled.worker);
+      return {};
+    } else {
+      return decode_outcome<T>(std::move(settled.outcome), settled.worker);
+    }
+  }
+};
+
+struct by_copy {
+  template <class F, class... A>
+  using result_t = call_result_t<F, A...>;
+  /// One error, if f(args...) cannot be a task.
+  template <class F, class... A>
+  static constexpr void check() {
+    check_callable<F, A...>();
+  }
+  template <class R, class F, class... A>
+  static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name,
+                                                 const F& f, A&&... args) {
+    const std::tuple<stored_t<A>...> held(std::forward<A>(args)...);  // what was moved in is given up here
+    return submit_request<R>(to, options, std::move(name),
+                             std::apply([&](const auto&... a) { return encode_call(f, a...); }, held));
+  }
+  /// A piece of a range: an item_list, or a span of flat items.
+  template <class R, class Chunk, class F, class Item>
+  static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
+                                                       std::span<const Item> items) {
+    using list = item_list<Item>;
+    writer out;
+    encode_descriptor(out, descriptor_of<Chunk, callable_box<F>, list>);
+    out.put(callable_box<F>{f});
+    out.size(items.size());  // as a list's rule writes it
+    out.raw(items.data(), items.size_bytes());
+    return submit_request<R>(to, options, task_label::of(f), out.take());
+  }
+  template <class R, class Chunk, class F, class Items>
+  static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
+                                                       const Items& items) {
+    return submit_request<R>(to, options, task_label::of(f), encode_call(Chunk{}, callable_box<F>{f}, items));
+  }
+
+ private:
+  template <class R>
+  static std::shared_ptr<result_state<R>> submit_request(task_pool& to, const task_options& options, task_label name,
+                                                         parcel request) {
+    auto state = std::make_shared<copied_state<R>>(to.callbacks());
+    to.submit(std::move(request), std::move(name), state, options);
+    return state;
+  }
+};
+
+/// Its value is given by a local_call.
+template <class T>
+class local_state final : public result_state<T> {
+ public:
+  using typename result_state<T>::value_type;
+  using result_state<T>::result_state;
+  // Written by whoever runs the task, before it settles; read after that, by the decoder, if it was not settled
+  // otherwise (cancelled) meanwhile. So never both at a time.
+  std::optional<value_type> given;
+
+ private:
+  value_type decode() override {
+    auto settled = this->take_result();
+    if (settled.failure) std::rethrow_exception(settled.failure);
+    return std::move(*given);
+  }
+};
+
+template <class R, class F, class... A>
+class local_call final : public local_job {
+ public:
+  template <class G, class... B>
+  explicit local_call(std::shared_ptr<local_state<R>> state, G&& f, B&&... args)
+      : state_(std::move(state)), f_(std::forward<G>(f)), args_(std::forward<B>(args)...) {}
+  [[nodiscard]] bool repeatable() const noexcept override { return copyable; }
+  void run(attempt which) override {
+    if constexpr (copyable) {
+      if (which == attempt::repeatable) {
+        F f = f_;
+        std::tuple<A...> args = args_;
+        return run_with(f, args);
+      }
+    }
+    run_with(f_, args_);
+  }
+  bool settle() override { return state_->settle_joined(joined_outcome::value); }
+
+ private:
+  static constexpr bool copyable = std::is_copy_constructible_v<F> && (std::is_copy_constructible_v<A> && ...);
+  void run_with(F& f, std::tuple<A...>& args) {
+    std::apply(
+        [&](A&... a) {
+          if constexpr (std::is_void_v<R>) {
+            invoke_once<F, A...>(f, a...);
+            state_->given.emplace();
+          } else {
+            state_->given.emplace(invoke_once<F, A...>(f, a...));
+          }
+        },
+        args);
+  }
+  std::shared_ptr<local_state<R>> state_;
+  F f_;
+  std::tuple<A...> args_;
+};
+
+struct by_sharing {
+  template <class F, class... A>
+  static constexpr void check() {
+    static_assert(callable_once<std::decay_t<F>, stored_t<A>...>,
+                  "kin: the callable cannot be called with these arguments. Like std::thread, kin passes each argument "
+                  "as a value of its own, so a parameter of type T& binds only to std::ref(x). A string literal "
+                  "arrives as a std::string, as in a kin::pool");
+  }
+  template <class F, class... A>
+  static constexpr auto find_result() {
+    if constexpr (callable_once<std::decay_t<F>, stored_t<A>...>)
+      return std::type_identity<std::remove_cvref_t<invoke_once_t<std::decay_t<F>, stored_t<A>...>>>{};
+    else
+      return std::type_identity<void>{};  // check() has the say
+  }
+  template <class F, class... A>
+  using result_t = typename decltype(find_result<F, A...>())::type;
+
+  template <class R, class F, class... A>
+  static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name, F&& f,
+                                                 A&&... args) {
+    auto state = std::make_shared<local_state<R>>(to.callbacks());
+    to.submit(std::make_unique<local_call<R, std::decay_t<F>, stored_t<A>...>>(state, std::forward<F>(f),
+                                                                               std::forward<A>(args)...),
+              std::move(name), state, options);
+    return state;
+  }
+  template <class R, class Chunk, class F, class Item>
+  static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
+                                                       std::span<const Item> items) {
+    return submit_chunk<R, Chunk>(to, options, f, item_list<Item>(items.begin(), items.end()));
+  }
+  template <class R, class Chunk, class F, class Items>
+  static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
+                                                       Items&& items) {
+    return submit<R>(to, options, task_label::of(f), Chunk{}, callable_box<F>{f}, std::forward<Items>(items));
+  }
+};
+
+}  // namespace kin::detail

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSL-1.0
+// Front door: kin::thread_pool and what belongs to it.
+#pragma once
+
+#include <kin/pool/as_completed.hpp>  // IWYU pragma: export
+#include <kin/pool/current_pool.hpp>  // IWYU pragma: export
+#include <kin/pool/thread_pool.hpp>   // IWYU pragma: export
+#include <kin/pool/when_all.hpp>      // IWYU pragma: export

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_context: what the calling thread knows about the task that it runs: the pool, and how deep in tasks of that pool
+// it is. Set by whoever runs a task; asked by current_pool(), and by a pool whose task waits for it.
+#pragma once
+
+#include <memory>
+
+#include <kin/pool/pool.hpp>
+#include <kin/pool/task_pool.hpp>
+
+namespace kin::detail {
+
+/// Tasks nested deeper in tasks of their own pool are refused: each level holds a worker.
+inline constexpr unsigned deepest_task = 64;
+/// Throws std::length_error for a task at this depth that submits one.
+void require_shallow(unsigned depth);
+/// close(), join() or terminate() of the pool that the calling task runs in.
+[[noreturn]] void refuse_in_task(const char* verb);
+
+class task_context {
+ public:
+  /// The calling thread runs a task of `its` until this is destroyed.
+  task_context(std::shared_ptr<task_pool> its, unsigned depth);
+  task_context(const task_context&) = delete;
+  task_context& operator=(const task_context&) = delete;
+  ~task_context();
+
+  /// Of the calling thread; null outside tasks.
+  static task_context* current() noexcept;
+  [[nodiscard]] pool& its_pool() noexcept { return pool_; }
+  [[nodiscard]] const task_pool* core() const noexcept { return core_; }
+  [[nodiscard]] unsigned depth() const noexcept { return depth_; }
+
+ private:
+  const task_pool* core_;
+  kin::pool pool_;
+  unsigned depth_;
+  task_context* outer_;
+};
+
+/// In a worker process: the pool, for threads that have no context of their own. Null elsewhere.
+void set_process_pool(std::shared_ptr<task_pool> its);
+
+}  // namespace kin::detail

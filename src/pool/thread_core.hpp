@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSL-1.0
+// thread_core: the pool behind kin::thread_pool: threads that take waiting tasks. No thread of its own: who submits
+// starts threads, and each of those leaves when nothing is left to do.
+//
+// Invariant: a task is in waiting_, in one thread's hands, or settled. Threads that wait for tasks of this pool
+// (blocked_) do not count against its size.
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <kin/pool/task_pool.hpp>
+
+#include "pool/waiting_tasks.hpp"
+
+namespace kin::detail {
+
+class thread_core final : public task_pool, public std::enable_shared_from_this<thread_core> {
+ public:
+  explicit thread_core(pool_options options);
+
+  void submit(task_work work, task_label name, std::shared_ptr<task_state> state, const task_options& options) override;
+  bool cancel_task(task_state& state) override;
+  bool withdraw_task(task_state& state) override;
+  bool run_here(task_state& state) override;
+  void close() override;
+  void join() override;
+  void terminate(std::chrono::nanoseconds grace) override;
+  [[nodiscard]] pool_stats stats() const override;
+  [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
+  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept override { return callbacks_; }
+  void wait_begins() noexcept override;
+  void wait_ends() noexcept override;
+
+ private:
+  using lock = std::unique_lock<std::mutex>;
+  struct thread_record;
+  void serve(thread_record& self);
+  bool initialise(lock& hold);
+  bool wait_for_task(lock& hold);
+  void run(lock& hold, std::unique_ptr<pooled_task> t);
+  /// One attempt; true when the task is to be tried again.
+  bool run_once(pooled_task& t);
+  bool settle(task_state& state, std::exception_ptr failure);
+  void note_settled(bool failed);
+  [[nodiscard]] bool may_run() const { return running_ < options_.workers + blocked_; }
+  void need_thread() noexcept;
+  void start_thread();
+  void fail_waiting(const std::exception_ptr& why);
+  void tell(worker_event::kind what, const std::string& text);
+  void require_owner() const;
+  [[nodiscard]] bool own_thread() const noexcept;
+  [[nodiscard]] bool in_own_task() const noexcept;
+
+  pool_options options_;
+  const int owner_;
+  std::shared_ptr<callback_runner> callbacks_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;     // for threads: a task waits, or the pool ends
+  std::condition_variable changed_;  // for everybody else
+  waiting_tasks waiting_;
+  std::vector<std::shared_ptr<task_state>> in_hand_;  // of tasks that run
+  std::size_t threads_ = 0, ready_ = 0, idle_ = 0, running_ = 0, blocked_ = 0, running_here_ = 0;
+  std::size_t failed_starts_ = 0;  // in a row
+  std::uint64_t tasks_numbered_ = 0, threads_numbered_ = 0;
+  bool closed_ = false, terminated_ = false;
+  pool_stats counts_;
+};
+
+}  // namespace kin::detail

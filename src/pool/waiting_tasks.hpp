@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// waiting_tasks: the tasks of a pool that no worker has got yet: by priority, deeper ones first among equals (so that
+// tasks that wait for their own tasks get on), then first come first served. Any one is taken out in constant time.
+// Under the pool's lock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <kin/pool/pool_options.hpp>
+#include <kin/pool/task_state.hpp>
+#include <kin/pool/task_work.hpp>
+
+namespace kin::detail {
+
+struct pooled_task {
+  [[nodiscard]] std::string name() const { return options.name.empty() ? label.text() : options.name; }
+
+  std::uint64_t number = 0;
+  task_work work;                   // of a task for a thread
+  std::shared_ptr<parcel> request;  // of a task for another process
+  task_label label;
+  std::shared_ptr<task_state> state;
+  task_options options;
+  std::size_t retries_left = 0;
+  std::size_t returns = 0;  // from workers that died before they began it
+  unsigned depth = 0;       // of tasks that wait for tasks of their own pool
+  pooled_task *before = nullptr, *after = nullptr;
+};
+
+class waiting_tasks {
+ public:
+  waiting_tasks() = default;
+  waiting_tasks(const waiting_tasks&) = delete;
+  waiting_tasks& operator=(const waiting_tasks&) = delete;
+  ~waiting_tasks();
+
+  void push_back(std::unique_ptr<pooled_task> t);
+  void push_front(std::unique_ptr<pooled_task> t);
+  /// Null when there is none.
+  [[nodiscard]] std::unique_ptr<pooled_task> pop();
+  /// The task of this state, if it waits here.
+  [[nodiscard]] std::unique_ptr<pooled_task> take(const task_state& state);
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  using rank = std::pair<int, unsigned>;
+  struct row {
+    pooled_task *first = nullptr, *last = nullptr;
+  };
+  static rank rank_of(const pooled_task& t) { return {t.options.priority, t.depth}; }
+  std::unique_ptr<pooled_task> unlink(std::map<rank, row, std::greater<>>::iterator at, pooled_task& t);
+
+  std::map<rank, row, std::greater<>> rows_;  // the last one stays when it is empty: most pools have one
+  std::size_t size_ = 0;
+};
+
+}  // namespace kin::detail

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: BSL-1.0
+// The contract of a pool, kept by threads: what thread_pool has in common with pool, and what it refuses.
+#include <pthread.h>
+
+#include <coroutine>
+#include <future>
+#include <list>
+#include <mutex>
+#include <numeric>
+#include <ranges>
+#include <set>
+#include <thread>
+
+#include <kin/thread_pool.hpp>
+#include <kin/wait.hpp>
+
+#include "contracts/pool_contract.hpp"
+
+namespace kin_test {
+namespace {
+
+/// Opens once; tasks wait before it.
+class door {
+ public:
+  void open() {
+    const std::lock_guard hold(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  void pass() {
+    std::unique_lock hold(mutex_);
+    changed_.wait(hold, [&] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
+
+TEST(thread_pool, gives_the_value_of_a_closure_of_this_process) {
+  kin::thread_pool workers(2);
+  int here = 5;
+  EXPECT_EQ(workers.apply(square, 7), 49);
+  EXPECT_EQ(workers.apply([&here](int n) { return here += n; }, 2), 7);
+  EXPECT_EQ(here, 7);
+  workers.apply([](int& n) { n = 9; }, std::ref(here));
+  EXPECT_EQ(here, 9);
+  EXPECT_EQ(workers.apply([](int* p) { return p; }, &here), &here);
+  EXPECT_EQ(workers.apply([](const std::string& s) { return s + "!"; }, "é"), "é!");
+  auto box = std::make_unique<int>(3);
+  EXPECT_EQ(workers.apply([b = std::move(box)](std::unique_ptr<int> c) { return *b + *c; }, std::make_unique<int>(4)),
+            7);
+  static_assert(std::is_void_v<decltype(workers.apply([] {}))>);
+  EXPECT_EQ(workers.apply(own_pid), ::getpid());
+  EXPECT_NE(workers.apply([] { return std::this_thread::get_id(); }), std::this_thread::get_id());
+}
+
+TEST(thread_pool, rethrows_the_very_object_that_was_thrown) {
+  struct local_error : std::runtime_error {
+    using std::runtime_error::runtime_error;
+    int extra = 3;
+  };
+  kin::thread_pool workers(1);
+  try {
+    workers.apply([] { throw local_error("mine"); });
+    FAIL();
+  } catch (const local_error& e) {
+    EXPECT_EQ(e.extra, 3);
+    EXPECT_STREQ(e.what(), "mine");
+    EXPECT_EQ(dynamic_cast<const kin::remote_info*>(&e), nullptr);
+  }
+  EXPECT_THROW(workers.apply([] { throw 42; }), int);
+}
+
+TEST(thread_pool, maps_any_range_in_order) {
+  kin::thread_pool workers(3);
+  std::vector<int> in(500);
+  std::iota(in.begin(), in.end(), 0);
+  const auto out = workers.map(square, in);
+  ASSERT_EQ(out.size(), in.size());
+  for (int i : in) EXPECT_EQ(out[static_cast<std::size_t>(i)], i * i);
+  EXPECT_EQ(workers.map(square, in, {.chunk = 7, .caller_takes_part = true}), out);
+  EXPECT_EQ(workers.map(square, std::list<int>{1, 2}), (std::vector<int>{1, 4}));
+  EXPECT_EQ(workers.map(square, {1, 2}), (std::vector<int>{1, 4}));
+  EXPECT_EQ(workers.map([](int n) { return n > 1; }, {1, 2}), (std::vector<bool>{false, true}));
+  EXPECT_EQ(workers.map([](bool b) { return !b; }, {true, false}), (std::vector<bool>{false, true}));
+  EXPECT_EQ(workers.starmap([](int a, int b) { return a - b; }, {std::pair(3, 1), std::pair(9, 4)}),
+            (std::vector<int>{2, 5}));
+  EXPECT_EQ(workers.map_async(square, in).get(), out);
+  auto boxes = workers.map([](int n) { return std::make_unique<int>(n); }, std::views::iota(0, 5));
+  EXPECT_EQ(*boxes.at(4), 4);
+  std::atomic<int> sum{0};
+  workers.map([&sum](int n) { sum += n; }, in);
+  EXPECT_EQ(sum, 499 * 500 / 2);
+  EXPECT_THROW(workers.map(
+                   [](int n) {
+                     if (n == 2) throw std::out_of_range("two");
+                   },
+                   {1, 2, 3}),
+               std::out_of_range);
+}
+
+TEST(thread_pool, takes_the_items_of_an_imap_within_the_window) {
+  kin::thread_pool workers(2);
+  std::atomic<int> taken{0};
+  int given = 0;
+  for (int v : workers.imap(square, std::views::iota(0) | std::views::transform([&](int n) {
+                                      ++taken;
+                                      return n;
+                                    }),
+                            {.window = 8})) {
+    EXPECT_EQ(v, given * given);
+    EXPECT_LE(taken, given + 8);
+    if (++given == 50) break;
+  }
+  std::set<int> unordered;
+  for (int v : workers.imap_unordered(square, std::views::iota(0, 20))) unordered.insert(v);
+  EXPECT_EQ(unordered.size(), 20u);
+}
+
+TEST(thread_pool, grows_on_demand_up_to_its_size) {
+  kin::thread_pool workers(3);
+  EXPECT_EQ(workers.size(), 3u);
+  EXPECT_EQ(workers.stats().workers, 0u);
+  std::atomic<int> at_once{0}, most{0};
+  door gate;
+  std::vector<kin::future<void>> all;
+  for (int i = 0; i < 9; ++i)
+    all.push_back(workers.apply_async([&] {
+      const int now = ++at_once;
+      for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
+      }
+      if (now == 3) gate.open();
+      gate.pass();
+      --at_once;
+    }));
+  for (const auto& f : all) f.get();
+  EXPECT_EQ(most, 3);
+  const auto stats = workers.stats();
+  EXPECT_EQ(stats.workers_started, 3u);
+  EXPECT_EQ(stats.submitted, 9u);
+  EXPECT_EQ(stats.completed, 9u);
+  EXPECT_EQ(stats.failed, 0u);
+}
+
+TEST(thread_pool, cancels_what_waits_and_never_what_runs) {
+  kin::thread_pool workers(1);
+  door started, gate;
+  std::atomic<bool> ran{false};
+  auto running = workers.apply_async([&] {
+    started.open();
+    gate.pass();
+    return 1;
+  });
+  started.pass();
+  auto waiting = workers.apply_async([&] { ran = true; });
+  EXPECT_TRUE(waiting.cancel());
+  EXPECT_FALSE(waiting.cancel());
+  EXPECT_FALSE(running.cancel());
+  EXPECT_THAT(failure_of(waiting), testing::StartsWith("cancelled_error"));
+  gate.open();
+  EXPECT_EQ(running.get(), 1);
+  EXPECT_FALSE(running.cancel());
+  workers.apply([] {});
+  EXPECT_FALSE(ran);
+}
+
+struct please_again : kin::retryable {
+  using kin::retryable::retryable;
+};
+
+TEST(thread_pool, retries_what_is_retryable_with_fresh_copies) {
+  kin::thread_pool workers(2);
+  std::atomic<int> attempts{0};
+  const auto flaky = [&](std::string s) {  // NOLINT(performance-unnecessary-value-param): moved into
+    const std::string mine = std::move(s);
+    if (++attempts < 3) throw please_again("again");
+    return mine;
+  };
+  EXPECT_EQ(workers.apply({.retries = 5}, flaky, "whole"), "whole");
+  EXPECT_EQ(attempts, 3);
+  EXPECT_EQ(workers.stats().retried, 2u);
+  attempts = 0;
+  EXPECT_THROW(workers.apply({.retries = 1}, flaky, "x"), please_again);
+  EXPECT_EQ(attempts, 2);
+  attempts = 0;
+  EXPECT_THROW(workers.apply({.retries = 5},
+                             [&] {
+                               ++attempts;
+                               throw std::runtime_error("not retryable");
+                             }),
+               std::runtime_error);
+  EXPECT_EQ(attempts, 1);
+}
+
+TEST(thread_pool, refuses_what_threads_cannot_keep) {
+  const auto refused = [](auto f, const char* why) {
+    try {
+      f();
+      ADD_FAILURE() << why;
+    } catch (const std::invalid_argument& e) {
+      EXPECT_THAT(e.what(), testing::AllOf(HasSubstr("thread_pool cannot keep"), HasSubstr(why)));
+    }
+  };
+  kin::thread_pool workers(1);
+  refused([&] { workers.apply({.timeout = 1s}, square, 1); }, "timeout");
+  refused([&] { workers.apply({.memory_limit = 1000}, square, 1); }, "memory_limit");
+  refused([&] { workers.map(square, {1}, {.task = {.timeout = 1s}}); }, "timeout");
+  refused(
+      [&] {
+        workers.apply(
+            {.retries = 1}, [](std::unique_ptr<int>) {}, std::make_unique<int>(1));
+      },
+      "retries");
+  refused([] { kin::thread_pool p({.max_worker_memory = 1}); }, "max_worker_memory");
+  refused([] { kin::thread_pool p({.start = kin::start::fork}); }, "start");
+  refused([] { kin::thread_pool p({.capture_stderr = true}); }, "capture_stderr");
+  refused(
+      [] {
+        kin::pool_options o;
+        o.process.working_directory = "/";
+        kin::thread_pool p(std::move(o));
+      },
+      "process");
+  EXPECT_EQ(workers.apply(square, 3), 9);
+}
+
+TEST(thread_pool, runs_higher_priorities_first) {
+  kin::thread_pool workers(1);
+  door gate;
+  std::vector<std::string> order;
+  std::vector<kin::future<void>> all{workers.apply_async([&] { gate.pass(); })};
+  const auto add = [&](int priority, std::string name) {
+    all.push_back(workers.apply_async({.priority = priority}, [&order, name] { order.push_back(name); }));
+  };
+  add(0, "a");
+  add(-5, "low");
+  add(7, "high");
+  add(0, "b");
+  gate.open();
+  for (const auto& f : all) f.wait();
+  EXPECT_EQ(order, (std::vector<std::string>{"high", "a", "b", "low"}));
+}
+
+TEST(thread_pool, replaces_threads_and_lets_idle_ones_go) {
+  kin::thread_pool workers({.workers = 2, .max_tasks_per_worker = 3, .idle_timeout = 5ms});
+  for (int i = 0; i < 30; ++i) EXPECT_EQ(workers.apply(square, i), i * i);
+  EXPECT_GE(workers.stats().workers_started, 10u);
+  const auto start = clock::now();
+  while (workers.stats().workers > 0 && ms_since(start) < 20000) std::this_thread::yield();
+  EXPECT_EQ(workers.stats().workers, 0u);
+  EXPECT_EQ(workers.apply(square, 2), 4);
+}
+
+TEST(thread_pool, makes_submitters_wait_while_too_much_is_pending) {
+  kin::thread_pool workers({.workers = 1, .max_pending = 2});
+  door gate;
+  std::atomic<int> submitted{0};
+  std::vector<kin::future<void>> all{workers.apply_async([&] { gate.pass(); })};
+  while (workers.stats().running == 0) std::this_thread::yield();
+  std::thread submitter([&] {
+    for (int i = 0; i < 6; ++i) {
+      workers.apply_async([] {});
+      ++submitted;
+    }
+  });
+  while (submitted < 2) std::this_thread::yield();
+  EXPECT_EQ(workers.stats().pending, 2u);
+  gate.open();
+  submitter.join();
+  workers.close();
+  workers.join();
+  EXPECT_EQ(workers.stats().completed, 7u);
+}
+
+TEST(thread_pool, runs_its_initializer_first_in_each_thread) {
+  static thread_local int set_up = 0;
+  kin::thread_pool workers({.workers = 2, .initializer = kin::bind([](int n) { set_up = n; }, 42)});
+  for (const int n : workers.map([](int) { return set_up; }, std::views::iota(0, 20), {.chunk = 1})) EXPECT_EQ(n, 42);
+}
+
+TEST(thread_pool, fails_what_waits_when_the_initializer_throws) {
+  kin::thread_pool workers({.workers = 2, .initializer = kin::bind([] { throw std::runtime_error("no database"); })});
+  std::vector<kin::future<int>> all;
+  for (int i = 0; i < 8; ++i) all.push_back(workers.apply_async(square, i));
+  for (const auto& f : all)
+    EXPECT_THAT(failure_of(f), testing::AllOf(testing::StartsWith("start_error"), HasSubstr("no database")));
+  EXPECT_THAT(failure_of(workers.apply_async(square, 1)), testing::StartsWith("start_error"));
+}
+
+TEST(thread_pool, calls_back_on_one_thread_and_survives_what_callbacks_do) {
+  std::vector<std::string> log;
+  door submitted;
+  {
+    kin::thread_pool workers(1);
+    workers.apply_async(square, 3)
+        .then([&](const int& v) { log.push_back("then " + std::to_string(v)); })
+        .then([](int) { throw 42; })
+        .then([&](int) { log.push_back(std::to_string(workers.apply(square, 5))); })
+        .then([&](int) { submitted.open(); });
+    submitted.pass();
+    workers.apply_async([] { throw std::runtime_error("no"); }).on_error([&](const std::exception& e) {
+      log.emplace_back(e.what());
+    });
+  }
+  EXPECT_THAT(log, testing::ElementsAre("then 9", "25", "no"));
+}
+
+struct fire {
+  struct promise_type {
+    fire get_return_object() { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+};
+fire add(kin::future<int> a, kin::future<int> b, std::promise<int>& sum) {
+  const int x = co_await a;
+  sum.set_value(x + co_await b);
+}
+
+TEST(thread_pool, has_futures_that_can_be_awaited_gathered_and_polled) {
+  kin::thread_pool workers(2);
+  std::promise<int> sum;
+  add(workers.apply_async(square, 3), workers.apply_async(square, 4), sum);
+  EXPECT_EQ(sum.get_future().get(), 25);
+  const auto both = kin::when_all(workers.apply_async(square, 2), workers.apply_async([] { return std::string("x"); }));
+  EXPECT_EQ(std::get<0>(both.get()), 4);
+  EXPECT_EQ(std::get<1>(both.get()), "x");
+  int seen = 0;
+  for (const auto& f : kin::as_completed(std::vector{workers.apply_async(square, 1), workers.apply_async(square, 2)}))
+    seen += f.get();
+  EXPECT_EQ(seen, 5);
+  auto f = workers.apply_async(square, 6);
+  EXPECT_TRUE(kin::wait({f}, 60s).contains(f));
+  EXPECT_TRUE(f.successful());
+  EXPECT_THROW((void)workers.apply_async([] { std::this_thread::sleep_for(50ms); }).get_for(1ms), kin::task_timeout);
+}
+
+TEST(thread_pool, finishes_what_was_submitted_when_it_is_destroyed) {
+  std::vector<kin::future<int>> all;
+  {
+    kin::thread_pool workers(2);
+    for (int i = 0; i < 50; ++i) all.push_back(workers.apply_async(square, i));
+  }
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i * i);
+}
+
+TEST(thread_pool, fails_its_futures_at_once_when_it_is_terminated_or_unwound) {
+  door gate, started;
+  kin::future<void> running, waiting;
+  std::thread opener;
+  EXPECT_THROW(
+      {
+        kin::thread_pool workers(1);
+        running = workers.apply_async([&] {
+          started.open();
+          gate.pass();
+        });
+        waiting = workers.apply_async([] {});
+        started.pass();
+        opener = std::thread([&] {
+          running.wait();
+          gate.open();
+        });
+        throw std::runtime_error("unwind");
+      },
+      std::runtime_error);
+  opener.join();
+  EXPECT_THAT(failure_of(running), testing::StartsWith("cancelled_error"));
+  EXPECT_THAT(failure_of(waiting), testing::StartsWith("cancelled_error"));
+}
+
+TEST(thread_pool, joins_only_what_is_closed_and_takes_nothing_after_that) {
+  kin::thread_pool workers(1);
+  EXPECT_THROW(workers.join(), std::logic_error);
+  workers.close();
+  EXPECT_THROW(workers.apply(square, 1), kin::closed_error);
+  workers.join();
+  kin::thread_pool moved = std::move(workers);
+  EXPECT_THROW((void)workers.stats(), std::logic_error);  // NOLINT(bugprone-use-after-move)
+  moved = kin::thread_pool(1);
+  EXPECT_EQ(moved.apply(square, 2), 4);
+}
+
+TEST(thread_pool, survives_a_task_that_ends_its_thread) {
+  kin::thread_pool workers(1);
+  auto f = workers.apply_async([] { ::pthread_exit(nullptr); });
+  EXPECT_THAT(failure_of(f), HasSubstr("ended its thread"));
+  EXPECT_EQ(workers.apply(square, 2), 4);
+}
+
+TEST(thread_pool, serves_16_threads_at_once) {
+  kin::thread_pool workers(2);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 16; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i)
+        if (workers.apply(square, t * 20 + i) != (t * 20 + i) * (t * 20 + i)) ++wrong;
+      if (workers.map(square, {t}) != std::vector<int>{t * t}) ++wrong;
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace kin_test
