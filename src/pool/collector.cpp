@@ -29,6 +29,8 @@ void pool_core::collect(worker& from, std::size_t most) {
         if (frame->message.bytes.size() >= sizeof(std::uint64_t))
           frame->message.bytes.resize(frame->message.bytes.size() - sizeof(std::uint64_t));
         from.start_failure = outcome_exception(std::move(frame->message), from.process->name());
+      } else if (from.ready && take_word(from, frame->signature, frame->message)) {
+        // a word of its task to this pool
       } else if (frame->signature == outcome_frame) {
         take_outcome(from, std::move(frame->message));
       }
@@ -50,6 +52,7 @@ void pool_core::take_outcome(worker& from, parcel outcome) {
   outcome.bytes.resize(outcome.bytes.size() - sizeof memory);
 
   auto done = std::move(from.current);
+  from.blocked = false;
   ++from.tasks_done;
   const bool failed = outcome_failed(outcome);
   if (failed && done->retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready()) {
@@ -71,6 +74,11 @@ void pool_core::become_idle(worker& w) {
   w.task_ends = deadline::never();
   w.idle_ends =
       options_.idle_timeout > options_.idle_timeout.zero() ? deadline::after(options_.idle_timeout) : deadline::never();
+  if (!may_run_another()) {
+    // One is kept for the next task that waits for another.
+    if (live_workers() > options_.workers + blocked_workers() + 1) retire(w);
+    return;
+  }
   if (auto t = next_waiting()) assign(w, std::move(t));
 }
 

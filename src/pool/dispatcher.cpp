@@ -57,6 +57,7 @@ std::unique_ptr<pool_core::task> pool_core::next_waiting() {
 void pool_core::assign_waiting() {
   for (const auto& w : workers_) {
     if (w->now != phase::idle) continue;
+    if (!may_run_another()) return;
     auto t = next_waiting();
     if (!t) return;
     assign(*w, std::move(t));
@@ -70,9 +71,10 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
   start_clock(to);
   to.last_words.forget();
   try {
-    if (const std::uint64_t limit = now.options.memory_limit; limit > 0) {
-      const auto* bytes = reinterpret_cast<const std::byte*>(&limit);
-      to.pump.send(limit_frame, std::make_shared<parcel>(parcel{{bytes, bytes + sizeof limit}, {}}));
+    if (now.options.memory_limit > 0 || now.depth > 0) {
+      writer terms;
+      terms(now.options.memory_limit, now.depth);
+      to.pump.send(terms_frame, std::make_shared<parcel>(terms.take()));
     }
     to.pump.send(call_frame, now.request);
     // The pool's thread must wait for other things now than when it began to.
@@ -109,11 +111,14 @@ void pool_core::put_back(std::unique_ptr<task> t) {
 
 bool pool_core::cancel_task(task_state& state) {
   require_owner();
-  std::unique_ptr<task> waiting;  // what it holds goes after the lock
   const lock hold(mutex_);
+  return cancel_known(state);
+}
+
+bool pool_core::cancel_known(task_state& state) {
   if (!state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")))) return false;
   note_settled(true);
-  waiting = waiting_.take(state);
+  const auto waiting = waiting_.take(state);
   for (const auto& w : workers_)
     if (!waiting && w->current && w->current->state.get() == &state) {
       kill(*w, verdict::cancelled);
@@ -125,11 +130,8 @@ bool pool_core::cancel_task(task_state& state) {
 
 bool pool_core::withdraw_task(task_state& state) {
   if (os::own_pid() != owner_) return false;
-  std::unique_ptr<task> waiting;
   const lock hold(mutex_);
-  waiting = waiting_.take(state);
-  if (!waiting) return false;
-  settle(*waiting, std::make_exception_ptr(cancelled_error("kin: nobody wants the task's result any more")));
+  if (!withdraw_waiting(state)) return false;
   wake();
   return true;
 }

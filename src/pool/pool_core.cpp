@@ -16,16 +16,13 @@
 #include "os/surroundings.hpp"
 
 namespace kin::detail {
-namespace {
-constexpr std::size_t most_workers = 4096;
-}
 
 std::shared_ptr<task_pool> make_process_pool(pool_options options) {
   require_init();
   if (options.workers == 0) options.workers = cpu_count();
-  if (options.workers > most_workers)
+  if (options.workers > pool_core::most_workers)
     throw std::out_of_range("kin: a pool of " + std::to_string(options.workers) + " workers; the most is " +
-                            std::to_string(most_workers));
+                            std::to_string(pool_core::most_workers));
   return std::make_shared<pool_core>(std::move(options));
 }
 
@@ -152,6 +149,10 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
 pool_stats pool_core::stats() const {
   require_owner();
   const lock hold(mutex_);
+  return count();
+}
+
+pool_stats pool_core::count() const {
   pool_stats s = counts_;
   for (const auto& w : workers_) {
     ++s.workers;

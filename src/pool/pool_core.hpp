@@ -2,6 +2,7 @@
 // pool_core: the caller's side of a pool of worker processes. Its parts, by station of the journey of an argument:
 //   dispatcher.cpp  3: numbers tasks and gives them to idle workers (the only writer of tasks)
 //   collector.cpp   7: takes outcomes and settles futures (the only reader of results)
+//   nested_tasks.cpp  what tasks submit to the pool that they run in
 //   supervisor.cpp  alone starts, replaces and ends workers, and fails what a dead one had in hand
 //   pool_core.cpp   the thread that waits for all of them, close, join and terminate
 //
@@ -12,6 +13,7 @@
 #include <exception>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,6 +32,7 @@ namespace kin::detail {
 
 class pool_core final : public task_pool, public std::enable_shared_from_this<pool_core> {
  public:
+  static constexpr std::size_t most_workers = 4096;
   explicit pool_core(pool_options options);
   ~pool_core() override;
   /// Starts the thread that serves the workers; it keeps the core alive until join() or terminate() has ended it.
@@ -70,11 +73,15 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
     std::exception_ptr start_failure;
+    std::uint64_t number = 0;
+    bool blocked = false;                                        // its task waits for others of this pool
+    std::map<std::uint64_t, std::shared_ptr<task_state>> given;  // tasks that it has submitted, by its own numbers
   };
   using workers = std::list<std::unique_ptr<worker>>;
 
   // pool_core.cpp
   void serve();
+  [[nodiscard]] pool_stats count() const;
   void wake() const { wake_.set(); }
   void require_owner() const;
   [[nodiscard]] deadline next_timer() const;
@@ -84,6 +91,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void assign(worker& to, std::unique_ptr<task> t);
   static void start_clock(worker& w);
   [[nodiscard]] std::unique_ptr<task> next_waiting();
+  bool cancel_known(task_state& state);
   void settle(task& t, std::exception_ptr failure);
   void note_settled(bool failed);
   void put_back(std::unique_ptr<task> t);
@@ -92,6 +100,15 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void collect(worker& from, std::size_t most = frame_pump::per_round);
   void take_outcome(worker& from, parcel outcome);
   void become_idle(worker& w);
+
+  // nested_tasks.cpp
+  bool take_word(worker& from, std::uint64_t kind, parcel& message);
+  void take_submission(worker& from, parcel message);
+  void answer(worker& to, std::uint64_t kind, parcel question);
+  bool withdraw_waiting(task_state& state);
+  void withdraw_given(std::map<std::uint64_t, std::shared_ptr<task_state>> given);
+  [[nodiscard]] std::size_t blocked_workers() const;
+  [[nodiscard]] bool may_run_another() const;
 
   // supervisor.cpp
   void supervise(lock& hold);
@@ -118,7 +135,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   std::condition_variable changed_;
   waiting_tasks waiting_;
   workers workers_;
-  std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0;
+  std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0, workers_joined_ = 0;
   std::size_t starting_ = 0;  // starts under way without the lock
   bool closed_ = false, terminated_ = false, serving_ = false;
   std::size_t failed_starts_ = 0;  // in a row

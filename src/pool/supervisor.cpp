@@ -65,13 +65,23 @@ void pool_core::supervise(lock& hold) {
     if (has_ended(w)) {
       collect(w, std::numeric_limits<std::size_t>::max());
       lost(w);
+      auto given = std::move(w.given);
       it = workers_.erase(it);
+      withdraw_given(std::move(given));
     } else {
       ++it;
     }
   }
   assign_waiting();
-  while (wants_worker() && next_start_.passed()) start_worker(hold);
+  while (wants_worker() && next_start_.passed()) {
+    if (live_workers() + starting_ >= most_workers) {
+      if (live_workers() == blocked_workers())
+        fail_waiting(std::make_exception_ptr(start_error("kin: a pool of " + std::to_string(most_workers) +
+                                                         " workers, each waiting for another task of it")));
+      break;
+    }
+    start_worker(hold);
+  }
   // Nobody will submit any more: idle workers may go as soon as nothing waits.
   if (closed_ && !terminated_ && waiting_.empty())
     for (const auto& w : workers_)
@@ -92,7 +102,7 @@ bool pool_core::has_ended(worker& w) const {
 }
 
 bool pool_core::wants_worker() {
-  if (terminated_ || live_workers() + starting_ >= options_.workers) return false;
+  if (terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers()) return false;
   std::size_t coming = starting_;
   for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
   if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
@@ -117,7 +127,7 @@ void pool_core::start_worker(lock& hold) {
       writer = std::move(theirs);
       options.err = redirect::to(writer.get());
     }
-    const worker_setup setup{static_cast<bool>(options_.initializer), options_.max_worker_memory > 0};
+    const worker_setup setup{static_cast<bool>(options_.initializer), options_.max_worker_memory > 0, options_.workers};
     started = start_child(options, child_role::service, encode_call(&pool_worker_main, setup));
     if (setup.has_initializer) {
       const parcel call = options_.initializer.encode();
@@ -137,6 +147,7 @@ void pool_core::start_worker(lock& hold) {
     return;
   }
   workers_.push_back(std::make_unique<worker>(started, std::move(last_words)));
+  workers_.back()->number = ++workers_joined_;
   ++counts_.workers_started;
   tell(worker_event::kind::started, started->pid(), started->name());
   if (terminated_) kill(*workers_.back(), verdict::terminated);

@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include <kin/process/worker_lost.hpp>
+#include <kin/wire/codec.hpp>
+#include <kin/wire/remote.hpp>
 
 namespace kin {
 
@@ -44,5 +46,26 @@ worker_lost::worker_lost(std::string task, int pid, exit_status status, std::str
       status_(status),
       details_(std::move(details)) {}
 worker_lost::~worker_lost() = default;
+
+// A task may itself lose a worker, of a pool of its own: that loss crosses like any other exception.
+template <>
+struct codec<worker_lost> {
+  static void encode(writer& out, const worker_lost& e) {
+    const exit_status& s = e.status();
+    out(e.task(), e.pid(), s.code, s.signal, s.core_dumped, s.known, s.peak_memory, s.user_time, s.system_time,
+        e.details());
+  }
+  static worker_lost decode(reader& in) {
+    std::string task, details;
+    int pid = -1;
+    exit_status s;
+    in(task, pid, s.code, s.signal, s.core_dumped, s.known, s.peak_memory, s.user_time, s.system_time, details);
+    return {std::move(task), pid, s, std::move(details)};
+  }
+};
+
+namespace {
+const transportable<worker_lost> registration;
+}
 
 }  // namespace kin

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSL-1.0
+// nested_tasks: what workers submit to their own pool while they run a task, and what they ask about it. The near end
+// is worker_pool, in the worker. Everything here is called with the pool's lock, and believes nothing that a worker
+// says.
+#include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
+#include <kin/wire/outcome.hpp>
+
+#include "pool/pool_core.hpp"
+#include "pool/worker.hpp"
+
+namespace kin::detail {
+namespace {
+
+// So many tasks of one worker may be under way: a worker that has gone wild must not take all memory.
+constexpr std::size_t most_submitted = std::size_t{1} << 20;
+
+/// The outcome as it came, for the worker that waits for it.
+class nested_state final : public task_state {
+ public:
+  using task_state::task_state;
+  parcel outcome() {
+    result settled = take_result();
+    return settled.failure ? encode_exception_outcome(std::move(settled.failure)) : std::move(settled.outcome);
+  }
+};
+
+std::shared_ptr<parcel> numbered(std::uint64_t number, parcel message) {
+  writer out;
+  out(number);
+  out.raw(message.bytes.data(), message.bytes.size());
+  parcel whole = out.take();
+  whole.fds = std::move(message.fds);
+  return std::make_shared<parcel>(std::move(whole));
+}
+
+}  // namespace
+
+bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
+  if (kind == submit_frame) {
+    take_submission(from, std::move(message));
+  } else if (kind == blocked_frame || kind == unblocked_frame) {
+    from.blocked = kind == blocked_frame && from.current;
+  } else if (kind == withdraw_frame) {
+    reader in(message);
+    if (const auto found = from.given.find(in.take<std::uint64_t>()); found != from.given.end())
+      withdraw_waiting(*found->second);
+  } else if (kind == cancel_frame || kind == stats_frame) {
+    answer(from, kind, std::move(message));
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void pool_core::take_submission(worker& from, parcel message) {
+  auto t = std::make_unique<task>();
+  std::vector<unique_fd> none;
+  reader in(message.bytes, none);
+  const auto number = in.take<std::uint64_t>();
+  const auto timeout = in.take<std::chrono::nanoseconds::rep>();
+  const auto retries = in.take<std::uint64_t>();
+  std::string name;
+  in(t->options.memory_limit, t->options.name, t->options.priority, name);
+  if (timeout < 0 || from.given.size() >= most_submitted || from.given.contains(number))
+    throw decode_error("kin: a worker submitted a task that cannot be");
+  t->options.timeout = std::chrono::nanoseconds(timeout);
+  t->options.retries = retries;
+  t->retries_left = static_cast<std::size_t>(retries);
+  t->label = task_label(std::move(name));
+  t->number = ++tasks_numbered_;
+  t->depth = from.current ? from.current->depth + 1 : 1;
+  message.bytes.erase(message.bytes.begin(), message.bytes.end() - static_cast<std::ptrdiff_t>(in.left()));
+  t->request = std::make_shared<parcel>(std::move(message));
+
+  auto state = std::make_shared<nested_state>(callbacks_);
+  state->set_owner(weak_from_this());
+  from.given.emplace(number, state);
+  // Settled with the lock, like every task of this pool, and by then the worker may be gone.
+  state->on_settle([this, number, worker = from.number, s = state.get()] {
+    for (const auto& w : workers_) {
+      if (w->number != worker) continue;
+      w->given.erase(number);
+      if (w->now == phase::leaving) return;
+      w->pump.send(settled_frame, numbered(number, s->outcome()));
+      if (w->pump.wants_to_write()) wake();
+    }
+  });
+  t->state = state;
+  ++counts_.submitted;
+  if (terminated_)
+    settle(*t, std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
+  else
+    waiting_.push_back(std::move(t));
+}
+
+void pool_core::answer(worker& to, std::uint64_t kind, parcel question) {
+  reader in(question);
+  const auto number = in.take<std::uint64_t>();
+  const auto what = in.take<std::uint64_t>();
+  writer out;
+  if (kind == stats_frame) {
+    const pool_stats s = count();
+    out(s.workers, s.idle, s.pending, s.running, s.submitted, s.completed, s.failed, s.retried, s.workers_started,
+        s.workers_lost);
+  } else {
+    const auto found = to.given.find(what);
+    const auto state = found == to.given.end() ? nullptr : found->second;
+    out(state && cancel_known(*state));
+  }
+  to.pump.send(answer_frame, numbered(number, out.take()));
+  if (to.pump.wants_to_write()) wake();
+}
+
+// Whoever wanted their results is gone.
+void pool_core::withdraw_given(std::map<std::uint64_t, std::shared_ptr<task_state>> given) {
+  for (const auto& [number, state] : given) withdraw_waiting(*state);
+}
+
+bool pool_core::withdraw_waiting(task_state& state) {
+  const auto waiting = waiting_.take(state);
+  if (!waiting) return false;
+  settle(*waiting, std::make_exception_ptr(cancelled_error("kin: nobody wants the task's result any more")));
+  return true;
+}
+
+// Workers that wait for tasks of this pool run nothing: others may run in their place.
+std::size_t pool_core::blocked_workers() const {
+  std::size_t n = 0;
+  for (const auto& w : workers_) n += w->blocked && w->now != phase::leaving;
+  return n;
+}
+
+// Once workers go on that had waited, there may be more than may run.
+bool pool_core::may_run_another() const {
+  if (workers_.size() <= options_.workers) return true;
+  std::size_t running = 0;
+  for (const auto& w : workers_) running += w->now == phase::busy && !w->blocked;
+  return running < options_.workers;
+}
+
+}  // namespace kin::detail
