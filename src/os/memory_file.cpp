@@ -52,6 +52,20 @@ unique_fd make_memory_file(const char* name, std::size_t size) {
   return fd;
 }
 
+unique_fd make_sparse_memory_file(const char* name, std::size_t size) {
+  check_file_size_limit(size);
+  unique_fd fd = make_memory_file(name, 0);
+  call("ftruncate", "make shared memory", [&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); });
+  return fd;
+}
+
+bool is_whole_memory_file(int fd, std::size_t size) noexcept {
+  struct stat status {};
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && ::fstat(fd, &status) == 0 &&
+         static_cast<std::size_t>(status.st_size) == size;
+}
+
 void grow_memory_file(int fd, std::size_t size) { grow_memory_file(fd, 0, size); }
 
 void grow_memory_file(int fd, std::size_t had, std::size_t size) {

@@ -5,10 +5,14 @@
 #include <ctime>
 
 #include "os/gate.hpp"
+#include "os/streak.hpp"
 
 namespace kin::os {
 
+thread_local constinit const void* streak = nullptr;
+
 int poll_until(std::span<pollfd> entries, deadline until) {
+  streak = nullptr;
   for (;;) {
     timespec left{};
     if (!until.is_never()) {

@@ -8,6 +8,10 @@ namespace kin::os {
 
 /// Processors in this thread's affinity mask.
 int processors_in_affinity() noexcept;
+/// The one this thread runs on at this moment, or -1.
+int current_processor() noexcept;
+/// Lets others run who wait for this processor.
+void let_others_run() noexcept;
 /// CPU quota of this process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_quota_us), in processors; empty: none.
 std::optional<double> cgroup_cpu_quota();
 

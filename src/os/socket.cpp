@@ -77,7 +77,8 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
   throw os_error(fds.empty() ? "send a message" : "send file descriptors with a message", "sendmsg", errno);
 }
 
-io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags) {
+namespace {
+io_result receive(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags) {
   iovec piece{into.data(), into.size()};
   control_buffer control;
   msghdr message{};
@@ -85,8 +86,7 @@ io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd
   message.msg_iovlen = 1;
   message.msg_control = &control;
   message.msg_controllen = sizeof control;
-  const ssize_t n =
-      try_call("recvmsg", [&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | flags); });
+  const ssize_t n = try_call("recvmsg", [&] { return ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags); });
   if (n < 0 && errno == EAGAIN) return {io_state::would_block};
   if (n < 0 && peer_is_gone(errno)) return {io_state::closed, 0, errno == ECONNRESET};
   if (n < 0) throw os_error("receive a message", "recvmsg", errno);
@@ -95,6 +95,25 @@ io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd
     throw os_error("receive the file descriptors of a message (is RLIMIT_NOFILE reached?)", "recvmsg", EMFILE);
   if (n == 0 && !into.empty()) return {io_state::closed};
   return {io_state::done, static_cast<std::size_t>(n)};
+}
+
+}  // namespace
+
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags) {
+  return receive(socket, into, fds, flags | MSG_DONTWAIT);
+}
+
+io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until) {
+  for (;;) {
+    // A socket that somebody has made non-blocking answers at once; then poll does the waiting.
+    const io_result got = receive(socket, into, fds, until.is_never() ? 0 : MSG_DONTWAIT);
+    if (got.state != io_state::would_block || !poll_until(socket, POLLIN, until)) return got;
+  }
+}
+
+bool is_hung_up(int socket) noexcept {
+  pollfd entry{socket, 0, 0};
+  return ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLNVAL)) != 0;
 }
 
 bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int> fds, deadline until) {

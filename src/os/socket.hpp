@@ -43,6 +43,11 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
 /// MSG_PEEK.
 io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags = 0);
 
+/// The same, but waits for something to come. would_block: the deadline has passed.
+io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until);
+/// Nobody has the other end any more.
+bool is_hung_up(int socket) noexcept;
+
 /// Sends all of it, waiting as needed. False: closed by the peer. Throws os_error(ETIMEDOUT) at the deadline.
 bool send_all(int socket, std::span<const std::byte> bytes, std::span<const int> fds, deadline until);
 /// Fills `into`, waiting as needed. False: the peer closed first. Throws os_error(ETIMEDOUT) at the deadline.

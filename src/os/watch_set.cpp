@@ -13,12 +13,17 @@ namespace kin::os {
 watch_set::watch_set()
     : epoll_(call("epoll_create1", "watch processes", [] { return ::epoll_create1(EPOLL_CLOEXEC); })) {}
 
-bool watch_set::add(int fd, std::uint64_t key) noexcept {
+namespace {
+bool watch(int epoll, int fd, std::uint32_t events, std::uint64_t key) noexcept {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.u64 = key;
-  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+  return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
+}  // namespace
+
+bool watch_set::add(int fd, std::uint64_t key) noexcept { return watch(epoll_.get(), fd, EPOLLIN, key); }
+bool watch_set::add_for_end(int fd, std::uint64_t key) noexcept { return watch(epoll_.get(), fd, 0, key); }
 
 void watch_set::remove(int fd) noexcept { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 

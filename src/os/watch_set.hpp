@@ -12,10 +12,14 @@ namespace kin::os {
 class watch_set {
  public:
   watch_set();
+  /// Readable itself while something watched is.
+  [[nodiscard]] int native_handle() const noexcept { return epoll_.get(); }
   /// In a forked copy, which must not touch what its parent watches. Nothing may be called any more.
   void abandon() noexcept { epoll_.reset(); }
   /// From now on wait() answers `key` while `fd` is readable. False: it cannot be watched, or no memory is left.
   bool add(int fd, std::uint64_t key) noexcept;
+  /// The same, but only for a hang-up or an error.
+  bool add_for_end(int fd, std::uint64_t key) noexcept;
   void remove(int fd) noexcept;
   /// Waits for as long as it takes; fills in the keys of what is ready and returns how many there are.
   std::size_t wait(std::span<std::uint64_t> keys) noexcept;

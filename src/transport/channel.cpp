@@ -7,9 +7,11 @@
 #include <cerrno>
 
 #include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
 
 #include "os/poll.hpp"
 #include "os/socket.hpp"
+#include "transport/ring_ends.hpp"
 
 namespace kin::detail {
 namespace {
@@ -34,18 +36,29 @@ void check_frame(const frame_header& header) {
 
 channel::channel(unique_fd socket, bool readable, bool writable) noexcept
     : socket_(std::move(socket)), readable_(readable), writable_(writable) {}
+channel::channel(std::unique_ptr<ring_ends> rings) noexcept
+    : rings_(std::move(rings)), readable_(rings_->receives()), writable_(rings_->sends()) {}
 channel::channel(channel&& other) noexcept = default;
 channel& channel::operator=(channel&& other) noexcept = default;
 channel::~channel() = default;
 
 void channel::require(bool direction, const char* doing) const {
-  if (!socket_) throw closed_error("kin: this connection is closed");
+  if (closed()) throw closed_error("kin: this connection is closed");
   if (!direction) throw os_error(doing, "connection", EBADF);
 }
 
 void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
                    deadline until) {
   require(writable_, "send on the receiving end of a simplex pipe");
+  if (rings_) {
+    bool begun = false;
+    try {
+      return rings_->sender().send(signature, bytes, fds, until, begun);
+    } catch (...) {
+      if (begun) close();
+      throw;
+    }
+  }
   const frame_header header{frame_magic, static_cast<std::uint32_t>(fds.size()), bytes.size(), signature};
   std::array<iovec, 2> pieces{{{const_cast<frame_header*>(&header), sizeof header}, {}}};
   // Descriptors beyond the kernel's limit for one message follow the header on a byte of padding each batch.
@@ -93,8 +106,26 @@ void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, st
   }
 }
 
+// A reader that was lied to, or has lost descriptors, cannot go on. That nothing came in time, or nothing will, is no
+// such failure.
+template <class Call>
+decltype(auto) channel::or_close(Call&& call) {
+  try {
+    return call();
+  } catch (const closed_error&) {
+    throw;
+  } catch (const os_error& e) {
+    if (e.code().value() != ETIMEDOUT) close();
+    throw;
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
 bool channel::poll(deadline until) {
   require(readable_, "receive on the sending end of a simplex pipe");
+  if (rings_) return or_close([&, &from = rings_->receiver()] { return from.poll(until); });
   return pending_ || os::poll_until(socket_.get(), POLLIN, until);
 }
 
@@ -130,6 +161,7 @@ void channel::read_header(deadline until) {
 
 const frame_header& channel::next(deadline until) {
   require(readable_, "receive on the sending end of a simplex pipe");
+  if (rings_) return or_close([&, &from = rings_->receiver()]() -> const frame_header& { return from.next(until); });
   if (!pending_) {
     try {
       read_header(until);
@@ -145,9 +177,23 @@ const frame_header& channel::next(deadline until) {
 parcel channel::take(deadline until) {
   next(until);
   try {
-    return take_pending(until);
+    return rings_ ? rings_->receiver().take(until) : take_pending(until);
   } catch (...) {
     close();  // the next frame's start cannot be found any more
+    throw;
+  }
+}
+
+void channel::take_into(std::span<std::byte> room, deadline until) {
+  if (!rings_) {
+    const parcel message = take(until);
+    std::copy(message.bytes.begin(), message.bytes.end(), room.begin());
+    return;
+  }
+  try {
+    rings_->receiver().take_into(room, until);
+  } catch (...) {
+    close();
     throw;
   }
 }
@@ -192,22 +238,42 @@ std::optional<parcel> channel::take_any(deadline until) {
 }
 
 void channel::close() noexcept {
+  rings_.reset();
   socket_.reset();
   pending_.reset();
   pending_fds_.clear();
 }
 
-channel::moved_state channel::state() const {
-  if (!socket_) throw encode_error("kin: a closed connection cannot be sent to another process");
-  return {socket_.get(), readable_, writable_, pending_, pending_fds_};
+int channel::native_handle() const {
+  if (!rings_) return socket_.get();
+  return rings_->receives() ? rings_->receiver().native_handle() : rings_->sender().native_handle();
 }
 
-channel channel::from_state(unique_fd socket, bool readable, bool writable, std::optional<frame_header> pending,
-                            std::vector<unique_fd> pending_fds) {
-  channel c(std::move(socket), readable, writable);
-  c.pending_ = pending;
-  c.pending_fds_ = std::move(pending_fds);
-  return c;
+void channel::pass(writer& to) const {
+  if (closed()) throw encode_error("kin: a closed connection cannot be sent to another process");
+  to(readable_, writable_, rings_ != nullptr);
+  if (rings_) return rings_->pass(to);
+  to.fd(socket_.get());
+  to(pending_.has_value());
+  if (!pending_) return;
+  to(pending_->descriptors, pending_->size, pending_->signature, static_cast<std::uint64_t>(pending_fds_.size()));
+  for (const auto& fd : pending_fds_) to.fd(fd.get());
+}
+
+channel channel::passed(reader& from) {
+  bool readable = false, writable = false, over_rings = false;
+  from(readable, writable, over_rings);
+  if (over_rings) return channel(ring_ends::passed(from, readable, writable));
+  channel result(from.fd(), readable, writable);
+  bool has_pending = false;
+  from(has_pending);
+  if (!has_pending) return result;
+  result.pending_.emplace();
+  result.pending_->magic = frame_magic;
+  std::uint64_t n = 0;
+  from(result.pending_->descriptors, result.pending_->size, result.pending_->signature, n);
+  for (; n > 0; --n) result.pending_fds_.push_back(from.fd());  // each takes bytes of the message: n cannot run away
+  return result;
 }
 
 }  // namespace kin::detail

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "os/socket.hpp"
+#include "transport/ring_ends.hpp"
 
 namespace kin {
 
@@ -35,10 +35,15 @@ detail::parcel connection::receive(std::uint64_t signature, const std::string& (
   return channel_.take();
 }
 
-std::vector<std::byte> connection::recv_bytes(std::optional<count> most) {
+const detail::frame_header& connection::next_bytes() {
   const detail::frame_header& header = channel_.next();
   if (header.signature != detail::raw_bytes)
     throw type_mismatch("kin: the next message is a value sent by send(), not raw bytes; receive it with recv<T>()");
+  return header;
+}
+
+std::vector<std::byte> connection::recv_bytes(std::optional<count> most) {
+  const detail::frame_header& header = next_bytes();
   if (most && header.size > *most)
     throw os_error("receive a message of " + std::to_string(header.size) + " bytes where at most " +
                        std::to_string(*most) + " are allowed",
@@ -50,46 +55,26 @@ std::size_t connection::recv_bytes_into(std::span<std::byte> buffer, count offse
   if (offset > buffer.size())
     throw std::out_of_range("kin: recv_bytes_into: offset " + std::to_string(offset) + " is beyond the buffer's " +
                             std::to_string(buffer.size()) + " bytes");
-  std::vector<std::byte> message = recv_bytes();
-  if (message.size() > buffer.size() - offset) throw buffer_too_short(std::move(message));
-  std::copy(message.begin(), message.end(), buffer.begin() + static_cast<std::ptrdiff_t>(std::size_t{offset}));
-  return message.size();
+  const detail::frame_header& header = next_bytes();
+  const std::span<std::byte> room = buffer.subspan(offset);
+  if (header.size > room.size()) throw buffer_too_short(channel_.take().bytes);
+  const auto size = static_cast<std::size_t>(header.size);
+  channel_.take_into(room.first(size));
+  return size;
 }
 
 pipe_ends pipe() {
-  auto [a, b] = os::socket_pair();
+  auto [a, b] = detail::ring_ends::make(detail::ring_ends::directions::both);
   return {connection(detail::channel(std::move(a))), connection(detail::channel(std::move(b)))};
 }
 
 pipe_ends pipe(simplex_t) {
-  auto [a, b] = os::socket_pair();
-  return {connection(detail::channel(std::move(a), true, false)),
-          connection(detail::channel(std::move(b), false, true))};
+  auto [writer, reader] = detail::ring_ends::make(detail::ring_ends::directions::one);
+  return {connection(detail::channel(std::move(reader))), connection(detail::channel(std::move(writer)))};
 }
 
-void codec<connection>::encode(writer& to, const connection& value) {
-  const auto state = value.channel_.state();
-  to.fd(state.socket);
-  to(state.readable, state.writable, state.pending.has_value());
-  if (!state.pending) return;
-  to(state.pending->descriptors, state.pending->size, state.pending->signature,
-     static_cast<std::uint64_t>(state.pending_fds.size()));
-  for (const auto& fd : state.pending_fds) to.fd(fd.get());
-}
+void codec<connection>::encode(writer& to, const connection& value) { value.channel_.pass(to); }
 
-connection codec<connection>::decode(reader& from) {
-  unique_fd socket = from.fd();
-  bool readable = false, writable = false, has_pending = false;
-  from(readable, writable, has_pending);
-  std::optional<detail::frame_header> pending;
-  std::vector<unique_fd> fds;
-  if (has_pending) {
-    pending.emplace();
-    std::uint64_t n = 0;
-    from(pending->descriptors, pending->size, pending->signature, n);
-    for (; n > 0; --n) fds.push_back(from.fd());  // each takes bytes of the message: n cannot run away
-  }
-  return connection(detail::channel::from_state(std::move(socket), readable, writable, pending, std::move(fds)));
-}
+connection codec<connection>::decode(reader& from) { return connection(detail::channel::passed(from)); }
 
 }  // namespace kin

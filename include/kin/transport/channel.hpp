@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-// channel: frames over one unix stream socket: a type signature, bytes, file descriptors. What `connection` is a typed
-// view of, and what kin's own processes talk through.
+// channel: frames of a type signature, bytes and file descriptors, between two processes. What `connection` is a typed
+// view of, and what kin's own processes talk through. Over the byte rings of a pipe (transport/ring_ends.hpp), or over
+// one unix stream socket.
 //
-// Invariant: a frame that is not taken keeps at least one byte in the socket, so the descriptor stays readable
-// (level-triggered) until the message has really been received. One thread per direction.
+// Invariant: native_handle() stays readable (level-triggered) until the message has really been received. On a socket a
+// frame that is not taken keeps at least one byte there. One thread per direction.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -16,6 +18,11 @@
 #include <kin/core/export.hpp>
 #include <kin/os/unique_fd.hpp>
 #include <kin/wire/parcel.hpp>
+
+namespace kin {
+class reader;
+class writer;
+}  // namespace kin
 
 namespace kin::detail {
 
@@ -36,8 +43,13 @@ KIN_EXPORT void check_frame(const frame_header& header);
 /// Signature of a message sent by send_bytes.
 inline constexpr std::uint64_t raw_bytes = 0x6b696e2d62797465;  // "kin-byte"
 
+class ring_ends;
+
 class KIN_EXPORT channel {
  public:
+  /// Over the rings of a pipe.
+  explicit channel(std::unique_ptr<ring_ends> rings) noexcept;
+  /// Over one end of a connected unix stream socket.
   explicit channel(unique_fd socket, bool readable = true, bool writable = true) noexcept;
   channel(channel&&) noexcept;
   channel& operator=(channel&&) noexcept;
@@ -56,32 +68,32 @@ class KIN_EXPORT channel {
   const frame_header& next(deadline until = deadline::never());
   /// Takes the frame that next() showed. closed_error when the peer died in the middle of it.
   parcel take(deadline until = deadline::never());
+  /// The same for a message without descriptors that fits into `room`; else take() must be used.
+  void take_into(std::span<std::byte> room, deadline until = deadline::never());
   /// next() and take(), for callers to whom all types are one; empty at end of file.
   std::optional<parcel> take_any(deadline until = deadline::never());
 
   void close() noexcept;
-  [[nodiscard]] bool closed() const noexcept { return !socket_; }
+  [[nodiscard]] bool closed() const noexcept { return !socket_ && !rings_; }
   [[nodiscard]] bool readable() const noexcept { return readable_; }
   [[nodiscard]] bool writable() const noexcept { return writable_; }
-  [[nodiscard]] int native_handle() const noexcept { return socket_.get(); }
+  /// Throws os_error when the descriptor that pollers need cannot be made.
+  [[nodiscard]] int native_handle() const;
 
-  /// For moving a channel to another process: a frame whose header has been read travels along.
-  struct moved_state {
-    int socket;
-    bool readable, writable;
-    std::optional<frame_header> pending;
-    std::span<const unique_fd> pending_fds;
-  };
-  [[nodiscard]] moved_state state() const;
-  static channel from_state(unique_fd socket, bool readable, bool writable, std::optional<frame_header> pending,
-                            std::vector<unique_fd> pending_fds);
+  /// For moving a channel to another process: a frame whose header has been read travels along. Throws encode_error
+  /// for a closed one.
+  void pass(writer& to) const;
+  static channel passed(reader& from);
 
  private:
+  template <class Call>
+  decltype(auto) or_close(Call&& call);
   void require(bool direction, const char* doing) const;
   void read_header(deadline until);
   parcel take_pending(deadline until);
 
   unique_fd socket_;
+  std::unique_ptr<ring_ends> rings_;
   bool readable_, writable_;
   std::optional<frame_header> pending_;
   std::vector<unique_fd> pending_fds_;

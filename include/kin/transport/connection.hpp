@@ -47,8 +47,8 @@ class KIN_EXPORT message_loan {
 /// One end of a pipe, move-only. Usable by one thread per direction at a time: one may send while another receives.
 ///
 /// Death of the other side: what it had sent completely can still be received; then recv throws closed_error, and
-/// send throws closed_error at once. A message cut short by a death is never delivered.
-/// Fork: both processes hold the same end afterwards; let one of them close it.
+/// send throws closed_error at once (in an unbroken loop of sends, by the 16th after it). A message cut short by a
+/// death is never delivered. Fork: both processes hold the same end afterwards; let one of them close it.
 class KIN_EXPORT connection {
  public:
   /// A closed connection.
@@ -56,9 +56,9 @@ class KIN_EXPORT connection {
   /// Takes over one end of a connected unix stream socket that speaks kin's frames.
   explicit connection(detail::channel c) noexcept : channel_(std::move(c)) {}
 
-  /// Sends any value (api.md says which types). Returns when the message is with the kernel; waits while the other
-  /// side's buffer is full. Move-only values, and values that hold descriptors or connections, are sent by
-  /// std::move: afterwards the other side owns them. Throws encode_error (nothing sent), closed_error, os_error.
+  /// Sends any value (api.md says which types). Returns when the message is in shared memory, where it outlives this
+  /// process; waits while there is no room. Move-only values, and values that hold descriptors or connections, are sent
+  /// by std::move: afterwards the other side owns them. Throws encode_error (nothing sent), closed_error, os_error.
   template <class T>
   void send(T&& value) {
     using Sent = stored_t<T>;
@@ -114,7 +114,8 @@ class KIN_EXPORT connection {
 
   /// For poll, epoll and event loops: readable (level-triggered) while a message or the end of file waits.
   /// -1 when closed. Only to be waited on, never read or written.
-  [[nodiscard]] int native_handle() const noexcept { return channel_.native_handle(); }
+  /// The first call makes it; throws os_error (EMFILE).
+  [[nodiscard]] int native_handle() const { return channel_.native_handle(); }
 
  private:
   friend struct codec<connection>;
@@ -126,6 +127,7 @@ class KIN_EXPORT connection {
     else
       return detail::encode(Sent(value));
   }
+  const detail::frame_header& next_bytes();
   detail::parcel receive(std::uint64_t signature, const std::string& (*structure)());
 
   detail::channel channel_;

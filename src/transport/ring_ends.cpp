@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_ends: see the header.
+#include "transport/ring_ends.hpp"
+
+#include <cerrno>
+
+#include <kin/core/error.hpp>
+
+#include "os/socket.hpp"
+
+namespace kin::detail {
+
+ring_ends::pair ring_ends::make(directions how) {
+  const auto memory = std::make_shared<const ring_memory>();
+  pair ends{std::make_unique<ring_ends>(), std::make_unique<ring_ends>()};
+  const auto connect = [&](unsigned direction, ring_ends& from, ring_ends& to) {
+    if (!memory->allocate(direction, 0, ring_capacity(0))) throw os_error("make a pipe", "fallocate", ENOMEM);
+    auto [sending, receiving] = os::socket_pair();
+    from.sender_.emplace(memory, direction, std::move(sending));
+    from.out_ = direction;
+    from.sends_ = true;
+    to.receiver_.emplace(memory, direction, std::move(receiving), std::vector<unique_fd>());
+    to.in_ = direction;
+    to.receives_ = true;
+  };
+  ends.first->memory_ = ends.second->memory_ = memory;
+  connect(0, *ends.first, *ends.second);
+  if (how == directions::both) connect(1, *ends.second, *ends.first);
+  return ends;
+}
+
+void ring_ends::pass(writer& to) const {
+  to.fd(memory_ ? memory_->file() : luggage_.memory.get());
+  if (sends_) {
+    to(out_);
+    to.fd(memory_ ? sender_->socket() : luggage_.sending.get());
+  }
+  if (receives_) {
+    to(in_);
+    to.fd(memory_ ? receiver_->socket() : luggage_.receiving.get());
+    const std::span<const unique_fd> arrived = memory_ ? receiver_->arrived() : luggage_.arrived;
+    to(static_cast<std::uint64_t>(arrived.size()));
+    for (const unique_fd& fd : arrived) to.fd(fd.get());
+  }
+}
+
+std::unique_ptr<ring_ends> ring_ends::passed(reader& from, bool receives, bool sends) {
+  if (!receives && !sends) throw decode_error("kin: a connection came that neither sends nor receives");
+  auto end = std::make_unique<ring_ends>();
+  end->receives_ = receives;
+  end->sends_ = sends;
+  end->luggage_.memory = from.fd();
+  const auto direction = [&](unsigned& number) {
+    from(number);
+    if (number > 1) throw decode_error("kin: a connection came that has no such direction");
+  };
+  if (sends) {
+    direction(end->out_);
+    end->luggage_.sending = from.fd();
+  }
+  if (receives) {
+    direction(end->in_);
+    end->luggage_.receiving = from.fd();
+    std::uint64_t n = 0;
+    from(n);
+    // Each takes bytes of the message: n cannot run away.
+    for (; n > 0; --n) end->luggage_.arrived.push_back(from.fd());
+  }
+  ring_memory::check(end->luggage_.memory.get());
+  return end;
+}
+
+void ring_ends::attach() {
+  auto memory = std::make_shared<const ring_memory>(luggage_.memory);
+  if (sends_) sender_.emplace(memory, out_, std::move(luggage_.sending));
+  if (receives_) receiver_.emplace(memory, in_, std::move(luggage_.receiving), std::move(luggage_.arrived));
+  memory_ = std::move(memory);
+}
+
+}  // namespace kin::detail

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_memory: the memory file of one pipe: a byte ring in each direction. Shared by the ends in one process, passed
+// along when an end moves to another.
+//
+// One page of control blocks, then the areas of both rings; only what is in use has pages.
+#pragma once
+
+#include <memory>
+
+#include <kin/os/unique_fd.hpp>
+
+#include "memory/byte_ring.hpp"
+#include "os/memory_file.hpp"
+
+namespace kin::detail {
+
+class ring_memory {
+ public:
+  /// Throws os_error.
+  ring_memory();
+  /// What another process passed on; takes the file over when it succeeds. Throws decode_error, os_error.
+  explicit ring_memory(unique_fd& file);
+  /// Throws decode_error for a file that is none of these.
+  static void check(int file);
+
+  [[nodiscard]] int file() const noexcept { return file_.get(); }
+  [[nodiscard]] ring_control& control(unsigned direction) const noexcept;
+  [[nodiscard]] std::byte* data(unsigned direction) const noexcept;
+  /// Whether publishers may leave the fence to those who go to sleep; the same in all processes.
+  [[nodiscard]] bool light() const noexcept { return light_; }
+  /// Gives memory to a part of a ring's data. False: there is none.
+  bool allocate(unsigned direction, std::size_t offset, std::size_t size) const noexcept;
+
+ private:
+  unique_fd file_;
+  os::mapping map_;
+  bool light_ = false;
+};
+
+}  // namespace kin::detail

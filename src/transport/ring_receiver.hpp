@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_receiver: the receiving side of one direction of a pipe: frames out of the byte ring, descriptors from the
+// socket. Station 3 of the journey of a message (docs/data_flow.md). One thread at a time, native_handle() aside.
+//
+// Invariant: while native_handle() is in use, it is readable exactly when a message or the end of file waits.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <kin/core/deadline.hpp>
+#include <kin/os/unique_fd.hpp>
+#include <kin/transport/channel.hpp>
+#include <kin/wire/parcel.hpp>
+
+#include "memory/byte_ring.hpp"
+#include "transport/readiness.hpp"
+#include "transport/ring_memory.hpp"
+
+namespace kin::detail {
+
+class ring_receiver {
+ public:
+  /// `arrived`: descriptors that an earlier holder of this end has taken from the socket already.
+  ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket,
+                std::vector<unique_fd> arrived);
+  ring_receiver(const ring_receiver&) = delete;
+  ring_receiver& operator=(const ring_receiver&) = delete;
+  ~ring_receiver();
+
+  /// See channel.
+  bool poll(deadline until);
+  const frame_header& next(deadline until);
+  /// Takes the frame that next() showed. After a failure the next frame's start is lost.
+  parcel take(deadline until);
+  /// The same for a frame without descriptors that fits into `room`.
+  void take_into(std::span<std::byte> room, deadline until);
+  /// Throws os_error when it is first needed and cannot be made.
+  [[nodiscard]] int native_handle();
+
+  [[nodiscard]] int socket() const noexcept { return socket_.get(); }
+  [[nodiscard]] unsigned direction() const noexcept { return direction_; }
+  [[nodiscard]] std::span<const unique_fd> arrived() const noexcept { return arrived_; }
+
+ private:
+  enum class arrival { data, deadline, end };
+  arrival wait_for(std::size_t bytes, deadline until);
+  arrival sleep(std::size_t bytes, deadline until);
+  arrival sleep_beside_pollers(std::size_t bytes, deadline until);
+  void set_bell();
+  void clear_bell();
+  void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
+  template <class Sink>
+  void take_bytes(Sink&& sink, deadline until);
+  void give_back(std::size_t bytes);
+  [[nodiscard]] bool is_empty() const;
+  enum class occasion { first_poll, taking };
+  void settle(occasion when);
+
+  std::shared_ptr<const ring_memory> memory_;
+  ring_control& control_;
+  ring_reader ring_;
+  unique_fd socket_;
+  std::vector<unique_fd> arrived_;
+  frame_header header_{};
+  readiness pollers_;
+  std::atomic<bool> bell_set_{false};  // by this end; perhaps taken since
+  std::atomic<bool> ring_due_{false};  // a byte is in the socket, or soon will be, that nobody waits for
+  unsigned direction_;
+  bool light_;
+};
+
+}  // namespace kin::detail

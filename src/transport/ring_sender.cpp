@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_sender: see the header.
+#include "transport/ring_sender.hpp"
+
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include <kin/core/error.hpp>
+
+#include "memory/wake_cost.hpp"
+#include "os/poll.hpp"
+#include "os/socket.hpp"
+#include "os/streak.hpp"
+#include "transport/ring_frame.hpp"
+#include "transport/ring_wait.hpp"
+
+namespace kin::detail {
+namespace {
+
+// What goes in one step when a message does not fit: small enough that both sides copy at once.
+constexpr std::size_t most_in_a_piece = std::size_t{32} << 10;
+constexpr unsigned looks_per_streak = 16;
+
+[[noreturn]] void throw_peer_closed() { throw closed_error("kin: the other end of the connection is closed"); }
+
+}  // namespace
+
+ring_sender::ring_sender(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket) noexcept
+    : memory_(std::move(memory)),
+      control_(memory_->control(direction)),
+      ring_(control_, memory_->data(direction)),
+      socket_(std::move(socket)),
+      direction_(direction),
+      light_(memory_->light()) {}
+
+void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
+                       deadline until, bool& begun) {
+  // Publishing in memory tells nobody whether the reader still lives. It is asked for whenever time may have passed:
+  // in a streak of sends now and then, else each time.
+  if (os::streak != this || ++streak_ % looks_per_streak == 0) [[unlikely]]
+    look_around();
+  const ring_words words{frame_word(bytes.size(), fds.size()), signature};
+  if (!fds.empty()) send_descriptors(fds, until, begun);
+  if (bytes.size() < ring_capacity(0) / 2 && ring_.try_put(words, bytes)) [[likely]] {
+    ring_reader();
+    return;
+  }
+  send_slowly(words, bytes, until, begun);
+}
+
+void ring_sender::look_around() {
+  os::streak = this;
+  note_processor(control_.writer_processor);
+  if (control_.reader_bell.load(std::memory_order_relaxed) != 0) return;  // the ring after this message will tell
+  const std::uint64_t now = cpu::ticks();
+  if (now - looked_at_ < cpu::a_moment()) return;
+  looked_at_ = now;
+  if (os::is_hung_up(socket_.get())) throw_peer_closed();
+}
+
+// They are in the socket before the frame is in the ring: who sees the frame finds them there.
+void ring_sender::send_descriptors(std::span<const unique_fd> fds, deadline until, bool& begun) {
+  const std::byte any{0};
+  std::vector<int> batch;
+  while (!fds.empty()) {
+    const auto some = fds.first(std::min(fds.size(), os::max_fds_per_message));
+    batch.clear();
+    for (const unique_fd& fd : some) batch.push_back(fd.get());
+    if (!os::send_all(socket_.get(), std::span(&any, 1), batch, until)) throw_peer_closed();
+    begun = true;
+    fds = fds.subspan(some.size());
+  }
+}
+
+void ring_sender::send_slowly(ring_words words, std::span<const std::byte> bytes, deadline until, bool& begun) {
+  const std::uint64_t whole = ring_words_size + padded(bytes.size());
+  while (whole > ring_.capacity() / 2 && grow()) {
+  }
+  if (whole <= ring_.capacity() / 2) {
+    while (!ring_.try_put(words, bytes))
+      if (!grow()) wait_for_room(static_cast<std::size_t>(whole), until);
+    ring_reader();
+    return;
+  }
+  if (ring_.room() < ring_words_size) wait_for_room(ring_words_size, until);
+  begun = true;
+  ring_.put_words(words);
+  while (!bytes.empty()) {
+    const std::size_t wanted = std::min(bytes.size(), std::min(most_in_a_piece, ring_.capacity() / 4));
+    std::size_t room = ring_.room();
+    if (room < padded(wanted)) {
+      ring_reader();
+      wait_for_room(padded(wanted), until);
+      room = ring_.room();
+    }
+    const auto piece = bytes.first(std::min({bytes.size(), room, most_in_a_piece}));
+    ring_.put_piece(piece);
+    ring_reader();
+    bytes = bytes.subspan(piece.size());
+  }
+}
+
+bool ring_sender::grow() {
+  return ring_.grow([&](std::size_t at, std::size_t size) { return memory_->allocate(direction_, at, size); });
+}
+
+void ring_sender::ring_reader() {
+  after_publication(light_);
+  if (control_.reader_bell.load(std::memory_order_relaxed) == 0) [[likely]]
+    return;
+  const std::uint32_t bell = control_.reader_bell.exchange(0);
+  if ((bell & bell_asleep) != 0) {
+    if (!ring_by_socket(socket_.get(), control_.reader_rung_at)) throw_peer_closed();
+  } else if ((bell & bell_closed) != 0 && os::is_hung_up(socket_.get())) {
+    throw_peer_closed();
+  }
+}
+
+int ring_sender::native_handle() {
+  const auto hold = pollers_.lock();
+  if (!pollers_.in_use()) pollers_.begin_for_end(socket_.get());
+  return pollers_.native_handle();
+}
+
+void ring_sender::wait_for_room(std::size_t size, deadline until) {
+  // Once it waits it waits for half of the ring, so that the reader does not wake it for every message.
+  const std::size_t wanted = std::max(size, ring_.capacity() / 2);
+  if (spin_until(control_.reader_processor, 1, [&] { return ring_.room() >= size; })) return;
+  std::array<std::byte, 64> rings;
+  std::vector<unique_fd> no_fds;
+  for (;;) {
+    control_.writer_bell.store(ring_.head_for(wanted));
+    before_last_look(light_);
+    if (ring_.room() >= size) break;
+    const os::io_result woken = os::recv_waiting(socket_.get(), rings, no_fds, until);
+    if (woken.state == os::io_state::closed) {
+      if (ring_.room() >= size) break;
+      throw_peer_closed();
+    }
+    if (woken.state == os::io_state::would_block) {
+      control_.writer_bell.store(0);
+      throw os_error("send a message in time", "connection", ETIMEDOUT);
+    }
+    note_wake(control_.writer_rung_at.load(std::memory_order_relaxed));
+    if (ring_.room() >= size) break;
+  }
+  control_.writer_bell.store(0);
+}
+
+}  // namespace kin::detail

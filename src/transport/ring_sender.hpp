@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_sender: the sending side of one direction of a pipe: frames into the byte ring, descriptors over the socket, and
+// the bell of a reader who sleeps. Station 3 of the journey of a message (docs/data_flow.md). One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <kin/core/deadline.hpp>
+#include <kin/os/unique_fd.hpp>
+
+#include "memory/byte_ring.hpp"
+#include "transport/readiness.hpp"
+#include "transport/ring_memory.hpp"
+
+namespace kin::detail {
+
+class ring_sender {
+ public:
+  ring_sender(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket) noexcept;
+
+  /// See channel::send. `begun` becomes true when part of the message has gone: it can only be finished then.
+  void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until,
+            bool& begun);
+
+  /// Readable when nobody receives any more. Throws os_error when it is first needed and cannot be made.
+  [[nodiscard]] int native_handle();
+  [[nodiscard]] int socket() const noexcept { return socket_.get(); }
+  [[nodiscard]] unsigned direction() const noexcept { return direction_; }
+
+ private:
+  void look_around();
+  void send_descriptors(std::span<const unique_fd> fds, deadline until, bool& begun);
+  void send_slowly(ring_words words, std::span<const std::byte> bytes, deadline until, bool& begun);
+  void ring_reader();
+  bool grow();
+  void wait_for_room(std::size_t size, deadline until);
+
+  std::shared_ptr<const ring_memory> memory_;
+  ring_control& control_;
+  ring_writer ring_;
+  unique_fd socket_;
+  readiness pollers_;
+  std::uint64_t looked_at_ = 0;  // ticks
+  unsigned direction_;
+  unsigned streak_ = 0;
+  bool light_;
+};
+
+}  // namespace kin::detail

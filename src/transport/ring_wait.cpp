@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_wait: see the header.
+#include "transport/ring_wait.hpp"
+
+#include <kin/core/error.hpp>
+
+#include "memory/wake_cost.hpp"
+#include "os/memory_barrier.hpp"
+#include "os/processors.hpp"
+#include "os/socket.hpp"
+
+namespace kin::detail {
+
+namespace {
+// The kernel often puts a woken process on its waker's processor. Whoever waits next in this thread lets it run first.
+thread_local constinit bool has_just_woken = false;
+}  // namespace
+
+void before_last_look(bool light) {
+  if (!light)
+    cpu::full_fence();
+  else if (!os::heavy_barrier())
+    throw error("kin: membarrier(2) is refused in this process since it has used this connection");
+}
+
+bool ring_by_socket(int socket, std::atomic<std::uint64_t>& rung_at) {
+  rung_at.store(steady_now(), std::memory_order_relaxed);
+  const std::byte any{0};
+  const iovec piece{const_cast<std::byte*>(&any), 1};
+  // A full socket is readable: whoever sleeps there wakes without this byte.
+  const os::io_result sent = os::send_some(socket, std::span(&piece, 1));
+  has_just_woken = true;
+  return sent.state != os::io_state::closed;
+}
+
+void note_processor(std::atomic<std::uint32_t>& mine) noexcept {
+  const auto here = static_cast<std::uint32_t>(os::current_processor() + 1);
+  if (mine.load(std::memory_order_relaxed) != here) mine.store(here, std::memory_order_relaxed);
+}
+
+std::uint64_t worth_spinning(std::uint32_t theirs) noexcept {
+  const std::uint64_t budget = spin_budget();
+  if (budget == 0) return 0;
+  if (has_just_woken) {
+    has_just_woken = false;
+    os::let_others_run();
+  }
+  return theirs == static_cast<std::uint32_t>(os::current_processor() + 1) ? 0 : budget;
+}
+
+std::uint64_t spin_end(std::uint64_t budget) noexcept { return steady_now() + budget; }
+bool is_past(std::uint64_t end) noexcept { return steady_now() >= end; }
+
+}  // namespace kin::detail

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: BSL-1.0
+// the shared-memory path of a pipe: growing, moving with messages on the way, deaths, pollers, descriptors, liars.
+#include <kin/process/process.hpp>
+#include <kin/transport/connection.hpp>
+#include <kin/transport/wait.hpp>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "sync/forked.hpp"
+#include "transport/ring_ends.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using kin_test::forked;
+
+bool is_readable(int fd, int milliseconds = 0) {
+  pollfd entry{fd, POLLIN, 0};
+  return ::poll(&entry, 1, milliseconds) == 1;
+}
+
+// Asleep in the kernel, and not, say, on the way there.
+void wait_until_asleep(int pid) {
+  for (char state = 'R'; state != 'S' && state != 'Z';) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    if (!std::getline(stat, text)) return;
+    state = text[text.rfind(')') + 2];
+  }
+}
+
+kin::unique_fd a_number(std::size_t n) {
+  kin::unique_fd file(::memfd_create("number", MFD_CLOEXEC));
+  EXPECT_EQ(::ftruncate(file.get(), static_cast<off_t>(n)), 0);
+  return file;
+}
+std::size_t number_of(const kin::unique_fd& file) {
+  struct stat status {};
+  EXPECT_EQ(::fstat(file.get(), &status), 0);
+  return static_cast<std::size_t>(status.st_size);
+}
+
+// --- memory ---------------------------------------------------------------------------------------------------------
+
+TEST(ring, takes_little_memory_before_it_is_needed) {
+  auto [a, b] = kin::detail::ring_ends::make(kin::detail::ring_ends::directions::both);
+  const auto resident = [&] {
+    struct stat status {};
+    EXPECT_EQ(::fstat(a->memory()->file(), &status), 0);
+    return static_cast<std::size_t>(status.st_blocks) * 512;
+  };
+  EXPECT_LE(resident(), 8u * 4096);
+  kin::connection here(kin::detail::channel(std::move(a)));
+  auto memory = b->memory();
+  kin::connection there(kin::detail::channel(std::move(b)));
+  for (int i = 0; i < 10'000; ++i) {
+    here.send(i);
+    EXPECT_EQ(there.recv<int>(), i);
+  }
+  struct stat status {};
+  ASSERT_EQ(::fstat(memory->file(), &status), 0);
+  EXPECT_LE(status.st_blocks * 512, 64 * 1024);
+}
+
+TEST(ring, holds_200_kilobytes_that_nobody_receives_yet) {
+  auto [a, b] = kin::pipe();
+  for (int i = 0; i < 200; ++i) a.send(std::string(1000, static_cast<char>('a' + i % 26)));
+  a.send(std::string(100'000, 'z'));
+  for (int i = 0; i < 200; ++i) ASSERT_EQ(b.recv<std::string>(), std::string(1000, static_cast<char>('a' + i % 26)));
+  EXPECT_EQ(b.recv<std::string>(), std::string(100'000, 'z'));
+}
+
+void send_all_sizes(kin::connection to) {
+  for (std::size_t i = 0; i < 3000; ++i) {
+    const std::size_t size = i % 10 == 0 ? i * 97 % 400'000 : i * 7 % 5000;
+    to.send_bytes(std::vector<std::byte>(size, static_cast<std::byte>(i)));
+  }
+}
+
+TEST(ring, carries_messages_of_all_sizes_between_processes) {
+  auto [a, b] = kin::pipe();
+  kin::process child(send_all_sizes, std::move(b));
+  for (std::size_t i = 0; i < 3000; ++i) {
+    const std::size_t size = i % 10 == 0 ? i * 97 % 400'000 : i * 7 % 5000;
+    ASSERT_EQ(a.recv_bytes(), std::vector<std::byte>(size, static_cast<std::byte>(i))) << i;
+  }
+  EXPECT_THROW((void)a.recv_bytes(), kin::closed_error);
+}
+
+// --- moving ---------------------------------------------------------------------------------------------------------
+
+void receive_the_rest(kin::connection from, int first, kin::connection answer) {
+  try {
+    for (int i = first;; ++i) {
+      const auto numbers = from.recv<std::vector<int>>();
+      if (numbers != std::vector<int>(static_cast<std::size_t>(i * 13 % 3000), i)) return;
+      if (i == 59) answer.send(i);
+    }
+  } catch (const kin::closed_error&) {
+    answer.send(-1);
+  }
+}
+
+TEST(ring, moves_with_messages_on_the_way) {
+  for (const int first : {0, 1, 30}) {
+    auto [a, b] = kin::pipe();
+    auto [answer, theirs] = kin::pipe();
+    for (int i = 0; i < 60; ++i) a.send(std::vector<int>(static_cast<std::size_t>(i * 13 % 3000), i));
+    for (int i = 0; i < first; ++i) (void)b.recv<std::vector<int>>();
+    kin::process child(receive_the_rest, std::move(b), first, std::move(theirs));
+    EXPECT_EQ(answer.recv<int>(), 59);
+    a.close();
+    EXPECT_EQ(answer.recv<int>(), -1);
+  }
+}
+
+TEST(ring, moves_with_a_poller_and_polls_anew) {
+  auto [a, b] = kin::pipe();
+  auto [c, d] = kin::pipe();
+  EXPECT_FALSE(is_readable(b.native_handle()));
+  a.send(1);
+  c.send(std::move(b));
+  auto moved = d.recv<kin::connection>();
+  EXPECT_TRUE(is_readable(moved.native_handle()));
+  EXPECT_EQ(moved.recv<int>(), 1);
+  EXPECT_FALSE(is_readable(moved.native_handle()));
+  a.send(2);
+  EXPECT_TRUE(is_readable(moved.native_handle(), 10'000));
+  EXPECT_EQ(moved.recv<int>(), 2);
+}
+
+// --- ends -----------------------------------------------------------------------------------------------------------
+
+void receive_for_ever(kin::connection from) {
+  for (;;) (void)from.recv<int>();
+}
+void never_receive(const kin::connection&, kin::connection tell) {
+  tell.send(1);
+  for (volatile bool for_ever = true; for_ever;) {
+  }
+}
+void close_and_stay(kin::connection what, kin::connection tell) {
+  what.close();
+  tell.send(1);
+  (void)tell.poll(60s);
+}
+
+TEST(ring, refuses_a_send_after_the_receiver_was_killed_asleep) {
+  auto [a, b] = kin::pipe();
+  kin::process child(receive_for_ever, std::move(b));
+  a.send(1);
+  a.send(2);
+  wait_until_asleep(child.pid());
+  child.kill();
+  child.join();
+  EXPECT_THROW(a.send(3), kin::closed_error);
+}
+
+TEST(ring, refuses_a_send_after_the_receiver_was_killed_at_work) {
+  auto [a, b] = kin::pipe();
+  auto [tell, theirs] = kin::pipe();
+  kin::process child(never_receive, std::move(b), std::move(theirs));
+  (void)tell.recv<int>();
+  a.send(1);
+  child.kill();
+  child.join();
+  EXPECT_THROW(a.send(2), kin::closed_error);
+}
+
+TEST(ring, refuses_the_first_send_after_the_other_end_was_closed_elsewhere) {
+  for (int i = 0; i < 5; ++i) {
+    auto [a, b] = kin::pipe();
+    auto [tell, theirs] = kin::pipe();
+    kin::process child(close_and_stay, std::move(b), std::move(theirs));
+    for (int k = 0; k < i; ++k) {
+      try {
+        a.send(1);
+      } catch (const kin::closed_error&) {
+      }
+    }
+    (void)tell.recv<int>();
+    EXPECT_THROW(a.send(1), kin::closed_error);
+    tell.close();
+  }
+}
+
+TEST(ring, wakes_a_receiver_when_the_sender_is_killed) {
+  auto [a, b] = kin::pipe();
+  auto [tell, theirs] = kin::pipe();
+  kin::process child(never_receive, std::move(b), std::move(theirs));
+  (void)tell.recv<int>();
+  std::chrono::steady_clock::time_point heard;
+  std::thread receiver([&, &a = a] {
+    EXPECT_THROW((void)a.recv<int>(), kin::closed_error);
+    heard = std::chrono::steady_clock::now();
+  });
+  std::this_thread::sleep_for(20ms);
+  const auto killed = std::chrono::steady_clock::now();
+  child.kill();
+  receiver.join();
+  EXPECT_LT(heard - killed, 1s);
+}
+
+TEST(ring, wakes_a_sender_that_waits_for_room_when_the_receiver_is_killed) {
+  auto [a, b] = kin::pipe();
+  auto [tell, theirs] = kin::pipe();
+  kin::process child(never_receive, std::move(b), std::move(theirs));
+  (void)tell.recv<int>();
+  std::thread sender([&, &a = a] { EXPECT_THROW(a.send_bytes(std::vector<std::byte>(1 << 20)), kin::closed_error); });
+  std::this_thread::sleep_for(20ms);
+  child.kill();
+  sender.join();
+}
+
+TEST(ring, delivers_what_was_whole_before_the_sender_died) {
+  auto [a, b] = kin::pipe();
+  forked child([&, &b = b] {
+    b.send(1);
+    b.send(std::string(100'000, 'x'));
+    ::raise(SIGKILL);
+  });
+  b.close();
+  EXPECT_EQ(child.join(), -SIGKILL);
+  EXPECT_EQ(a.recv<int>(), 1);
+  EXPECT_EQ(a.recv<std::string>(), std::string(100'000, 'x'));
+  EXPECT_THROW((void)a.recv<int>(), kin::closed_error);
+}
+
+TEST(ring, serves_a_forked_copy_of_an_end_in_turn) {
+  auto [a, b] = kin::pipe();
+  a.send(1);
+  EXPECT_EQ(b.recv<int>(), 1);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(forked([&, &a = a] { a.send(std::vector<int>(1000, i)); }).join(), 0);
+    a.send(std::vector<int>(500, i));
+    EXPECT_EQ(forked([&, &b = b] {
+                if (b.recv<std::vector<int>>() != std::vector<int>(1000, i)) throw std::runtime_error("wrong");
+              }).join(),
+              0);
+    EXPECT_EQ(b.recv<std::vector<int>>(), std::vector<int>(500, i));
+  }
+  a.close();
+  EXPECT_THROW((void)b.recv<int>(), kin::closed_error);
+}
+
+TEST(ring, is_not_at_its_end_while_a_forked_copy_of_the_other_end_lives) {
+  auto [a, b] = kin::pipe();
+  auto [go, wait] = kin::pipe();
+  forked child([&, &a = a, &b = b, &go = go, &wait = wait] {
+    go.close();
+    b.close();
+    (void)wait.recv<int>();
+    a.send(7);
+  });
+  a.close();
+  wait.close();
+  EXPECT_FALSE(b.poll(20ms));
+  go.send(1);
+  EXPECT_EQ(b.recv<int>(), 7);
+  EXPECT_THROW((void)b.recv<int>(), kin::closed_error);
+  child.join();
+}
+
+// --- pollers --------------------------------------------------------------------------------------------------------
+
+TEST(ring, is_readable_from_the_first_poll_on_when_messages_wait_already) {
+  auto [a, b] = kin::pipe();
+  a.send(1);
+  a.send(2);
+  const int handle = b.native_handle();
+  EXPECT_EQ(handle, b.native_handle());
+  EXPECT_TRUE(is_readable(handle));
+  EXPECT_EQ(b.recv<int>(), 1);
+  EXPECT_TRUE(is_readable(handle));
+  EXPECT_EQ(b.recv<int>(), 2);
+  EXPECT_FALSE(is_readable(handle));
+  a.send(3);
+  EXPECT_TRUE(is_readable(handle));
+  EXPECT_EQ(b.recv<int>(), 3);
+  EXPECT_FALSE(is_readable(handle));
+  a.close();
+  EXPECT_TRUE(is_readable(handle));
+}
+
+TEST(ring, tells_pollers_of_a_writing_end_only_of_the_readers_end) {
+  auto [reader, writer] = kin::pipe(kin::simplex);
+  const int handle = writer.native_handle();
+  writer.send(1);
+  EXPECT_EQ(reader.recv<int>(), 1);
+  EXPECT_FALSE(is_readable(handle));
+  reader.close();
+  EXPECT_TRUE(is_readable(handle));
+}
+
+void send_in_bursts(kin::connection to) {
+  std::uint64_t random = 1;
+  for (int i = 0; i < 20'000;) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    for (std::uint64_t burst = random >> 61; burst-- > 0 && i < 20'000; ++i) to.send(i);
+    if (random >> 40 & 1) std::this_thread::yield();
+  }
+}
+
+// Whoever is told "ready" must not have to wait, and whoever sleeps in epoll must be told.
+TEST(ring, is_readable_exactly_while_something_waits) {
+  auto [a, b] = kin::pipe();
+  const kin::unique_fd set(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event wanted{}, got{};
+  wanted.events = EPOLLIN;
+  ASSERT_EQ(::epoll_ctl(set.get(), EPOLL_CTL_ADD, a.native_handle(), &wanted), 0);
+  kin::process child(send_in_bursts, std::move(b));
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(::epoll_wait(set.get(), &got, 1, 20'000), 1) << "a message was not told, " << i;
+    ASSERT_TRUE(a.poll()) << "readable, and nothing is there, " << i;
+    ASSERT_EQ(a.recv<int>(), i);
+    if (i % 3 == 0 && a.poll() && i < 19'999) {
+      ASSERT_EQ(a.recv<int>(), ++i);
+    }
+  }
+  EXPECT_THROW((void)a.recv<int>(), kin::closed_error);
+}
+
+TEST(ring, may_be_received_from_blindly_beside_polling) {
+  auto [a, b] = kin::pipe();
+  (void)a.native_handle();
+  kin::process child(send_in_bursts, std::move(b));
+  for (int i = 0; i < 20'000; ++i) ASSERT_EQ(a.recv<int>(), i);
+}
+
+// --- descriptors ----------------------------------------------------------------------------------------------------
+
+struct numbered {
+  std::size_t number = 0;
+  std::vector<kin::unique_fd> files;
+};
+
+TEST(ring, gives_each_message_its_own_descriptors) {
+  auto [a, b] = kin::pipe();
+  std::thread receiver([&, &b = b] {
+    for (std::size_t i = 0; i < 300; ++i) {
+      const auto got = b.recv<numbered>();
+      ASSERT_EQ(got.number, i);
+      ASSERT_EQ(got.files.size(), i % 4);
+      for (std::size_t k = 0; k < got.files.size(); ++k) ASSERT_EQ(number_of(got.files[k]), i * 10 + k);
+    }
+  });
+  for (std::size_t i = 0; i < 300; ++i) {
+    numbered one{i, {}};
+    for (std::size_t k = 0; k < i % 4; ++k) one.files.push_back(a_number(i * 10 + k));
+    a.send(std::move(one));
+    if (i % 50 == 0) std::this_thread::sleep_for(1ms);  // so that the receiver also sleeps
+  }
+  receiver.join();
+}
+
+TEST(ring, moves_with_descriptors_that_had_arrived) {
+  auto [a, b] = kin::pipe();
+  (void)b.native_handle();
+  for (std::size_t i = 1; i <= 5; ++i) {
+    numbered one{i, {}};
+    one.files.push_back(a_number(i));
+    a.send(std::move(one));
+  }
+  EXPECT_EQ(number_of(b.recv<numbered>().files.at(0)), 1u);
+  auto [c, d] = kin::pipe();
+  c.send(std::move(b));
+  auto moved = d.recv<kin::connection>();
+  for (std::size_t i = 2; i <= 5; ++i) EXPECT_EQ(number_of(moved.recv<numbered>().files.at(0)), i);
+}
+
+// --- a peer that lies -----------------------------------------------------------------------------------------------
+
+struct lying_pipe {
+  lying_pipe() {
+    auto [mine, theirs] = kin::detail::ring_ends::make(kin::detail::ring_ends::directions::both);
+    memory = mine->memory();
+    here = kin::connection(kin::detail::channel(std::move(mine)));
+    there = kin::connection(kin::detail::channel(std::move(theirs)));
+  }
+  kin::detail::ring_control& to_here() { return memory->control(1); }
+  kin::detail::ring_control& from_here() { return memory->control(0); }
+  std::shared_ptr<const kin::detail::ring_memory> memory;
+  kin::connection here, there;
+};
+
+TEST(ring, answers_a_tail_that_no_writer_writes_with_decode_error_and_closes) {
+  for (const std::uint64_t tail : {std::uint64_t{4104}, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
+    lying_pipe pipe;
+    pipe.to_here().tail = tail;
+    EXPECT_THROW((void)pipe.here.recv<int>(), kin::decode_error);
+    EXPECT_TRUE(pipe.here.closed());
+    EXPECT_THROW((void)pipe.here.recv<int>(), kin::closed_error);
+  }
+}
+
+TEST(ring, answers_a_head_that_no_reader_writes_with_decode_error) {
+  lying_pipe pipe;
+  pipe.from_here().head = std::uint64_t{1} << 50;
+  EXPECT_THROW(pipe.here.send_bytes(std::vector<std::byte>(1 << 20)), kin::decode_error);
+}
+
+TEST(ring, does_not_believe_a_size_in_the_ring_that_never_comes) {
+  lying_pipe pipe;
+  pipe.there.send_bytes(std::vector<std::byte>(8));
+  const std::uint64_t size = (std::uint64_t{1} << 42) + 5;
+  std::memcpy(pipe.memory->data(1), &size, sizeof size);
+  pipe.there.close();
+  EXPECT_THROW((void)pipe.here.recv_bytes(), kin::closed_error);
+}
+
+TEST(ring, does_not_believe_descriptors_in_the_ring_that_never_come) {
+  lying_pipe pipe;
+  pipe.there.send_bytes(std::vector<std::byte>(8));
+  const std::uint64_t word = std::uint64_t{3} << 43 | 8;
+  std::memcpy(pipe.memory->data(1), &word, sizeof word);
+  EXPECT_THROW((void)pipe.here.recv_bytes(), kin::decode_error);
+}
+
+TEST(ring, refuses_memory_that_is_not_a_pipes) {
+  kin::writer out;
+  out(true, true, true);
+  kin::unique_fd wrong(::memfd_create("wrong", MFD_CLOEXEC));
+  out.fd(wrong.get());
+  kin::detail::parcel message = out.take();
+  kin::reader in(message);
+  EXPECT_THROW((void)kin::detail::channel::passed(in), kin::decode_error);
+}
+
+}  // namespace
