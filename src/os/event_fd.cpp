@@ -7,11 +7,15 @@
 
 #include <cstdint>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 
 namespace kin::os {
 
-event_fd::event_fd() : fd_(call("eventfd", "make an event", [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); })) {}
+event_fd::event_fd()
+    : fd_(above_standard(
+          unique_fd(call("eventfd", "make an event", [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); })))) {}
 
 void event_fd::set(int fd) noexcept {
   const std::uint64_t one = 1;

@@ -6,12 +6,15 @@
 
 #include <algorithm>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 
 namespace kin::os {
 
 watch_set::watch_set()
-    : epoll_(call("epoll_create1", "watch processes", [] { return ::epoll_create1(EPOLL_CLOEXEC); })) {}
+    : epoll_(above_standard(
+          unique_fd(call("epoll_create1", "watch descriptors", [] { return ::epoll_create1(EPOLL_CLOEXEC); })))) {}
 
 namespace {
 bool watch(int epoll, int fd, std::uint32_t events, std::uint64_t key) noexcept {
