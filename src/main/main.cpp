@@ -15,6 +15,7 @@ int main_after_init(int argc, char** argv, char** environment) {
 }  // namespace
 
 // The names are the linker's (ld --wrap); the signature is that of glibc's csu/libc-start.c.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 extern "C" int __real___libc_start_main(main_function, int, char**, void (*)(), void (*)(), void (*)(), void*);
 extern "C" __attribute__((visibility("default"))) int __wrap___libc_start_main(main_function main, int argc,
                                                                                char** argv, void (*init)(),
@@ -23,3 +24,4 @@ extern "C" __attribute__((visibility("default"))) int __wrap___libc_start_main(m
   program_main = main;
   return __real___libc_start_main(&main_after_init, argc, argv, init, fini, rtld_fini, stack_end);
 }
+// NOLINTEND(bugprone-reserved-identifier)

@@ -57,10 +57,12 @@ bool return_from_nowhere([[maybe_unused]] ucontext_t* context) {
   auto& rip = context->uc_mcontext.gregs[REG_RIP];
   auto& rsp = context->uc_mcontext.gregs[REG_RSP];
   dl_find_object found;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): registers hold numbers
   if (_dl_find_object(reinterpret_cast<void*>(rip), &found) == 0) return false;
   std::uint64_t return_address = 0;
   int ends[2];
   if (::pipe(ends) != 0) return false;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): as above
   if (::write(ends[1], reinterpret_cast<void*>(rsp), 8) != 8 || ::read(ends[0], &return_address, 8) != 8) return false;
   rip = static_cast<greg_t>(return_address);
   rsp += 8;

@@ -209,6 +209,7 @@ launched launch(const launch_request& request) {
   for (const auto& [to, from] : request.descriptors) highest = std::max(highest, to);
   std::vector<unique_fd> sources;
   std::vector<fd_move> moves;
+  moves.reserve(request.descriptors.size());
   const auto out_of_the_way = [&](int fd) {
     sources.emplace_back(call("fcntl(F_DUPFD_CLOEXEC)", "prepare a child's file descriptors",
                               [&] { return ::fcntl(fd, F_DUPFD_CLOEXEC, highest + 1); }));

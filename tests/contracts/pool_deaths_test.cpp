@@ -126,7 +126,7 @@ struct unregistered {
 };
 TEST_P(pool_deaths, brings_back_whatever_was_thrown) {
   kin::pool workers(options(1));
-  const int pid = workers.apply(own_pid);
+  const int pid = workers.apply(own_pid);  // NOLINT(clang-analyzer-deadcode.DeadStores): read at the end
   EXPECT_THROW(workers.apply([] { throw std::out_of_range("here"); }), std::out_of_range);
   EXPECT_THAT(failure_of(workers.apply_async([] { throw 42; })), HasSubstr("int"));
   EXPECT_THAT(failure_of(workers.apply_async([] { throw unregistered{}; })), HasSubstr("unregistered"));

@@ -2,6 +2,7 @@
 // sanitizers: how they are to run in every test program and its workers, unless ASAN_OPTIONS and the like say
 // otherwise. Asked for by the sanitizers' runtimes; nobody calls these in a build without.
 
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are the sanitizers' own
 extern "C" {
 
 const char* __asan_default_options();
@@ -20,3 +21,4 @@ const char* __tsan_default_options() { return "second_deadlock_stack=1:die_after
 // last seems to race with those who read it before.
 const char* __tsan_default_suppressions() { return "race:std::__exception_ptr::exception_ptr::_M_release\n"; }
 }
+// NOLINTEND(bugprone-reserved-identifier)
