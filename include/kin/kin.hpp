@@ -15,6 +15,8 @@
 #include <kin/process.hpp>             // IWYU pragma: export
 #include <kin/queue.hpp>               // IWYU pragma: export
 #include <kin/semaphore.hpp>           // IWYU pragma: export
+#include <kin/shared_dict.hpp>         // IWYU pragma: export
+#include <kin/shared_list.hpp>         // IWYU pragma: export
 #include <kin/shared_memory.hpp>       // IWYU pragma: export
 #include <kin/thread_pool.hpp>         // IWYU pragma: export
 #include <kin/value.hpp>               // IWYU pragma: export

@@ -7,5 +7,5 @@
 #include <kin/manager/manager.hpp>        // IWYU pragma: export
 #include <kin/manager/manager_stats.hpp>  // IWYU pragma: export
 #include <kin/manager/proxy.hpp>          // IWYU pragma: export
-#include <kin/manager/repr.hpp>           // IWYU pragma: export
 #include <kin/process/init.hpp>           // IWYU pragma: export
+#include <kin/wire/repr.hpp>              // IWYU pragma: export

@@ -6,7 +6,9 @@
 
 #include <mutex>
 #include <ranges>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "support/leaves_nothing_behind.hpp"
 
@@ -57,6 +59,28 @@ TEST(api, shared_data_is_used_as_written) {
   EXPECT_EQ(hits, 6);
   EXPECT_EQ(acc->total, 6);
   EXPECT_EQ(block.bytes().back(), std::byte{1});
+}
+
+TEST(api, shared_containers_are_used_as_written) {
+  kin::shared_dict<std::string, double> prices;
+  kin::shared_list<int> log;
+  kin::process(
+      [](const kin::shared_dict<std::string, double>& p, kin::shared_list<int>& l) {
+        p.set("tea", 2.5);
+        p.update("tea", [](double& price) { ++price; });
+        l.push_back(7);
+      },
+      prices, log)
+      .join();
+  EXPECT_EQ(prices["tea"], 3.5);
+  EXPECT_EQ(log[0], 7);
+  EXPECT_EQ(log.snapshot(), std::vector{7});
+  std::ostringstream text;
+  text << log << prices;
+  EXPECT_EQ(text.str(), "[7]{'tea': 3.5}");
+  int sum = 0;
+  for (auto&& x : log) sum += x;
+  EXPECT_EQ(sum, 7);
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ TEST(object_ref, may_be_looked_for_anywhere_while_others_die) {
     std::mt19937_64 chance(1);
     while (!done) {
       const std::uint64_t somewhere = chance() % (std::uint64_t{1} << 20) / 64 * 64;
-      const std::uint64_t size = 64 << chance() % 4;
+      const std::uint64_t size = std::uint64_t{64} << chance() % 4;
       EXPECT_THROW((void)at({right.family, somewhere, chance(), size}), kin::decode_error);
     }
   });

@@ -10,7 +10,6 @@
 #include <kin/semaphore.hpp>
 
 #include <gtest/gtest.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,11 +23,13 @@
 #include <vector>
 
 #include "sync/forked.hpp"
+#include "sync/stepped.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using kin_test::forked;
+using kin_test::stepped;
 
 // What one kill point works on. Made anew for each.
 struct world {
@@ -52,40 +53,6 @@ struct scenario {
   std::function<void(const world&)> afterwards;
 };
 
-// Lets a copy of this process go `steps` instructions into the operation and kills it. False: it got to the end.
-class victim {
- public:
-  victim(const scenario& s, const world& w) {
-    pid_ = fork();
-    if (pid_ != 0) {
-      int status = 0;
-      waitpid(pid_, &status, 0);
-      return;
-    }
-    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    if (s.prepare) s.prepare(w);
-    raise(SIGSTOP);
-    s.stepped(w);
-    raise(SIGUSR1);
-    _exit(0);
-  }
-  bool step_and_die(long steps, long& made) {
-    int status = 0;
-    bool inside = true;
-    for (made = 0; made < steps && inside; ++made) {
-      ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr);
-      waitpid(pid_, &status, 0);
-      inside = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
-    }
-    kill(pid_, SIGKILL);
-    waitpid(pid_, &status, 0);
-    return inside;
-  }
-
- private:
-  int pid_ = -1;
-};
-
 // Another process that waits; its end can be waited for with a limit.
 class waiter {
  public:
@@ -106,7 +73,12 @@ class waiter {
 
 bool one_kill(const scenario& s, long steps, long& made) {
   const world w;
-  victim v(s, w);  // stopped before its operation
+  // Stopped before its operation.
+  stepped v(
+      [&] {
+        if (s.prepare) s.prepare(w);
+      },
+      [&] { s.stepped(w); });
   std::optional<waiter> other;
   if (s.waits) other.emplace(s, w);
   const bool inside = v.step_and_die(steps, made);

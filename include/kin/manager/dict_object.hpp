@@ -18,8 +18,8 @@
 #include <vector>
 
 #include <kin/core/export.hpp>
-#include <kin/manager/repr.hpp>
 #include <kin/wire/callable.hpp>
+#include <kin/wire/repr.hpp>
 
 namespace kin::detail {
 

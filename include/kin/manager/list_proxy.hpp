@@ -15,8 +15,8 @@
 
 #include <kin/manager/list_object.hpp>
 #include <kin/manager/proxy.hpp>
-#include <kin/manager/repr.hpp>
-#include <kin/manager/snapshot_iterator.hpp>
+#include <kin/wire/repr.hpp>
+#include <kin/wire/snapshot_iterator.hpp>
 
 namespace kin {
 

@@ -2,7 +2,7 @@
 // repr: what is expected here was printed by CPython 3.11.
 #include <gtest/gtest.h>
 
-#include <kin/manager/repr.hpp>
+#include <kin/wire/repr.hpp>
 
 #include <array>
 #include <cstdint>

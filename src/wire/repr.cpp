@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // repr: text and numbers; the rules are those of CPython's unicode_repr (Objects/unicodeobject.c) and float_repr
 // (Python/pystrtod.c, format code 'r').
-#include <kin/manager/repr.hpp>
+#include <kin/wire/repr.hpp>
 
 #include <array>
 #include <charconv>

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSL-1.0
+// version: see the header. A block's word is its offset / 8 << 32 | its length; before it lies how long it may become.
+// Each value has two blocks sooner or later: the one that counts, and a spare that the next value is written to.
+#include "shared/version.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+
+#include <kin/core/error.hpp>
+
+namespace kin::detail {
+namespace {
+
+constexpr auto relaxed = std::memory_order_relaxed;
+// A survivor sees every store that a dead writer has made, in their order: what compiler and processor must not do is
+// to make the one that counts before those that prepare it.
+constexpr auto commit = std::memory_order_release;
+constexpr std::size_t longest = 0xffffffff;  // of a block, and entries in a version
+
+[[noreturn]] void damaged() { throw decode_error("kin: the memory of this shared list or dict has been damaged"); }
+
+constexpr std::size_t offset_of(std::uint64_t w) noexcept { return static_cast<std::size_t>(w >> 32) * 8; }
+constexpr std::uint64_t block_word(std::size_t offset, std::size_t n) noexcept {
+  return std::uint64_t{offset / 8} << 32 | n;
+}
+std::uint64_t inline_word(std::span<const std::byte> bytes) noexcept {
+  std::uint64_t w = 0;
+  std::memcpy(&w, bytes.data(), std::min(bytes.size(), sizeof w));
+  return w;
+}
+constexpr std::size_t slots_for(container_form form, std::size_t entries) noexcept {
+  return form.words == container_form::dict_words ? std::bit_ceil(2 * entries) : 0;
+}
+
+__extension__ using wide = unsigned __int128;
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+  const wide product = wide{a} * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+}  // namespace
+
+// As wyhash does it: a multiplication of 64 by 64 bits a 16 bytes.
+std::uint64_t hash_of(std::span<const std::byte> bytes) noexcept {
+  constexpr std::uint64_t first = 0xa0761d6478bd642f, second = 0xe7037ed1a0b428db, third = 0x8ebc6af09c88c6e3;
+  const auto load = [](const std::byte* from, std::size_t n) {
+    std::uint64_t w = 0;
+    std::memcpy(&w, from, n);
+    return w;
+  };
+  std::uint64_t state = first ^ bytes.size();
+  const std::byte* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left > 16; at += 16, left -= 16) state = mix(load(at, 8) ^ second, load(at + 8, 8) ^ state);
+  const std::uint64_t a = left >= 8 ? load(at, 8) : load(at, left);
+  const std::uint64_t b = left > 8 ? load(at + left - 8, 8) : 0;
+  return mix(third ^ bytes.size(), mix(a ^ second, b ^ state));
+}
+
+std::size_t version::size_for(container_form form, std::size_t entries, std::size_t heap_bytes) noexcept {
+  return head_size + slots_for(form, entries) * sizeof(word) + entries * form.words * sizeof(word) + heap_bytes;
+}
+
+version::version(std::byte* base, std::size_t size, container_form form) : base_(base), size_(size), form_(form) {
+  if (size < head_size) damaged();
+  entries_ = head().entries.load(relaxed);
+  slots_ = head().slots.load(relaxed);
+  if (entries_ == 0 || entries_ > size / (form.words * sizeof(word)) || slots_ != slots_for(form, entries_)) damaged();
+  entries_at_ = head_size + slots_ * sizeof(word);
+  heap_at_ = size_for(form, entries_, 0);
+  if (heap_at_ > size) damaged();
+}
+
+version version::begin(std::byte* base, std::size_t size, container_form form, std::size_t entries) {
+  if (entries > longest || size / 8 > longest)
+    throw std::length_error("kin: a shared list or dict of more than 32 GiB");
+  auto& head = *new (base) head_words{};
+  head.entries.store(entries, relaxed);
+  head.slots.store(slots_for(form, entries), relaxed);
+  head.heap_end.store(size_for(form, entries, 0), relaxed);
+  // What lay here before was another version's.
+  std::memset(base + head_size, 0, size_for(form, entries, 0) - head_size);
+  return {base, size, form};
+}
+
+std::size_t version::used() const noexcept {
+  return std::min<std::size_t>(head().counts.load(relaxed) >> 32, entries_);
+}
+
+bool version::is_live(std::size_t entry) const noexcept {
+  if (form_.words == container_form::list_words) return true;
+  return words(entry)[form_.inline_values ? spare_word : value_word].load(relaxed) != 0;
+}
+
+std::span<const std::byte> version::block(std::uint64_t w) const {
+  const std::size_t offset = offset_of(w), n = w & longest;
+  if (offset < heap_at_ || offset > size_ || n > size_ - offset) damaged();
+  return {base_ + offset, n};
+}
+std::span<const std::byte> version::key(std::size_t entry) const {
+  const word& w = words(entry)[key_word];
+  return form_.inline_keys ? std::as_bytes(std::span(&w, 1)) : block(w.load(relaxed));
+}
+std::span<const std::byte> version::value(std::size_t entry) const {
+  const word& w = words(entry)[value_word];
+  return form_.inline_values ? std::as_bytes(std::span(&w, 1)) : block(w.load(relaxed));
+}
+
+std::size_t version::find(std::uint64_t hash, std::span<const std::byte> key) const {
+  const std::uint64_t mark = hash & ~longest;
+  const std::uint64_t inline_key = form_.inline_keys ? inline_word(key) : 0;
+  const std::size_t known = used();
+  for (std::size_t i = 0, at = hash & (slots_ - 1); i < slots_; ++i, at = (at + 1) & (slots_ - 1)) {
+    const std::uint64_t slot = index()[at].load(relaxed);
+    if (slot == 0) return npos;
+    if ((slot & ~longest) != mark) continue;
+    const std::size_t entry = (slot & longest) - 1;
+    // One that is not used yet is what a killed writer has left.
+    if (entry >= known || !is_live(entry)) continue;
+    if (form_.inline_keys) {
+      if (words(entry)[key_word].load(relaxed) == inline_key) return entry;
+    } else if (words(entry)[hash_word].load(relaxed) == hash && std::ranges::equal(this->key(entry), key)) {
+      return entry;
+    }
+  }
+  return npos;
+}
+
+std::size_t version::free_slot(std::uint64_t hash, std::size_t known) const noexcept {
+  for (std::size_t i = 0, at = hash & (slots_ - 1); i < slots_; ++i, at = (at + 1) & (slots_ - 1)) {
+    const std::uint64_t slot = index()[at].load(relaxed);
+    if (slot == 0 || (slot & longest) > known) return at;
+  }
+  return npos;
+}
+
+bool version::has_room(std::size_t heap_bytes) const noexcept {
+  const std::size_t end = head().heap_end.load(relaxed);
+  return end >= heap_at_ && end <= size_ && heap_bytes <= size_ - end;
+}
+
+std::size_t version::allocate(std::size_t n) noexcept {
+  if (n > longest || !has_room(block_size(n))) return 0;
+  const std::size_t at = head().heap_end.load(relaxed);
+  head().heap_end.store(at + block_size(n), commit);
+  const std::uint64_t room = block_size(n) - 8;
+  std::memcpy(base_ + at, &room, sizeof room);
+  return at + 8;
+}
+
+std::size_t version::room_at(std::size_t offset) const noexcept {
+  if (offset < heap_at_ + 8 || offset > size_) return 0;
+  std::uint64_t room = 0;
+  std::memcpy(&room, base_ + offset - 8, sizeof room);
+  return room <= size_ - offset ? room : 0;
+}
+
+// The new value into the spare block or a new one; then one store.
+bool version::put(word* entry, std::span<const std::byte> value) {
+  if (form_.inline_values) {
+    entry[value_word].store(inline_word(value), commit);
+    return true;
+  }
+  const std::uint64_t old = entry[value_word].load(relaxed), spare = entry[spare_word].load(relaxed);
+  std::size_t target = 0;
+  // A writer that was killed between the two stores below has left both words at one block.
+  if (spare != 0 && offset_of(spare) != offset_of(old) && room_at(offset_of(spare)) >= value.size())
+    target = offset_of(spare);
+  else
+    target = allocate(value.size());
+  if (target == 0) return false;
+  if (!value.empty()) std::memcpy(base_ + target, value.data(), value.size());
+  entry[value_word].store(block_word(target, value.size()), commit);
+  entry[spare_word].store(old, commit);
+  return true;
+}
+
+bool version::set(std::size_t entry, std::span<const std::byte> value) { return put(words(entry), value); }
+
+bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::span<const std::byte> value) {
+  const std::size_t entry = used();
+  const std::size_t at = free_slot(hash, entry);
+  const std::size_t heap =
+      (form_.inline_keys ? 0 : block_size(key.size())) + (form_.inline_values ? 0 : block_size(value.size()));
+  if (entry == entries_ || at == npos || !has_room(heap) || key.size() > longest || value.size() > longest)
+    return false;
+  word* w = words(entry);
+  if (form_.inline_keys) {
+    w[key_word].store(inline_word(key), relaxed);
+  } else {
+    const std::size_t target = allocate(key.size());
+    if (!key.empty()) std::memcpy(base_ + target, key.data(), key.size());
+    w[key_word].store(block_word(target, key.size()), relaxed);
+  }
+  w[hash_word].store(hash, relaxed);
+  w[value_word].store(0, relaxed);
+  w[spare_word].store(form_.inline_values ? 1 : 0, relaxed);
+  put(w, value);
+  index()[at].store((hash & ~longest) | (entry + 1), commit);
+  head().counts.store(std::uint64_t{entry + 1} << 32 | (live() + 1), commit);
+  return true;
+}
+
+void version::erase(std::size_t entry) {
+  words(entry)[form_.inline_values ? spare_word : value_word].store(0, commit);
+  const std::uint64_t counts = head().counts.load(relaxed);
+  head().counts.store(counts - 1, commit);
+}
+
+void version::recount() noexcept {
+  if (form_.words != container_form::dict_words) return;
+  const std::size_t known = used();
+  std::uint64_t alive = 0;
+  for (std::size_t i = 0; i < known; ++i) alive += is_live(i) ? 1 : 0;
+  head().counts.store(std::uint64_t{known} << 32 | alive, commit);
+}
+
+bool version::prepare(std::size_t entry, std::span<const std::byte> value) {
+  return entry < entries_ && put(words(entry), value);
+}
+void version::use(std::size_t entries) noexcept { head().counts.store(std::uint64_t{entries} << 32 | entries, commit); }
+
+}  // namespace kin::detail
