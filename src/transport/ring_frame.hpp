@@ -28,6 +28,8 @@ constexpr std::uint32_t descriptors_of_frame(std::uint64_t word) noexcept {
 
 /// Somebody sleeps, or has shown a poller that nothing is there.
 inline constexpr std::uint32_t bell_asleep = 1;
+/// A writer has taken the bell and is about to send the byte. Found by another writer: that one died on the way.
+inline constexpr std::uint32_t bell_ringing = 4;
 /// An end of the reading side has been closed; perhaps it was the last.
 inline constexpr std::uint32_t bell_closed = 2;
 

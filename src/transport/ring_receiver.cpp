@@ -136,11 +136,13 @@ const frame_header& ring_receiver::next(deadline until) {
 void ring_receiver::give_back(std::size_t bytes) {
   const std::uint64_t head = ring_.advance(bytes);
   after_publication(light_);
-  const std::uint64_t wanted = control_.writer_bell.load(std::memory_order_relaxed);
+  std::uint64_t wanted = control_.writer_bell.load(std::memory_order_relaxed);
   if (wanted == 0 || head < wanted) [[likely]]
     return;
-  // A writer that is gone needs no ring.
-  if (control_.writer_bell.exchange(0) != 0) (void)ring_by_socket(socket_.get(), control_.writer_rung_at);
+  // A writer that is gone needs no ring. Rung before it is taken: whoever is killed in between leaves the bell to a
+  // copy of this end. A writer that sets the same bell again meanwhile sees that there is room.
+  (void)ring_by_socket(socket_.get(), control_.writer_rung_at);
+  control_.writer_bell.compare_exchange_strong(wanted, 0);
 }
 
 template <class Sink>

@@ -109,12 +109,15 @@ void ring_sender::ring_reader() {
   after_publication(light_);
   if (control_.reader_bell.load(std::memory_order_relaxed) == 0) [[likely]]
     return;
-  const std::uint32_t bell = control_.reader_bell.exchange(0);
-  if ((bell & bell_asleep) != 0) {
-    if (!ring_by_socket(socket_.get(), control_.reader_rung_at)) throw_peer_closed();
-  } else if ((bell & bell_closed) != 0 && os::is_hung_up(socket_.get())) {
-    throw_peer_closed();
-  }
+  // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
+  const std::uint32_t bell = control_.reader_bell.exchange(bell_ringing);
+  bool is_gone = false;
+  if ((bell & (bell_asleep | bell_ringing)) != 0)
+    is_gone = !ring_by_socket(socket_.get(), control_.reader_rung_at);
+  else
+    is_gone = os::is_hung_up(socket_.get());
+  control_.reader_bell.fetch_and(~bell_ringing);
+  if (is_gone) throw_peer_closed();
 }
 
 int ring_sender::native_handle() {

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: BSL-1.0
+// the rings of a pipe: a process is stopped after 1, 2, 3 … n instructions of one send or one recv, and killed there
+// (ptrace). What the other side then gets must be whole messages in order and the end of file, at once, also when it
+// slept; and what a forked copy of the dead one's end does next must be right.
+// Not under sanitizers: their instructions are not ours, and a hundred times as many.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include <kin/transport/connection.hpp>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+struct scenario {
+  std::string name;
+  bool sends = true;
+  std::size_t before = 0, size = 10;  // messages that lie in the pipe before, and how long each is
+  bool with_fd = false, with_sleeper = false, polled = false;
+  bool twice_held = false;  // the test itself also holds the end whose user is killed
+};
+
+struct message {
+  std::string text;
+  std::vector<kin::unique_fd> fds;
+};
+message make_message(char letter, std::size_t size, bool with_fd) {
+  message made{std::string(size, letter), {}};
+  if (with_fd) made.fds.emplace_back(dup(0));
+  return made;
+}
+bool is_message(const message& m, char letter, std::size_t size, bool with_fd) {
+  return m.text == std::string(size, letter) && m.fds.size() == (with_fd ? 1u : 0u);
+}
+
+// One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
+void one_step(pid_t pid, int& status) {
+  ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
+  waitpid(pid, &status, 0);
+#ifdef __x86_64__
+  const auto rip = [&] { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); };
+  static long before = 0;
+  const long here = WIFSTOPPED(status) ? rip() : 0;
+  if (here == 0 || std::exchange(before, here) != here) return;
+  const long code = ptrace(PTRACE_PEEKTEXT, pid, here, nullptr);
+  if ((code & 0xff) != 0xf3) return;
+  const long next = here + ((code >> 8 & 0xff) == 0x48 ? 3 : 2);
+  const long after = ptrace(PTRACE_PEEKTEXT, pid, next, nullptr);
+  ptrace(PTRACE_POKETEXT, pid, next, (after & ~0xffL) | 0xcc);
+  ptrace(PTRACE_CONT, pid, nullptr, nullptr);
+  waitpid(pid, &status, 0);
+  ptrace(PTRACE_POKETEXT, pid, next, after);
+  user_regs_struct registers{};
+  ptrace(PTRACE_GETREGS, pid, nullptr, &registers);
+  registers.rip = static_cast<unsigned long long>(next);
+  ptrace(PTRACE_SETREGS, pid, nullptr, &registers);
+#endif
+}
+
+// Lets a copy of this process go `steps` instructions into `body` and kills it. False: it got to the end first.
+class victim {
+ public:
+  explicit victim(const std::function<void()>& body) : pid_(fork()) {
+    if (pid_ != 0) {
+      int status = 0;
+      waitpid(pid_, &status, 0);
+      return;
+    }
+    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    raise(SIGSTOP);
+    try {
+      body();
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "in the victim: %s\n", e.what());
+    }
+    raise(SIGUSR1);
+    _exit(0);
+  }
+  bool step_and_die(long steps, long& made) {
+    int status = 0;
+    bool inside = true;
+    for (made = 0; made < steps && inside; ++made) {
+      one_step(pid_, status);
+      inside = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+    }
+    kill(pid_, SIGKILL);
+    waitpid(pid_, &status, 0);
+    return inside;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+void wait_until_asleep(pid_t pid) {
+  for (char state = 'R'; state != 'S';) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(stat, text);
+    state = text[text.rfind(')') + 2];
+  }
+}
+
+// Another process that sleeps in recv, and tells by its exit what it got: a message, the end of file, or rubbish.
+class sleeper {
+ public:
+  enum result { message_whole, end_of_file, wrong };
+  sleeper(const scenario& s, kin::connection& here, kin::connection& there) : pid_(fork()) {
+    if (pid_ == 0) {
+      there.close();
+      try {
+        const auto got = here.recv<message>();
+        _exit(is_message(got, 'z', s.size, s.with_fd) ? message_whole : wrong);
+      } catch (const kin::closed_error&) {
+        _exit(end_of_file);
+      } catch (...) {
+        _exit(wrong);
+      }
+    }
+    wait_until_asleep(pid_);
+  }
+  sleeper(const sleeper&) = delete;
+  sleeper& operator=(const sleeper&) = delete;
+  ~sleeper() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  // -1: still asleep after the limit.
+  int answer() {
+    for (int i = 0; i < 100'000; ++i) {
+      int status = 0;
+      if (waitpid(pid_, &status, WNOHANG) == pid_) {
+        pid_ = -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : wrong;
+      }
+      usleep(100);
+    }
+    return -1;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+// The sender is killed: whole messages in order, then the end.
+void check_receiver(const scenario& s, kin::connection& from) {
+  const auto next = [&]() -> std::optional<message> {
+    EXPECT_TRUE(from.poll(std::chrono::seconds(10))) << "neither a message nor the end";
+    if (s.polled) {
+      pollfd entry{from.native_handle(), POLLIN, 0};
+      EXPECT_EQ(poll(&entry, 1, 0), 1) << "a poller is not told";
+    }
+    try {
+      return from.recv<message>();
+    } catch (const kin::closed_error&) {
+      return std::nullopt;
+    }
+  };
+  for (std::size_t i = 0; i < s.before; ++i) {
+    const auto got = next();
+    ASSERT_TRUE(got && is_message(*got, static_cast<char>('a' + i), s.size, s.with_fd)) << i;
+  }
+  if (const auto got = next()) {
+    ASSERT_TRUE(is_message(*got, 'z', s.size, s.with_fd));
+    ASSERT_FALSE(next());
+  }
+}
+
+bool kill_a_sender(const scenario& s, long steps, long& made) {
+  auto [here, there] = kin::pipe();
+  const int handle = s.polled ? here.native_handle() : -1;
+  for (std::size_t i = 0; i < s.before; ++i) there.send(make_message(static_cast<char>('a' + i), s.size, s.with_fd));
+  message mine = make_message('z', s.size, s.with_fd);
+  victim v([&, &here = here, &there = there] {
+    here.close();
+    there.send(std::move(mine));
+  });
+  std::optional<sleeper> other;
+  if (s.with_sleeper) other.emplace(s, here, there);
+  if (!s.twice_held) there.close();
+  const bool inside = v.step_and_die(steps, made);
+  if (s.twice_held) {
+    // A copy of the end goes on: at most the dead one's message is missing.
+    there.send(make_message(s.with_sleeper ? 'z' : 'y', s.size, s.with_fd));
+    if (other) {
+      EXPECT_EQ(other->answer(), sleeper::message_whole);
+      return inside;
+    }
+    there.close();
+    const auto first = here.recv<message>();
+    const bool whole = is_message(first, 'z', s.size, s.with_fd);
+    EXPECT_TRUE(whole || is_message(first, 'y', s.size, s.with_fd));
+    if (whole) {
+      EXPECT_TRUE(is_message(here.recv<message>(), 'y', s.size, s.with_fd));
+    }
+    EXPECT_THROW((void)here.recv<message>(), kin::closed_error);
+    return inside;
+  }
+  if (other) {
+    const int got = other->answer();
+    EXPECT_TRUE(got == sleeper::message_whole || got == sleeper::end_of_file) << got;
+    return inside;
+  }
+  if (handle >= 0) {
+    pollfd entry{handle, POLLIN, 0};
+    EXPECT_EQ(poll(&entry, 1, 10'000), 1) << "a poller is not told";
+  }
+  check_receiver(s, here);
+  return inside;
+}
+
+// The receiver is killed: the sender hears of it; or the copy of the end goes on with whole messages.
+bool kill_a_receiver(const scenario& s, long steps, long& made) {
+  auto [here, there] = kin::pipe();
+  for (std::size_t i = 0; i < s.before; ++i) there.send(make_message(static_cast<char>('a' + i), s.size, s.with_fd));
+  victim v([&, &here = here, &there = there] {
+    there.close();
+    if (s.polled) (void)here.native_handle();
+    (void)here.recv<message>();
+  });
+  if (!s.twice_held) here.close();
+  const bool inside = v.step_and_die(steps, made);
+  if (!s.twice_held) {
+    EXPECT_THROW(for (int i = 0; i < 16; ++i) there.send(make_message('y', s.size, s.with_fd)), kin::closed_error);
+    return inside;
+  }
+  there.send(make_message('y', s.size, s.with_fd));
+  there.close();
+  std::string letters;
+  try {
+    for (;;) {
+      const auto got = here.recv<message>();
+      const char letter = got.text.empty() ? '?' : got.text[0];
+      EXPECT_TRUE(is_message(got, letter, s.size, s.with_fd));
+      letters += letter;
+    }
+  } catch (const kin::closed_error&) {
+  }
+  std::string all;
+  for (std::size_t i = 0; i < s.before; ++i) all += static_cast<char>('a' + i);
+  all += 'y';
+  EXPECT_TRUE(letters == all || letters == all.substr(1)) << letters;
+  return inside;
+}
+
+bool one_kill(const scenario& s, long steps, long& made) {
+  return s.sends ? kill_a_sender(s, steps, made) : kill_a_receiver(s, steps, made);
+}
+
+void kill_everywhere(const scenario& s, long kills) {
+  long length = 0, made = 0;
+  ASSERT_FALSE(one_kill(s, 10'000'000, length));
+  const long stride = std::max(1L, length / kills);
+  long points = 0;
+  for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
+    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
+    one_kill(s, n, made);
+  }
+  std::printf("             %-50s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
+}
+
+const std::vector<scenario> scenarios = {
+    {.name = "send"},
+    {.name = "send behind others", .before = 3},
+    {.name = "send that grows the ring", .before = 3, .size = 1200},
+    {.name = "send in pieces", .size = 140'000},
+    {.name = "send with a descriptor", .before = 1, .with_fd = true},
+    {.name = "send for one who sleeps", .with_sleeper = true},
+    {.name = "send with a descriptor for one who sleeps", .with_fd = true, .with_sleeper = true},
+    {.name = "send for one who polls", .polled = true},
+    {.name = "send beside a copy of the end", .twice_held = true},
+    {.name = "send beside a copy of the end, for one who sleeps", .with_sleeper = true, .twice_held = true},
+    {.name = "recv of the only message", .sends = false, .before = 1},
+    {.name = "recv of the first message", .sends = false, .before = 3},
+    {.name = "recv of a large message", .sends = false, .before = 2, .size = 60'000},
+    {.name = "recv with a descriptor", .sends = false, .before = 2, .with_fd = true},
+    {.name = "recv beside a poller", .sends = false, .before = 1, .polled = true},
+    {.name = "recv beside a copy of the end", .sends = false, .before = 2, .twice_held = true},
+};
+
+class ring_killed_at : public testing::TestWithParam<scenario> {};
+class long_ring_killed_at : public ring_killed_at {};
+
+TEST_P(ring_killed_at, some_instructions_leaves_the_other_side_right) { kill_everywhere(GetParam(), 12); }
+TEST_P(long_ring_killed_at, every_instruction_leaves_the_other_side_right) { kill_everywhere(GetParam(), 100'000); }
+
+const auto name_of = [](const auto& of) {
+  std::string name = of.param.name;
+  std::erase(name, ',');
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+};
+INSTANTIATE_TEST_SUITE_P(in, ring_killed_at, testing::ValuesIn(scenarios), name_of);
+INSTANTIATE_TEST_SUITE_P(in, long_ring_killed_at, testing::ValuesIn(scenarios), name_of);
+
+}  // namespace
+
+#endif
