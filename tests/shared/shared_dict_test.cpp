@@ -20,6 +20,7 @@
 #include <system_error>
 #include <thread>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "os/gate.hpp"
@@ -245,6 +246,13 @@ TEST(shared_dict, travels_any_way_a_value_does_and_holds_handles) {
   const kin::shared_dict<std::string, kin::mutex> locks{{"l", kin::mutex()}};
   const kin::mutex same = locks["l"];
   EXPECT_EQ(same, locks["l"]);
+}
+
+TEST(shared_dict, is_still_there_after_a_move) {
+  kin::shared_dict<int, int> d{{1, 2}};
+  const kin::shared_dict<int, int> moved = std::move(d);
+  EXPECT_EQ(d[1], 2);  // NOLINT(bugprone-use-after-move): a handle always names something
+  EXPECT_EQ(d, moved);
 }
 
 TEST(shared_dict, refuses_descriptors) {

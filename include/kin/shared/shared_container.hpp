@@ -33,6 +33,10 @@ struct container_object;
 class KIN_EXPORT shared_container {
  public:
   shared_container(object_kind kind, container_form form);
+  // Copied where others would be moved from: there is no handle that names nothing.
+  shared_container(const shared_container&) = default;
+  shared_container& operator=(const shared_container&) = default;
+  ~shared_container() = default;
   static shared_container decode(reader& from, object_kind kind, container_form form);
   void encode(writer& to) const { ref_.encode(to); }
   friend bool operator==(const shared_container& a, const shared_container& b) noexcept { return a.ref_ == b.ref_; }
