@@ -13,4 +13,6 @@ void set_close_on_exec(int fd) {
        [fd] { return ::fcntl(fd, F_SETFD, FD_CLOEXEC); });
 }
 
+bool is_open(int fd) noexcept { return ::fcntl(fd, F_GETFD) >= 0; }
+
 }  // namespace kin::os

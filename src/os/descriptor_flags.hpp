@@ -6,5 +6,6 @@ namespace kin::os {
 
 /// Throws os_error (EBADF).
 void set_close_on_exec(int fd);
+bool is_open(int fd) noexcept;
 
 }  // namespace kin::os

@@ -46,7 +46,7 @@ bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const i
   }
   const int flags = MSG_NOSIGNAL | (wait == packet_wait::no ? MSG_DONTWAIT : 0);
   if (try_call("sendmsg", [&] { return ::sendmsg(socket, &message, flags); }) >= 0) return true;
-  if (errno == EPIPE || errno == ECONNRESET || errno == EAGAIN) return false;
+  if (errno == EPIPE || errno == ECONNRESET || (errno == EAGAIN && wait == packet_wait::no)) return false;
   throw os_error("send a message", "sendmsg", errno);
 }
 

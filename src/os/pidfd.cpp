@@ -33,11 +33,12 @@ unique_fd open_pidfd(int pid) {
 
 bool wait_for_end(int pidfd, deadline until) { return poll_until(pidfd, POLLIN, until); }
 
-std::optional<ended_child> reap(int pidfd) {
+namespace {
+std::optional<ended_child> take_end(int pidfd, int flags) {
   siginfo_t info{};
   rusage usage{};
-  const long result =
-      try_call("waitid", [&] { return ::syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL, &usage); });
+  const long result = try_call(
+      "waitid", [&] { return ::syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL | flags, &usage); });
   if (result < 0) {
     if (errno == ECHILD) return std::nullopt;
     throw os_error("take the exit status of a child", "waitid", errno);
@@ -54,6 +55,10 @@ std::optional<ended_child> reap(int pidfd) {
   ended.system_time = duration_of(usage.ru_stime);
   return ended;
 }
+}  // namespace
+
+std::optional<ended_child> reap(int pidfd) { return take_end(pidfd, 0); }
+std::optional<ended_child> look_at_end(int pidfd) { return take_end(pidfd, WNOWAIT); }
 
 bool send_signal(int pidfd, int signal) {
   const long result =

@@ -28,6 +28,8 @@ struct ended_child {
 /// Reaps a child that has ended (call it after wait_for_end). Empty when somebody else took its status first: a
 /// foreign waitpid(-1), or SIGCHLD being ignored in this program (ECHILD).
 std::optional<ended_child> reap(int pidfd);
+/// The same, but the child stays to be reaped, and its number its own.
+std::optional<ended_child> look_at_end(int pidfd);
 
 /// False when the process has already ended. Throws os_error (EPERM, EINVAL).
 bool send_signal(int pidfd, int signal);

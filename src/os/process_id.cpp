@@ -15,6 +15,15 @@ int parent_pid() noexcept { return ::getppid(); }
 
 bool signal_group(int leader, int signal) noexcept { return ::kill(-leader, signal) == 0; }
 
+void lead_process_group() noexcept { ::setpgid(0, 0); }
+
+std::array<unsigned, 4> own_credentials() noexcept { return {::getuid(), ::geteuid(), ::getgid(), ::getegid()}; }
+
+void kill_by_pid(int pid) noexcept {
+  ::kill(pid, SIGKILL);
+  reap_by_pid(pid);
+}
+
 void reap_by_pid(int pid) noexcept {
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }

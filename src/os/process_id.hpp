@@ -2,13 +2,21 @@
 // process_id: numbers of processes, where no pidfd is at hand.
 #pragma once
 
+#include <array>
+
 namespace kin::os {
 
 int own_pid() noexcept;
 int parent_pid() noexcept;
 /// Signals a process group; false when it has no members. The caller knows that its leader has not been reaped.
 bool signal_group(int leader, int signal) noexcept;
+/// The calling process leads a group of its own from now on.
+void lead_process_group() noexcept;
+/// Real and effective user and group.
+std::array<unsigned, 4> own_credentials() noexcept;
 /// Waits for a child by number; only for one that nobody else knows of yet.
 void reap_by_pid(int pid) noexcept;
+/// The same, after killing it.
+void kill_by_pid(int pid) noexcept;
 
 }  // namespace kin::os

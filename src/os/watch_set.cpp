@@ -30,14 +30,30 @@ bool watch_set::add_for_end(int fd, std::uint64_t key) noexcept { return watch(e
 
 void watch_set::remove(int fd) noexcept { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-std::size_t watch_set::wait(std::span<std::uint64_t> keys) noexcept {
+void watch_set::also_writable(int fd, std::uint64_t key, bool wanted) noexcept {
+  epoll_event event{};
+  event.events = wanted ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  event.data.u64 = key;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+namespace {
+std::size_t ready(int epoll, std::span<std::uint64_t> keys, int milliseconds) noexcept {
   epoll_event events[64];
   const int most = static_cast<int>(std::min<std::size_t>(keys.size(), 64));
-  int n = 0;
-  while ((n = ::epoll_wait(epoll_.get(), events, most, -1)) <= 0) {
-  }
+  const int n = ::epoll_wait(epoll, events, most, milliseconds);
   for (int i = 0; i < n; ++i) keys[static_cast<std::size_t>(i)] = events[i].data.u64;
-  return static_cast<std::size_t>(n);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+}  // namespace
+
+std::size_t watch_set::wait(std::span<std::uint64_t> keys) noexcept {
+  for (;;)
+    if (const std::size_t n = ready(epoll_.get(), keys, -1); n > 0) return n;
+}
+
+std::size_t watch_set::wait_for(std::span<std::uint64_t> keys, std::chrono::milliseconds time) noexcept {
+  return ready(epoll_.get(), keys, static_cast<int>(time.count()));
 }
 
 }  // namespace kin::os

@@ -2,6 +2,7 @@
 // watch_set: many descriptors that one thread waits for (epoll), each with a number of the caller's.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 
@@ -21,8 +22,12 @@ class watch_set {
   /// The same, but only for a hang-up or an error.
   bool add_for_end(int fd, std::uint64_t key) noexcept;
   void remove(int fd) noexcept;
+  /// Whether `fd`, which has been added, is to be told as ready also while it is writable.
+  void also_writable(int fd, std::uint64_t key, bool wanted) noexcept;
   /// Waits for as long as it takes; fills in the keys of what is ready and returns how many there are.
   std::size_t wait(std::span<std::uint64_t> keys) noexcept;
+  /// The same, but 0 after so long without anything.
+  std::size_t wait_for(std::span<std::uint64_t> keys, std::chrono::milliseconds time) noexcept;
 
  private:
   unique_fd epoll_;

@@ -20,6 +20,7 @@
 #include "os/lifeline.hpp"
 #include "os/memory_use.hpp"
 #include "os/pidfd.hpp"
+#include "process/fork_server_main.hpp"
 #include "process/runtime.hpp"
 
 namespace kin::detail {
@@ -29,17 +30,6 @@ namespace {
 channel*& link_slot() {
   static channel* link = nullptr;
   return link;
-}
-
-introduction decode_introduction(parcel message) {
-  reader from(message);
-  introduction who;
-  int role = 0;
-  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
-  from.finish();
-  if (role < 0 || role > static_cast<int>(child_role::service)) throw decode_error("kin: a child was given no role");
-  who.role = static_cast<child_role>(role);
-  return who;
 }
 
 // exit() in the task, a return and an exception all pass here: the parent learns the code even when a foreign
@@ -52,6 +42,22 @@ parcel encode_introduction(const introduction& who) {
   writer to;
   to(static_cast<int>(who.role), who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
   return to.take();
+}
+
+introduction decode_introduction(parcel message) {
+  reader from(message);
+  introduction who;
+  int role = 0;
+  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
+  from.finish();
+  who.role = role_of(role);
+  return who;
+}
+
+child_role role_of(int number) {
+  if (number < 0 || number > static_cast<int>(child_role::fork_server))
+    throw decode_error("kin: a child was given no role");
+  return static_cast<child_role>(number);
 }
 
 channel& link_to_parent() {
@@ -95,37 +101,45 @@ int run_in_role(child_role role, const std::string& name, const std::function<vo
 }
 
 void run_spawned_child(unique_fd channel_end) {
-  runtime& self = runtime::get();
   introduction who;
   parcel request;
   try {
     os::arm_lifeline(unique_fd(lifeline_fd));
     family::attach(unique_fd(family_fd));
-    set_link_to_parent(channel(std::move(channel_end)));
-    channel& link = link_to_parent();
-    who = decode_introduction(link.take());
-    request = link.take();
+    channel link(std::move(channel_end));
     link.send(hello_frame, {});
+    who = decode_introduction(link.take());
+    if (who.role == child_role::fork_server) run_fork_server(std::move(link), who);
+    request = link.take();
+    set_link_to_parent(std::move(link));
   } catch (const closed_error&) {
     std::_Exit(127);  // the parent went away before it had said what to do
   } catch (const std::exception& e) {
     std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
     std::_Exit(126);
   }
-  std::optional<parent_identity> parent(parent_identity{who.parent_pid, who.parent_name, {}});
+  unique_fd parent;
   try {
-    parent->pidfd = os::open_pidfd(who.parent_pid);
+    parent = os::open_pidfd(who.parent_pid);
   } catch (const os_error&) {
     // It is about to end, or a sandbox refuses pidfd_open: parent_process() then knows less.
   }
-  self.become(who.name, who.identity, who.daemon, std::move(parent));
-  if (!who.locale.empty()) std::setlocale(LC_ALL, who.locale.c_str());
-  if (who.role == child_role::service) std::signal(SIGINT, SIG_IGN);
+  become_child(who, std::move(parent));
   if (who.role != child_role::process) {
     os::set_close_on_exec(crash_fd);
     os::report_crashes_to(crash_fd);
   }
+  run_call_in_role(who, std::move(request));
+}
 
+void become_child(const introduction& who, unique_fd parent_pidfd) {
+  runtime::get().become(who.name, who.identity, who.daemon,
+                        parent_identity{who.parent_pid, who.parent_name, std::move(parent_pidfd)});
+  if (!who.locale.empty()) std::setlocale(LC_ALL, who.locale.c_str());
+  if (who.role == child_role::service) std::signal(SIGINT, SIG_IGN);
+}
+
+void run_call_in_role(const introduction& who, parcel request) {
   if (who.role == child_role::call) {
     incoming_call call(std::move(request));
     const parcel outcome = run_to_outcome(call);
@@ -144,8 +158,7 @@ void run_spawned_child(unique_fd channel_end) {
   }));
 }
 
-void complete_from_last_words(channel& from_child, exit_status& status) noexcept {
-  bool hello = false;
+void complete_from_last_words(channel& from_child, exit_status& status, bool greeted) noexcept {
   std::optional<int> code;
   std::uint64_t peak_memory = 0;
   try {
@@ -154,7 +167,7 @@ void complete_from_last_words(channel& from_child, exit_status& status) noexcept
       if (kind != hello_frame && kind != exit_frame) return;  // an answer that somebody else will take
       parcel message = from_child.take();
       if (kind == hello_frame) {
-        hello = true;
+        greeted = true;
       } else {
         reader from(message);
         code = from.take<int>();
@@ -169,7 +182,7 @@ void complete_from_last_words(channel& from_child, exit_status& status) noexcept
     status.known = true;
   }
   if (status.peak_memory == 0) status.peak_memory = peak_memory;
-  if (!hello && status.known && status.code == 0) status.code = 126;
+  if (!greeted && status.known && status.code == 0) status.code = 126;
 }
 
 }  // namespace kin::detail

@@ -25,7 +25,11 @@ inline constexpr std::uint64_t exit_frame = 0x6b696e2d65786974;          // "kin
 inline constexpr int channel_fd = 3;
 inline constexpr int lifeline_fd = 4;
 inline constexpr int family_fd = 5;
-inline constexpr int crash_fd = 6;  // workers and servers only
+inline constexpr int crash_fd = 6;   // workers and servers only
+inline constexpr int orders_fd = 6;  // the fork server only
+
+/// So many bytes of a call fit into a new channel whose other end nobody reads yet.
+inline constexpr std::size_t fits_into_socket = 32 * 1024;
 
 /// What a child is told about itself.
 struct introduction {
@@ -35,6 +39,13 @@ struct introduction {
   int parent_pid = -1;
 };
 parcel encode_introduction(const introduction& who);
+introduction decode_introduction(parcel message);
+child_role role_of(int number);  ///< Throws decode_error.
+
+/// In a child that is told by `who` what it is: tells the runtime.
+void become_child(const introduction& who, unique_fd parent_pidfd);
+/// Runs the call in the child's role and ends in std::exit.
+[[noreturn]] void run_call_in_role(const introduction& who, parcel request);
 
 /// In a spawned child: takes the introduction and the call from the channel, runs it in its role and ends in std::exit.
 [[noreturn]] void run_spawned_child(unique_fd channel_end);
@@ -48,7 +59,7 @@ void set_link_to_parent(channel c);
 void say_exit_code(int code) noexcept;
 
 /// After the end: reads what the child said last. Fills in an exit code that nobody could take any more, and marks a
-/// child whose main() returned without ever reaching kin::init().
-void complete_from_last_words(channel& from_child, exit_status& status) noexcept;
+/// child whose main() returned without ever reaching kin::init(). `greeted`: its hello has been taken already.
+void complete_from_last_words(channel& from_child, exit_status& status, bool greeted) noexcept;
 
 }  // namespace kin::detail

@@ -12,6 +12,7 @@
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
 #include "process/bootstrap.hpp"
+#include "process/fork_server.hpp"
 
 namespace kin::detail {
 namespace {
@@ -52,11 +53,19 @@ bool child::join(deadline until) {
   return true;
 }
 
+void child::set_server(std::shared_ptr<fork_server> server, std::uint64_t serial) noexcept {
+  server_ = std::move(server);
+  serial_ = serial;
+}
+
 void child::take_status() {
   const std::lock_guard hold(mutex_);
-  if (status_) return;
+  if (!status_) status_ = final_status();
+}
+
+exit_status child::final_status() {
   exit_status status;
-  if (const auto ended = os::reap(pidfd_.get())) {
+  if (const auto ended = server_ ? server_->take_status(serial_) : os::reap(pidfd_.get())) {
     status.code = ended->code;
     status.signal = ended->signal;
     status.core_dumped = ended->core_dumped;
@@ -66,8 +75,8 @@ void child::take_status() {
   } else {
     status.known = false;
   }
-  if (role_ == child_role::process) complete_from_last_words(channel_, status);
-  status_ = status;
+  if (role_ == child_role::process) complete_from_last_words(channel_, status, server_ != nullptr);
+  return status;
 }
 
 std::optional<exit_status> child::status() {
@@ -86,6 +95,8 @@ bool child::signal_group(int number) {
   require_owner();
   const std::lock_guard hold(mutex_);
   // Its number cannot have been given to anybody else before take_status has reaped it, which needs the same lock.
+  // Nor before the server has been told that it may; when that has been killed, nothing keeps the number.
+  if (server_ && !server_->alive() && os::wait_for_end(pidfd_.get(), deadline::now())) return false;
   // A child that has just been forked may not have made its group yet.
   return !status_ && (os::signal_group(pid_, number) || os::send_signal(pidfd_.get(), number));
 }

@@ -18,8 +18,7 @@ detail::child& process::get() const {
 }
 
 void process::start(const process_options& options, detail::parcel call) {
-  child_ = options.start == start::fork ? detail::fork_child(options, detail::child_role::process, std::move(call))
-                                        : detail::start_child(options, detail::child_role::process, std::move(call));
+  child_ = detail::start_child(options, detail::child_role::process, std::move(call));
   note_unwinding();
 }
 

@@ -33,6 +33,16 @@ void runtime::initialise(int depth) {
   initialised_ = true;
 }
 
+void runtime::note_surroundings() {
+  const std::lock_guard hold(mutex_);
+  at_init_ = os::surroundings::now();
+}
+
+std::string runtime::program_name() const {
+  const std::string& path = at_init_.arguments.front();
+  return path.substr(path.rfind('/') + 1);
+}
+
 void runtime::require_initialised() const {
   if (!initialised_)
     throw start_error(

@@ -3,6 +3,7 @@
 // children and threads may outlive static destructors.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,9 +29,13 @@ class runtime {
 
   /// Takes the snapshot that children start with. Idempotent.
   void initialise(int depth);
+  /// In a child that has changed its surroundings by its options: its own children get those.
+  void note_surroundings();
   void require_initialised() const;
 
   [[nodiscard]] const os::surroundings& at_init() const { return at_init_; }
+  /// The last part of argv[0].
+  [[nodiscard]] std::string program_name() const;
   [[nodiscard]] int depth() const { return depth_; }
 
   /// "Process-2" in the main process, "Process-1:2" in its child 1: Python's tree of names.
@@ -47,6 +52,11 @@ class runtime {
   [[nodiscard]] const std::optional<parent_identity>& parent() const { return parent_; }
   [[nodiscard]] bool daemon() const { return daemon_; }
 
+  /// How long a child may take to come to kin::init() where somebody has to wait for that.
+  [[nodiscard]] std::chrono::milliseconds start_patience() const { return start_patience_; }
+  /// For tests.
+  void set_start_patience(std::chrono::milliseconds time) { start_patience_ = time; }
+
   /// Held while a child is started, from its first descriptor to add_child: a fork by another thread in between would
   /// copy ends of its channel and its lifeline that nobody in the copy knows to close.
   std::recursive_mutex& starting() { return starting_; }
@@ -62,6 +72,7 @@ class runtime {
 
   std::recursive_mutex starting_;  // taken before mutex_; recursive, because fork_child itself forks under it
   std::mutex mutex_;
+  std::chrono::milliseconds start_patience_{60'000};
   bool initialised_ = false;
   int depth_ = 0;
   os::surroundings at_init_;

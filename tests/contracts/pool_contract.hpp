@@ -47,6 +47,13 @@ class pool_contract : public testing::TestWithParam<kin::start_method> {
   }
 };
 
+/// A start method that has crossed to another process as a number.
+inline kin::start_method method_of(int number) {
+  for (const kin::start_method m : {kin::start_method(kin::start::fork), kin::start_method(kin::start::forkserver)})
+    if (static_cast<int>(m.which()) == number) return m;
+  return kin::start::spawn;
+}
+
 inline int square(int n) { return n * n; }
 inline int own_pid() { return ::getpid(); }
 inline int nap(int milliseconds) {
@@ -87,8 +94,11 @@ std::string failure_of(const kin::future<T>& f) {
   }
 }
 
-#define KIN_POOL_CONTRACT(suite)                                                            \
-  INSTANTIATE_TEST_SUITE_P(by, suite, testing::Values(kin::start::spawn, kin::start::fork), \
-                           [](const auto& of) { return of.param == kin::start::spawn ? "spawn" : "fork"; })
+#define KIN_POOL_CONTRACT(suite)                                                                       \
+  INSTANTIATE_TEST_SUITE_P(                                                                            \
+      by, suite,                                                                                       \
+      testing::Values(kin::start_method(kin::start::spawn), kin::start_method(kin::start::forkserver), \
+                      kin::start_method(kin::start::fork)),                                            \
+      [](const auto& of) { return std::string(of.param.name()); })
 
 }  // namespace kin_test

@@ -106,16 +106,16 @@ TEST_P(pool_deaths, goes_with_a_caller_that_ends_while_it_encodes_or_decodes) {
   for (const station s : {station::encode_argument, station::decode_result})
     for (const harm h : {harm::exits, harm::crashes}) {
       kin::process caller(
-          [](int where, int what, bool by_fork) {
+          [](int where, int what, int method) {
             kin::pool_options o;
             o.workers = 2;
-            if (by_fork) o.start = kin::start::fork;
+            o.start = method_of(method);
             kin::pool workers(std::move(o));
             workers.apply(square, 2);
             auto busy = workers.apply_async(nap, 60000);
             submit_harm(workers, static_cast<station>(where), static_cast<harm>(what)).get();
           },
-          static_cast<int>(s), static_cast<int>(h), GetParam() == kin::start::fork);
+          static_cast<int>(s), static_cast<int>(h), static_cast<int>(GetParam().which()));
       ASSERT_TRUE(caller.join_for(20s));
       EXPECT_EQ(caller.exitcode(), h == harm::exits ? 7 : -SIGKILL);
     }

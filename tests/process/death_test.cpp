@@ -47,9 +47,8 @@ void have_a_child_each_way(kin::connection ready) {
 TEST_P(death, of_the_parent_kills_children_whatever_they_do) {
   auto [a, b] = kin::pipe();
   kin::process parent(
-      [](kin::connection ready, bool fork) {
-        const kin::process_options how{.start = fork ? kin::start_method(kin::start::fork)
-                                                     : kin::start_method(kin::start::spawn)};
+      [](kin::connection ready, int method) {
+        const kin::process_options how{.start = method_of(method)};
         auto [p, q] = kin::pipe();
         auto [r, s] = kin::pipe();
         kin::process computing(how, compute_with_signals_blocked, std::move(q));
@@ -57,7 +56,7 @@ TEST_P(death, of_the_parent_kills_children_whatever_they_do) {
         ready.send(std::vector{p.recv<int>(), r.recv<int>()});
         nap(60s);
       },
-      std::move(b), GetParam() == kin::start_method(kin::start::fork));
+      std::move(b), static_cast<int>(GetParam().which()));
   const auto pids = a.recv<std::vector<int>>();
   for (const int pid : pids) EXPECT_TRUE(runs(pid));
   parent.kill();
@@ -68,15 +67,14 @@ TEST_P(death, of_the_parent_kills_children_whatever_they_do) {
 TEST_P(death, of_the_parent_kills_grandchildren) {
   auto [a, b] = kin::pipe();
   kin::process parent(
-      [](kin::connection ready, bool fork) {
-        const kin::process_options how{.start = fork ? kin::start_method(kin::start::fork)
-                                                     : kin::start_method(kin::start::spawn)};
+      [](kin::connection ready, int method) {
+        const kin::process_options how{.start = method_of(method)};
         auto [p, q] = kin::pipe();
         kin::process child(how, have_a_child_each_way, std::move(q));
         ready.send(p.recv<std::vector<int>>());
         nap(60s);
       },
-      std::move(b), GetParam() == kin::start_method(kin::start::fork));
+      std::move(b), static_cast<int>(GetParam().which()));
   const auto pids = a.recv<std::vector<int>>();
   ASSERT_EQ(pids.size(), 3u);
   for (const int pid : pids) EXPECT_TRUE(runs(pid));
@@ -115,6 +113,7 @@ void start_without_end(kin::connection ready) {
   for (std::vector<kin::process> all;;) {
     all.emplace_back([] { nap(60s); });
     all.emplace_back(kin::start::fork, [] { nap(60s); });
+    all.emplace_back(kin::start::forkserver, [] { nap(60s); });
     if (all.size() > 20) std::_Exit(0);
   }
 }

@@ -63,6 +63,13 @@ struct temporary_folder {
   std::filesystem::path path;
 };
 
+/// A start method that has crossed to another process as a number.
+inline kin::start_method method_of(int number) {
+  for (const kin::start_method m : {kin::start_method(kin::start::fork), kin::start_method(kin::start::forkserver)})
+    if (static_cast<int>(m.which()) == number) return m;
+  return kin::start::spawn;
+}
+
 /// Runs over every start method.
 class every_start : public testing::TestWithParam<kin::start_method> {
  protected:
@@ -73,7 +80,8 @@ class every_start : public testing::TestWithParam<kin::start_method> {
 };
 
 inline const auto start_methods =
-    testing::Values(kin::start_method(kin::start::spawn), kin::start_method(kin::start::fork));
+    testing::Values(kin::start_method(kin::start::spawn), kin::start_method(kin::start::forkserver),
+                    kin::start_method(kin::start::fork));
 inline std::string start_name(const testing::TestParamInfo<kin::start_method>& info) {
   return std::string(info.param.name());
 }

@@ -16,6 +16,8 @@
 #include <sstream>
 #include <thread>
 
+#include "process/fork_server.hpp"
+
 namespace kin_test {
 namespace {
 
@@ -65,6 +67,19 @@ bool is_number(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
+// The fork server of this very process and its spares serve until it ends; anybody else's is left behind. The spares
+// come and go.
+bool is_fork_server(int pid) {
+  const int server = kin::detail::fork_server::current_pid();
+  if (pid == server) return true;
+  const fs::path proc = "/proc/" + std::to_string(pid);
+  const std::string stat = contents(proc / "stat");
+  const auto close = stat.rfind(')');
+  return close != std::string::npos &&
+         stat.compare(close + 4, std::to_string(server).size() + 1, std::to_string(server) + " ") == 0 &&
+         first_line(proc / "comm") == "kin-spare";
+}
+
 /// The names in a folder that may change while it is read.
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
@@ -107,6 +122,7 @@ std::map<int, std::string> processes_now() {
   pids.erase(getpid());
   std::map<int, std::string> processes;
   for (int pid : pids) {
+    if (is_fork_server(pid)) continue;
     if (auto description = describe(pid)) processes.emplace(pid, *description);
   }
   return processes;

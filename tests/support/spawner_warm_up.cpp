@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// spawner_warm_up: brings kin's spawner thread to life before anything is counted, in every test program.
+// spawner_warm_up: brings kin's spawner thread and fork server to life before anything is counted, in every test
+// program.
 #if __has_include(<kin/process/process.hpp>)
 #include <kin/process/process.hpp>
 
@@ -7,6 +8,9 @@
 
 namespace {
 void nothing() {}
-const bool warm = kin_test::warm_up([] { kin::process(nothing).join(); });
+const bool warm = kin_test::warm_up([] {
+  kin::process(nothing).join();
+  kin::process(kin::start::forkserver, nothing).join();
+});
 }  // namespace
 #endif

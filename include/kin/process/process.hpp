@@ -41,6 +41,7 @@ class KIN_EXPORT process {
   template <class F, class... Args>
     requires(!std::same_as<std::remove_cvref_t<F>, process> && !std::same_as<std::remove_cvref_t<F>, process_options> &&
              !std::same_as<std::remove_cvref_t<F>, start::spawn_t> &&
+             !std::same_as<std::remove_cvref_t<F>, start::forkserver_t> &&
              !std::same_as<std::remove_cvref_t<F>, start::fork_t>)
   explicit process(F&& f, Args&&... args)
       : process(process_options{}, std::forward<F>(f), std::forward<Args>(args)...) {}
@@ -52,6 +53,15 @@ class KIN_EXPORT process {
   template <class F, class... Args>
   process(start::spawn_t, process_options options, F&& f, Args&&... args)
       : process((options.start = start::spawn, std::move(options)), std::forward<F>(f), std::forward<Args>(args)...) {}
+
+  /// By a copy of the server process's fresh image (start::forkserver).
+  template <class F, class... Args>
+  process(start::forkserver_t, F&& f, Args&&... args)
+      : process(start::forkserver, process_options{}, std::forward<F>(f), std::forward<Args>(args)...) {}
+  template <class F, class... Args>
+  process(start::forkserver_t, process_options options, F&& f, Args&&... args)
+      : process((options.start = start::forkserver, std::move(options)), std::forward<F>(f),
+                std::forward<Args>(args)...) {}
 
   /// The same with a name, redirections, limits …: `kin::process p({.name = "p2", .daemon = true}, greet, "p2");`
   template <class F, class... Args>

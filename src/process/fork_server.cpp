@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSL-1.0
+// fork_server: see the header.
+#include "process/fork_server.hpp"
+
+#include <array>
+#include <csignal>
+#include <new>
+#include <vector>
+
+#include <kin/core/error.hpp>
+#include <kin/os/duplicate.hpp>
+#include <kin/transport/channel.hpp>
+
+#include "memory/family.hpp"
+#include "os/lifeline.hpp"
+#include "os/packet.hpp"
+#include "os/poll.hpp"
+#include "os/process_id.hpp"
+#include "os/socket.hpp"
+#include "process/bootstrap.hpp"
+#include "process/runtime.hpp"
+#include "process/spawner.hpp"
+#include "process/start_plan.hpp"
+
+namespace kin::detail {
+namespace {
+
+// A server that says nothing for so long about a child that has ended is stopped (SIGSTOP).
+constexpr std::chrono::seconds report_patience{2};
+
+std::mutex making;
+std::shared_ptr<fork_server>& the() {
+  static auto* const server = new std::shared_ptr<fork_server>;  // never destroyed: children may outlive statics
+  return *server;
+}
+// Both guarded by runtime::starting().
+std::vector<fork_server*>& all() {
+  static auto* const servers = new std::vector<fork_server*>;
+  return *servers;
+}
+std::vector<channel*>& unheard() {
+  static auto* const channels = new std::vector<channel*>;
+  return *channels;
+}
+
+// The server proper is the child of the process that was launched, which leaves at once: so it is nobody's here, and
+// no waitpid(-1) of the program's meets it.
+void await_departure(const os::launched& launched, deadline until) {
+  if (!os::wait_for_end(launched.pidfd.get(), until)) {
+    os::send_signal(launched.pidfd.get(), SIGKILL);
+    os::wait_for_end(launched.pidfd.get(), deadline::never());
+    os::reap(launched.pidfd.get());
+    throw start_error(
+        "kin: the fork server was started, but has not come to kin::init() in time: what stands before it in main(), "
+        "or the constructor of a static object, does not end");
+  }
+  const auto ended = os::reap(launched.pidfd.get());
+  if (ended && (ended->signal != 0 || ended->code != 0))
+    throw start_error(
+        "kin: the fork server did not begin: " +
+        (ended->signal != 0 ? "signal " + std::to_string(ended->signal) : "exit code " + std::to_string(ended->code)) +
+        (ended->code == 127 ? " (a shared library is missing or was replaced; see its stderr)" : ""));
+}
+
+}  // namespace
+
+fork_server::fork_server() : credentials_(os::own_credentials()) {
+  runtime& self = runtime::get();
+  static const bool registered = (self.on_fork(&forget_all), true);
+  (void)registered;
+  const deadline until = deadline::after(self.start_patience());
+  const process_options plain;
+  os::launch_request request = launch_request_for(plain, child_role::fork_server, {});
+  const introduction who{child_role::fork_server, {}, {}, self.name(), {}, false, os::own_pid()};
+  const int family_link = family::link();
+
+  std::unique_lock starting(self.starting());
+  auto [ours, theirs] = os::socket_pair();
+  auto [orders, their_orders] = os::packet_pair();
+  auto [server_line, our_line] = os::make_lifeline();
+  request.descriptors = {{channel_fd, theirs.get()},
+                         {lifeline_fd, server_line.get()},
+                         {family_fd, family_link},
+                         {orders_fd, their_orders.get()}};
+  orders_ = os::above_standard(std::move(orders));
+  control_ = std::move(ours);
+  lifeline_ = std::move(our_line);
+  const os::launched launched = launch_in_spawner(request);
+  for (unique_fd* fd : {&theirs, &their_orders, &server_line}) fd->reset();
+  all().push_back(this);
+  starting.unlock();
+  try {
+    try {
+      channel link(os::duplicate(control_.get()));
+      link.send(introduction_frame, encode_introduction(who).bytes);
+      link.take(until);  // hello
+    } catch (const closed_error&) {
+      // Its exit status says more.
+    } catch (const os_error& e) {
+      if (e.code().value() != ETIMEDOUT) throw;
+    }
+    await_departure(launched, until);
+    server_report first{};
+    std::vector<unique_fd> fds;
+    if (!os::recv_all(control_.get(), std::as_writable_bytes(std::span(&first, 1)), fds, until) || fds.size() != 1)
+      throw start_error("kin: the fork server ended as soon as it had begun");
+    pid_ = first.pid;
+    pidfd_ = os::above_standard(std::move(fds[0]));
+  } catch (...) {
+    os::send_signal(launched.pidfd.get(), SIGKILL);
+    os::wait_for_end(launched.pidfd.get(), deadline::never());
+    os::reap(launched.pidfd.get());
+    const std::lock_guard hold(self.starting());
+    std::erase(all(), this);
+    throw;
+  }
+}
+
+fork_server::~fork_server() {
+  const std::lock_guard hold(runtime::get().starting());
+  std::erase(all(), this);
+  // Where orphans become this process's children (process 1 of a container, a subreaper).
+  try {
+    if (pidfd_ && !alive()) os::reap(pidfd_.get());
+  } catch (const os_error&) {
+  }
+}
+
+// A copy of this process has no server; its copies of the lifelines would keep the original's children alive.
+void fork_server::forget_all() {
+  for (fork_server* server : all()) server->abandon();
+  all().clear();
+  for (channel* c : unheard()) c->close();
+  unheard().clear();
+  new (&the()) std::shared_ptr<fork_server>;  // the lock and the count may have been copied in any state
+  new (&making) std::mutex;
+}
+
+void fork_server::abandon() noexcept {
+  for (unique_fd* fd : {&orders_, &control_, &lifeline_, &pidfd_}) fd->reset();
+}
+
+fork_server::closed_in_copy::closed_in_copy(channel& c) : channel_(c) { unheard().push_back(&c); }
+fork_server::closed_in_copy::~closed_in_copy() {
+  const std::lock_guard hold(runtime::get().starting());
+  std::erase(unheard(), &channel_);
+}
+
+std::shared_ptr<fork_server> fork_server::current(const std::shared_ptr<fork_server>& bad) {
+  const std::lock_guard hold(making);
+  // A server that was started with other credentials would give children more than this process has kept.
+  if (!the() || the() == bad || !the()->alive() || the()->credentials_ != os::own_credentials())
+    the() = std::make_shared<fork_server>();
+  return the();
+}
+
+int fork_server::current_pid() {
+  const std::lock_guard hold(making);
+  return the() ? the()->pid() : -1;
+}
+
+bool fork_server::alive() const { return !os::wait_for_end(pidfd_.get(), deadline::now()); }
+
+bool fork_server::send(const order_packet& order, std::span<const int> descriptors) {
+  return os::send_packet(orders_.get(), std::as_bytes(std::span(&order, 1)).first(order.bytes_used()), descriptors,
+                         os::packet_wait::block);
+}
+
+// Called without the lock.
+void fork_server::take_reports(deadline until) {
+  std::vector<server_report> news;
+  bool end = false;
+  if (os::poll_until(control_.get(), POLLIN, until)) {
+    server_report report{};
+    std::vector<unique_fd> none;
+    // The server writes each in one piece; what has begun to come comes whole, or the server is dead.
+    if (os::recv_all(control_.get(), std::as_writable_bytes(std::span(&report, 1)), none, deadline::never()))
+      news.push_back(report);
+    else
+      end = true;
+  }
+  const std::lock_guard hold(mutex_);
+  for (const auto& report : news) reports_[report.serial] = report;
+  lost_ = lost_ || end;
+}
+
+void fork_server::tell(server_request::verb what, std::uint64_t number) noexcept {
+  const server_request request{what, number};
+  try {
+    os::send_all(control_.get(), std::as_bytes(std::span(&request, 1)), {}, deadline::after(report_patience));
+  } catch (const os_error&) {
+    // A stopped server, which does not read any more.
+  }
+}
+
+std::optional<os::ended_child> fork_server::take_status(std::uint64_t serial) {
+  const deadline until = deadline::after(report_patience);
+  std::unique_lock hold(mutex_);
+  for (;;) {
+    if (const auto found = reports_.find(serial); found != reports_.end()) {
+      const server_report r = found->second;
+      reports_.erase(found);
+      hold.unlock();
+      // The server may now forget the child, and with it the number that names its process group.
+      if (r.kept != 0) tell(server_request::verb::release, serial);
+      return os::ended_child{r.code,
+                             r.signal,
+                             r.core_dumped != 0,
+                             r.peak_memory,
+                             std::chrono::microseconds(r.user_time),
+                             std::chrono::microseconds(r.system_time)};
+    }
+    if (lost_ || until.passed()) return std::nullopt;
+    if (reading_) {
+      changed_.wait(hold);
+      continue;
+    }
+    reading_ = true;
+    hold.unlock();
+    try {
+      take_reports(until);
+    } catch (const os_error&) {
+      // No memory to wait with: the others must not wait for this thread.
+      hold.lock();
+      reading_ = false;
+      changed_.notify_all();
+      throw;
+    }
+    hold.lock();
+    reading_ = false;
+    changed_.notify_all();
+  }
+}
+
+}  // namespace kin::detail

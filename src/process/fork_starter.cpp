@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSL-1.0
+// fork_starter: fork_child: a copy of this process, made in the calling thread.
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+
+#include <kin/core/error.hpp>
+#include <kin/process/child.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/codec.hpp>
+#include <kin/wire/outcome.hpp>
+
+#include "memory/family.hpp"
+#include "os/crash_handler.hpp"
+#include "os/lifeline.hpp"
+#include "os/own_image.hpp"
+#include "os/pidfd.hpp"
+#include "os/process_id.hpp"
+#include "os/socket.hpp"
+#include "process/bootstrap.hpp"
+#include "process/runtime.hpp"
+#include "process/start_plan.hpp"
+
+namespace kin::detail {
+namespace {
+
+// What a copy of this process does from fork on.
+class forked_copy {
+ public:
+  forked_copy(child_role role, introduction who, os::image_changes changes)
+      : role_(role), who_(std::move(who)), changes_(std::move(changes)) {}
+
+  [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, unique_fd crash_file,
+                         const std::function<void()>& body) {
+    int code = 126;
+    try {
+      os::arm_lifeline(std::move(lifeline));
+      set_link_to_parent(channel(std::move(channel_end)));
+      // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
+      link_to_parent().take();
+      if (change_into_child()) {
+        os::on_exit_of_copy(&end);
+        if (crash_file) os::report_crashes_to(crash_file.release());
+        code = run_in_role(role_, who_.name, body);
+      }
+    } catch (const closed_error&) {
+      code = 127;  // the parent died first
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "kin: a forked process could not begin: %s\n", e.what());
+    }
+    end(code);
+    os::leave_forked_image(code);
+  }
+
+ private:
+  static void end(int code) {
+    say_exit_code(code);
+    os::leave_forked_image(code);
+  }
+
+  // False: the parent has been told why not.
+  bool change_into_child() {
+    unique_fd parent;
+    try {
+      parent = os::open_pidfd(who_.parent_pid);
+    } catch (const os_error&) {
+      // It is about to end, or a sandbox refuses pidfd_open: parent_process() then knows less.
+    }
+    if (const auto refused = os::change_own_image(changes_)) {
+      link_to_parent().send(refused_frame, encode_refusal(*refused).bytes);
+      return false;
+    }
+    become_child(who_, std::move(parent));
+    link_to_parent().send(hello_frame, {});
+    return true;
+  }
+
+  const child_role role_;
+  const introduction who_;
+  const os::image_changes changes_;
+};
+
+// Lets the copy begin, and waits for its hello. A process's is left for complete_from_last_words; a service's is taken,
+// header and all, because its pool reads the socket and not the channel.
+void release_copy(child& copy, child_role role) {
+  try {
+    copy.link().send(introduction_frame, {});
+    const bool refused = copy.link().next().signature == refused_frame;
+    if (!refused && role != child_role::service) return;
+    parcel message = copy.link().take();
+    if (!refused) return;
+    copy.join(deadline::never());
+    throw_refusal(std::move(message));
+  } catch (const closed_error&) {
+    // Killed before it began: its exit status says so.
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<child> fork_child(const process_options& options, child_role role, const std::function<void()>& body) {
+  runtime& self = runtime::get();
+  self.require_initialised();
+  if (const int others = os::foreign_threads(); others > 0)
+    throw start_error(
+        "kin: start::fork refused: " + std::to_string(others) +
+        " other thread(s) exist, and a lock that one of them holds would stay locked for ever in the copy. "
+        "Fork before starting threads, or use start::spawn");
+  const auto name = self.next_child_name(options.name);
+  const opened_output output = open_redirections(options);
+  forked_copy copy(role, introduce(options, role, name), image_changes_for(options, role, output));
+  (void)family::link();  // so that the copy belongs to it
+
+  std::unique_lock starting(self.starting());
+  auto [ours, theirs] = os::socket_pair();
+  auto [child_line, parent_line] = os::make_lifeline();
+  unique_fd crash_file = make_crash_file(role);
+  const int pid = os::fork_process();
+  if (pid == 0) {
+    starting.release();  // it is a new mutex here
+    ours.reset();
+    parent_line.reset();
+    copy.live(std::move(theirs), std::move(child_line), std::move(crash_file), body);
+  }
+  theirs.reset();
+  child_line.reset();
+  unique_fd pidfd;
+  try {
+    pidfd = os::open_pidfd(pid);
+  } catch (...) {
+    ours.reset();  // the child sees the end of file and leaves
+    os::reap_by_pid(pid);
+    throw;
+  }
+  auto started = std::make_shared<child>(pid, std::move(pidfd), channel(std::move(ours)), std::move(parent_line),
+                                         name.name, options.daemon, role);
+  started->set_crash_file(std::move(crash_file));
+  self.add_child(started);
+  starting.unlock();
+  try {
+    release_copy(*started, role);
+  } catch (...) {
+    started->end({});
+    throw;
+  }
+  return started;
+}
+
+std::shared_ptr<child> fork_child(const process_options& options, child_role role, parcel call) {
+  return fork_child(options, role, [&] {
+    incoming_call task(std::move(call));
+    if (role == child_role::call) {
+      const parcel outcome = run_to_outcome(task);
+      link_to_parent().send(outcome_frame, outcome.bytes, outcome.fds);
+    } else {
+      writer ignored;
+      task.run(ignored);
+    }
+  });
+}
+
+}  // namespace kin::detail

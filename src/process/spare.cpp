@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+// spare: see the header. All between the order and the call is in the way of the caller's first instruction, so it is
+// short; what the asker has to know (serial, pidfd) goes out in one hello before the call begins.
+#include "process/spare.hpp"
+
+#include <cstdio>
+#include <exception>
+
+#include <kin/core/error.hpp>
+#include <kin/os/duplicate.hpp>
+#include <kin/transport/channel.hpp>
+
+#include "os/crash_handler.hpp"
+#include "os/lifeline.hpp"
+#include "os/own_process.hpp"
+#include "os/packet.hpp"
+#include "os/pidfd.hpp"
+#include "os/process_id.hpp"
+#include "os/socket.hpp"
+#include "process/bootstrap.hpp"
+#include "process/runtime.hpp"
+#include "process/start_order.hpp"
+#include "process/start_plan.hpp"
+
+namespace kin::detail {
+namespace {
+
+struct taken_order {
+  start_order order;
+  std::uint64_t number;
+  channel link;
+  unique_fd crash_file;
+};
+
+taken_order take_order() {
+  order_packet packet;
+  os::packet got = os::recv_packet(orders_fd, std::as_writable_bytes(std::span(&packet, 1)), os::packet_wait::block);
+  if (got.size == 0) os::leave_at_once(0);  // nobody asks any more
+  const std::size_t files = std::size_t{1} + packet.has_out + packet.has_err + packet.has_crash;
+  if (packet.magic != order_packet::magic_value || got.size != packet.bytes_used() || got.fds.size() != files)
+    os::leave_at_once(126);  // the asker sees the end of the channel
+  std::size_t next = 1;
+  os::set_standard_stream(packet.has_out ? got.fds[next++].get() : -1, 1);
+  os::set_standard_stream(packet.has_err ? got.fds[next++].get() : -1, 2);
+  taken_order taken{
+      {}, packet.number, channel(std::move(got.fds[0])), packet.has_crash ? std::move(got.fds[next]) : unique_fd()};
+  taken.order =
+      decode_order(packet.on_channel ? taken.link.take() : parcel{{packet.order, packet.order + packet.size}, {}});
+  return taken;
+}
+
+// False: the asker has been told why not.
+bool change_surroundings(const start_order& order, channel& link) {
+  if (!order.changes_surroundings()) return true;
+  const os::surroundings& at_init = runtime::get().at_init();
+  os::image_changes changes;
+  changes.environment = order.environment.empty() ? at_init.environment : order.environment;
+  changes.working_directory = order.working_directory;
+  changes.limits = order.limits;
+  changes.affinity = order.affinity;
+  changes.inherited = &at_init;
+  if (const auto refused = os::change_own_image(changes)) {
+    link.send(refused_frame, encode_refusal(*refused).bytes);
+    return false;
+  }
+  runtime::get().note_surroundings();
+  return true;
+}
+
+[[noreturn]] void become(taken_order taken, const spare_ties& ties, unique_fd own_pidfd) {
+  start_order& order = taken.order;
+  parcel request;
+  try {
+    os::default_group_signals();
+    if (order.who.role == child_role::service) os::lead_process_group();
+    if (!change_surroundings(order, taken.link)) os::leave_at_once(126);
+    become_child(order.who, unique_fd(ties.asker));
+    if (taken.crash_file) os::report_crashes_to(taken.crash_file.release());
+    os::name_own_process(runtime::get().program_name().c_str());
+    const taken_note note{ties.serial, taken.number, order.who.role == child_role::service};
+    os::write_note(ties.notes, std::as_bytes(std::span(&note, 1)));
+    unique_fd(ties.notes).reset();
+    os::outlive_parent();
+    const served_hello hello{ties.serial, os::own_pid()};
+    const unique_fd sent[]{std::move(own_pidfd)};
+    taken.link.send(hello_frame, std::as_bytes(std::span(&hello, 1)), sent);
+  } catch (const closed_error&) {
+    os::leave_at_once(127);  // the asker has gone, or has lost patience
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
+    os::leave_at_once(126);
+  }
+  try {
+    request = taken.link.take();
+    set_link_to_parent(std::move(taken.link));
+  } catch (const closed_error&) {
+    os::leave_at_once(127);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
+    os::leave_at_once(126);
+  }
+  run_call_in_role(order.who, std::move(request));
+}
+
+}  // namespace
+
+void live_as_spare(const spare_ties& ties) {
+  try {
+    os::die_with_parent(ties.server);
+    os::close_descriptors_from(first_private_fd);
+    // Over the number of the server's, whose description is not this process's.
+    os::move_descriptor(os::reopen_pipe(lifeline_fd), lifeline_fd);
+    os::limit_descriptors(runtime::get().at_init().limits[RLIMIT_NOFILE]);
+    os::arm_lifeline(unique_fd(lifeline_fd));
+    unique_fd own_pidfd = os::open_pidfd(os::own_pid());
+    os::name_own_process("kin-spare");
+    taken_order taken = take_order();
+    unique_fd(orders_fd).reset();
+    become(std::move(taken), ties, std::move(own_pidfd));
+  } catch (...) {
+    os::leave_at_once(126);
+  }
+}
+
+}  // namespace kin::detail

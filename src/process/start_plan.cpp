@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSL-1.0
+// start_plan: see the header.
+#include "process/start_plan.hpp"
+
+#include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
+
+#include "os/memory_file.hpp"
+#include "os/process_id.hpp"
+#include "process/environment.hpp"
+
+namespace kin::detail {
+namespace {
+
+void add_redirection(opened_output& output, int number, const redirect& where) {
+  switch (where.which()) {
+    case redirect::kind::inherit:
+      return;
+    case redirect::kind::descriptor:
+      output.descriptors.emplace_back(number, where.descriptor());
+      return;
+    case redirect::kind::null:
+      output.files.push_back(os::open_output("/dev/null", false));
+      break;
+    case redirect::kind::truncate:
+    case redirect::kind::append:
+      output.files.push_back(os::open_output(where.file().string(), where.which() == redirect::kind::append));
+      break;
+  }
+  output.descriptors.emplace_back(number, output.files.back().get());
+}
+
+std::vector<std::pair<int, rlimit>> limits_of(const kin::limits& wanted) {
+  std::vector<std::pair<int, rlimit>> result;
+  const auto add = [&](int resource, std::optional<std::uint64_t> value) {
+    if (value) result.emplace_back(resource, rlimit{*value, *value});
+  };
+  add(RLIMIT_AS, wanted.memory);
+  add(RLIMIT_NOFILE, wanted.open_files);
+  add(RLIMIT_FSIZE, wanted.file_size);
+  add(RLIMIT_CORE, wanted.core_size);
+  if (wanted.cpu) add(RLIMIT_CPU, static_cast<std::uint64_t>(wanted.cpu->count()));
+  return result;
+}
+
+}  // namespace
+
+opened_output open_redirections(const process_options& options) {
+  opened_output output;
+  add_redirection(output, 1, options.out);
+  add_redirection(output, 2, options.err);
+  return output;
+}
+
+// Not a pipe: a report longer than a pipe's room would wait for a reader who waits for its end.
+unique_fd make_crash_file(child_role role) {
+  return role == child_role::process ? unique_fd() : os::make_memory_file("kin-crash", 0);
+}
+
+introduction introduce(const process_options& options, child_role role, const runtime::child_name& name) {
+  const runtime& self = runtime::get();
+  return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid()};
+}
+
+os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {
+  const runtime& self = runtime::get();
+  os::launch_request request;
+  request.inherited = &self.at_init();
+  request.arguments = self.at_init().arguments;
+  request.environment =
+      child_environment(self.at_init().environment, options.environment, {os::own_pid(), self.depth() + 1});
+  request.working_directory = options.working_directory.string();
+  request.descriptors = output.descriptors;
+  request.limits = limits_of(options.limits);
+  request.affinity = options.affinity;
+  request.own_process_group = role == child_role::service;
+  return request;
+}
+
+os::image_changes image_changes_for(const process_options& options, child_role role, const opened_output& output) {
+  os::launch_request same = launch_request_for(options, role, output);
+  same.environment.pop_back();  // the mark: a copy is a child without it
+  return {std::move(same.environment),
+          std::move(same.working_directory),
+          std::move(same.descriptors),
+          std::move(same.limits),
+          std::move(same.affinity),
+          same.own_process_group,
+          same.inherited};
+}
+
+parcel encode_refusal(const os::refused_change& refused) {
+  writer to;
+  to(refused.doing, refused.call, refused.error);
+  return to.take();
+}
+
+void throw_refusal(parcel message) {
+  reader from(message);
+  std::string doing, call;
+  int error = 0;
+  from(doing, call, error);
+  throw os_error(doing, call.c_str(), error);
+}
+
+}  // namespace kin::detail
