@@ -1,14 +1,60 @@
 // SPDX-License-Identifier: BSL-1.0
-// queue: 64-byte items from one process to another, against pipe(2).
+// queue: 64-byte items between processes, against a cache line's round trip, pipe(2), and moodycamel's queue between
+// threads where that is installed. Nothing is pinned. Two producers and two consumers are four processes, on two cores.
+#include <sys/mman.h>
+
 #include <array>
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
 
 #include <kin/kin.hpp>
 
 #include "support.hpp"
 
+#if __has_include(<concurrentqueue/blockingconcurrentqueue.h>)
+#include <concurrentqueue/blockingconcurrentqueue.h>
+#define KIN_BENCH_MOODYCAMEL
+#endif
+
 namespace {
 
 using item = std::array<char, 64>;
+using ticks = std::chrono::steady_clock;
+constexpr std::uint64_t batch = 1000;  // so that what is measured is the stream, and not the loop that measures
+
+double seconds_since(ticks::time_point start) { return std::chrono::duration<double>(ticks::now() - start).count(); }
+
+struct alignas(128) counter {
+  std::atomic<std::uint64_t> n;
+};
+// Memory that forked processes share.
+counter* shared_counters() {
+  void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) bench::die("mmap");
+  return static_cast<counter*>(page);
+}
+
+// The unit of what two cores can do: each answers the other as soon as it sees the line change.
+void cache_line(benchmark::State& state) {
+  counter* line = shared_counters();
+  const pid_t echo = bench::forked([&] {
+    for (std::uint64_t seen = 1; seen != ~0ull; seen = line->n.load(std::memory_order_acquire))
+      if (seen % 2 == 1) line->n.compare_exchange_strong(seen, seen + 1);
+  });
+  std::uint64_t now = line->n = 2;
+  for (auto _ : state)
+    for (std::uint64_t i = 0; i < batch; ++i) {
+      line->n.store(++now, std::memory_order_release);
+      ++now;
+      while (line->n.load(std::memory_order_acquire) != now) {
+      }
+    }
+  line->n = ~0ull;
+  bench::join(echo);
+  ::munmap(line, 4096);
+}
 
 void produce(const kin::queue<item>& items) {
   try {
@@ -17,12 +63,51 @@ void produce(const kin::queue<item>& items) {
   }
 }
 
-void kin_queue(benchmark::State& state) {
+// What all consumers take while this one takes a batch; the time of 1000 of them.
+void stream(benchmark::State& state, int producers, int consumers) {
   const kin::queue<item> items(1024);
-  const kin::process producer(produce, items);
-  for (auto _ : state) benchmark::DoNotOptimize(items.get());
-  items.close();
+  counter* taken = shared_counters();
+  const auto all_taken = [&] {
+    std::uint64_t sum = 0;
+    for (int c = 0; c < consumers; ++c) sum += taken[c].n.load(std::memory_order_relaxed);
+    return sum;
+  };
+  const auto take = [&](int me) {
+    benchmark::DoNotOptimize(items.get());
+    taken[me].n.store(taken[me].n.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  };
+  {
+    std::vector<kin::process> others;
+    for (int p = 0; p < producers; ++p) others.emplace_back(kin::start::fork, [&] { produce(items); });
+    for (int c = 1; c < consumers; ++c)
+      others.emplace_back(kin::start::fork, [&, c] {
+        try {
+          for (;;) take(c);
+        } catch (const kin::closed_error&) {
+        }
+      });
+    for (auto _ : state) {
+      const std::uint64_t before = all_taken();
+      const auto start = ticks::now();
+      for (std::uint64_t i = 0; i < batch; ++i) take(0);
+      const double took = seconds_since(start);
+      state.SetIterationTime(took * batch / static_cast<double>(all_taken() - before));
+    }
+    items.close();
+  }
+  ::munmap(taken, 4096);
 }
+void one_and_one(benchmark::State& state) { stream(state, 1, 1); }
+void two_and_two(benchmark::State& state) { stream(state, 2, 2); }
+
+void one_process(benchmark::State& state) {
+  const kin::queue<item> items(1024);
+  for (auto _ : state) {
+    items.put(item{});
+    benchmark::DoNotOptimize(items.get());
+  }
+}
+
 void raw_pipe(benchmark::State& state) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) bench::die("pipe2");
@@ -40,7 +125,41 @@ void raw_pipe(benchmark::State& state) {
   ::close(ends[0]);
   bench::join(producer);
 }
-BENCHMARK(kin_queue)->UseRealTime();
+
+#ifdef KIN_BENCH_MOODYCAMEL
+void moodycamel_queue(benchmark::State& state, int pairs) {
+  constexpr std::uint64_t each = 200 * batch;
+  for (auto _ : state) {
+    moodycamel::BlockingConcurrentQueue<item> items(2048);
+    const auto start = ticks::now();
+    {
+      std::vector<std::jthread> threads;
+      for (int i = 0; i < pairs; ++i) {
+        threads.emplace_back([&] {
+          for (std::uint64_t n = 0; n < each; ++n) items.enqueue(item{});
+        });
+        threads.emplace_back([&] {
+          item one;
+          for (std::uint64_t n = 0; n < each; ++n) {
+            items.wait_dequeue(one);
+            benchmark::DoNotOptimize(one);
+          }
+        });
+      }
+    }
+    state.SetIterationTime(seconds_since(start) * batch / static_cast<double>(each * static_cast<unsigned>(pairs)));
+  }
+}
+void moodycamel_one_and_one(benchmark::State& state) { moodycamel_queue(state, 1); }
+void moodycamel_two_and_two(benchmark::State& state) { moodycamel_queue(state, 2); }
+BENCHMARK(moodycamel_one_and_one)->UseManualTime()->Iterations(15);
+BENCHMARK(moodycamel_two_and_two)->UseManualTime()->Iterations(15);
+#endif
+
+BENCHMARK(cache_line)->UseRealTime();
+BENCHMARK(one_process);
+BENCHMARK(one_and_one)->UseManualTime();
+BENCHMARK(two_and_two)->UseManualTime();
 BENCHMARK(raw_pipe)->UseRealTime();
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "os/descriptor_flags.hpp"
 #include "os/fork_hooks.hpp"
 #include "os/memory_barrier.hpp"
+#include "os/memory_file.hpp"
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
 
@@ -182,6 +183,8 @@ std::uint64_t new_chunk(state& s, std::size_t size, std::size_t stride) {
     const std::lock_guard hold(*s.root);
     return s.root->allocate_chunk(size, stride, s.me.member);
   }
+  // The memory is the root's, but a limit is meant for who lets it grow.
+  os::check_file_size_limit(table->arena_end.load() + size);
   std::vector<unique_fd> fds;
   return ask(s, {family_request::verb::chunk, s.me.member, size << 32 | stride}, -1, "allocate shared memory", fds)
       .offset;
@@ -337,6 +340,37 @@ std::byte* at(std::uint64_t offset, std::size_t size) {
     window = map_window(s, number);
   }
   return window + offset % supervisor::window_size;
+}
+
+unique_fd take_flag(std::uint64_t object) {
+  (void)self();
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  if (s.root) {
+    const std::lock_guard guard(*s.root);
+    return os::duplicate(s.root->take_flag(object, s.me.member));
+  }
+  constexpr const char* doing = "poll an object";
+  std::vector<unique_fd> fds;
+  ask(s, {family_request::verb::flag, s.me.member, object}, -1, doing, fds);
+  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+  return std::move(fds[0]);
+}
+
+void leave_flag(std::uint64_t object) noexcept {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  if (s.root) {
+    const std::lock_guard guard(*s.root);
+    s.root->leave_flag(object, s.me.member);
+    return;
+  }
+  try {
+    std::vector<unique_fd> fds;
+    ask(s, {family_request::verb::leave_flag, s.me.member, object}, -1, "stop polling an object", fds);
+  } catch (const std::exception&) {
+    // The root is gone, or keeps it until this process ends.
+  }
 }
 
 }  // namespace kin::detail::family

@@ -52,6 +52,11 @@ piece allocate(std::size_t size);
 void release(std::uint64_t offset, std::size_t size) noexcept;
 /// Where the object of exactly `size` bytes at `offset` of the arena is mapped here; null when none can begin there.
 std::byte* at(std::uint64_t offset, std::size_t size);
+/// The size of the object that begins a chunk at `offset`, as the root says; 0: none does.
+inline std::size_t size_at(std::uint64_t offset) noexcept {
+  if (offset % family_table::unit_size != 0 || offset >= table->arena_end.load(std::memory_order_acquire)) return 0;
+  return table->stride[offset / family_table::unit_size].load(std::memory_order_acquire) * std::size_t{64};
+}
 
 /// Large memory that belongs to an object of the arena, mapped here (see memory/span_store.hpp).
 struct mapped_span {
@@ -69,5 +74,9 @@ mapped_span open_span(span_owner owner, std::uint64_t number);
 void keep_span(span_owner owner, std::uint64_t kept) noexcept;
 /// The name was removed, so nobody is to remove it again.
 void forget_name(const std::string& name) noexcept;
+/// A duplicate of the eventfd that goes with an object, the same for all who ask: file descriptors cannot lie in shared
+/// memory. Once for each take_flag() leave_flag() is called, or the process ends. Throws os_error.
+unique_fd take_flag(std::uint64_t object);
+void leave_flag(std::uint64_t object) noexcept;
 
 }  // namespace kin::detail::family

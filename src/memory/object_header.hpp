@@ -20,7 +20,7 @@ struct object_header {
   std::atomic<std::uint32_t> granules;
   std::atomic<std::uint64_t> serial;   ///< of this object alone, so that a handle to a dead one is told apart
   std::atomic<std::uint32_t> escaped;  ///< 1: other processes may have handles
-  std::uint32_t reserved;
+  std::atomic<std::uint32_t> more_bells;  ///< how many lie behind the header, one after the other
   kin::detail::bell bell;
 };
 static_assert(sizeof(object_header) == 48);

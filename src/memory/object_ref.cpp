@@ -105,6 +105,7 @@ object_ref object_ref::make(object_kind kind, std::size_t size) {
   header->bell.word.store(0);
   header->bell.slept_on.store(0);
   header->bell.in_vain.store(0);
+  header->more_bells.store(0);
   header->granules.store(static_cast<std::uint32_t>(size / granule));
   auto hold = std::make_shared<object_hold>(piece.offset, header, size, serial);
   all.holds[piece.offset] = hold;
@@ -141,6 +142,7 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
   return object_ref(std::move(held));
 }
 
+std::uint64_t object_ref::offset() const noexcept { return hold_->offset; }
 std::size_t object_ref::size() const noexcept { return hold_->size; }
 
 namespace {

@@ -97,6 +97,10 @@ void supervisor::bury(std::uint32_t member) {
   pidfds_.erase(found);
   own_table().generation[member].store(0);
   own_table().deaths.fetch_add(1);
+  for (auto f = flags_.begin(); f != flags_.end();) {
+    std::erase(f->second.users, member);
+    f = f->second.users.empty() ? flags_.erase(f) : std::next(f);
+  }
   // What only the dead had is free; what it has handed on stays with the others.
   std::erase_if(chunks_, [&](chunk& c) {
     if (c.member != member) return false;
@@ -123,7 +127,15 @@ void supervisor::walk(const chunk& c, Visit visit) {
 }
 
 void supervisor::rouse_everybody() {
-  for (const chunk& c : chunks_) walk(c, [](object_header& header) { rouse(header.bell); });
+  for (const chunk& c : chunks_)
+    walk(c, [&](object_header& header) {
+      rouse(header.bell);
+      // Not believed beyond the object's end.
+      const std::size_t room = (c.stride - sizeof(object_header)) / sizeof(bell);
+      const std::size_t more = std::min<std::size_t>(header.more_bells.load(std::memory_order_acquire), room);
+      auto* bells = reinterpret_cast<bell*>(&header + 1);
+      for (std::size_t i = 0; i < more; ++i) rouse(bells[i]);
+    });
 }
 
 bool supervisor::release_private_objects(const chunk& c) {
@@ -260,6 +272,21 @@ void supervisor::remove_names() noexcept {
   spans_.remove_names();
 }
 
+int supervisor::take_flag(std::uint64_t object, std::uint32_t member) {
+  if (object % granule != 0 || object >= end_) throw os_error("poll an object", "flag", EINVAL);
+  flag& f = flags_.try_emplace(object).first->second;
+  f.users.push_back(member);
+  return f.fd.get();
+}
+
+void supervisor::leave_flag(std::uint64_t object, std::uint32_t member) noexcept {
+  const auto found = flags_.find(object);
+  if (found == flags_.end()) return;
+  auto& users = found->second.users;
+  if (const auto one = std::find(users.begin(), users.end(), member); one != users.end()) users.erase(one);
+  if (users.empty()) flags_.erase(found);
+}
+
 void supervisor::serve() {
   family_request request{};
   os::packet message;
@@ -300,6 +327,12 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
       if (request.number * window_size >= end_) throw os_error("map shared memory", "window", EINVAL);
       fds.push_back(arena_file_.get());
       break;
+    case family_request::verb::flag:
+      fds.push_back(take_flag(request.number, request.member));
+      break;
+    case family_request::verb::leave_flag:
+      leave_flag(request.number, request.member);
+      break;
     case family_request::verb::chunk:
       reply.offset = allocate_chunk(request.number >> 32, request.number & 0xffffffff, request.member);
       break;
@@ -314,6 +347,7 @@ unique_fd supervisor::abandon() noexcept {
   for (unique_fd* fd : {&table_file_, &arena_file_, &requests_}) fd->reset();
   pidfds_.clear();
   spans_.abandon();
+  flags_.clear();
   watched_.abandon();
   return std::move(link_);
 }

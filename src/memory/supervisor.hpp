@@ -16,6 +16,7 @@
 
 #include "memory/family_table.hpp"
 #include "memory/span_store.hpp"
+#include "os/event_fd.hpp"
 #include "os/memory_file.hpp"
 #include "os/packet.hpp"
 #include "os/watch_set.hpp"
@@ -30,10 +31,10 @@ struct membership {
 
 /// What a member asks of the supervisor, as one packet; the answer comes back through a socket sent with it.
 struct family_request {
-  enum class verb : std::uint32_t { join, window, chunk, make_span, open_span, keep_span, forget_name };
+  enum class verb : std::uint32_t { join, window, chunk, make_span, open_span, keep_span, forget_name, flag, leave_flag };
   verb what;
   std::uint32_t member;
-  std::uint64_t number;         ///< window: which; chunk: bytes << 32 | stride; spans: which
+  std::uint64_t number;         ///< window: which; chunk: bytes << 32 | stride; spans: which; flags: offset
   span_owner owner{};           ///< of spans
   std::uint64_t size = 0;       ///< make_span: bytes; 0: open what has this name already
   char name[span_name_size]{};  ///< make_span: or empty
@@ -67,6 +68,11 @@ class supervisor {
   family_answer answer_about_spans(const family_request& request, std::vector<int>& fds);
   /// At the root's exit.
   void remove_names() noexcept;
+
+  /// With the lock held: an eventfd that goes with an object, one for all its users; made for the first, closed when
+  /// the last has left or died. The supervisor keeps it. Throws os_error.
+  int take_flag(std::uint64_t object, std::uint32_t member);
+  void leave_flag(std::uint64_t object, std::uint32_t member) noexcept;
 
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
@@ -110,6 +116,11 @@ class supervisor {
   std::uint32_t next_number_ = 1;
   std::vector<std::uint32_t> last_generation_;
   std::map<std::uint32_t, unique_fd> pidfds_;
+  struct flag {
+    os::event_fd fd;
+    std::vector<std::uint32_t> users;
+  };
+  std::map<std::uint64_t, flag> flags_;  // by the object's offset
 };
 
 }  // namespace kin::detail

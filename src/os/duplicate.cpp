@@ -3,6 +3,7 @@
 #include <kin/os/duplicate.hpp>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "os/gate.hpp"
 
@@ -16,6 +17,10 @@ unique_fd duplicate(int fd) {
 unique_fd above_standard(unique_fd fd) {
   if (!fd || fd.get() > 2) return fd;
   return duplicate(fd.get());
+}
+
+void replace(int number, int with) {
+  call("dup3", "replace a descriptor", [&] { return ::dup3(with, number, O_CLOEXEC); });
 }
 
 }  // namespace kin::os

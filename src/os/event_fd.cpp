@@ -24,9 +24,9 @@ void event_fd::set(int fd) noexcept {
   }
 }
 
-void event_fd::clear() const noexcept {
+void event_fd::clear(int fd) noexcept {
   std::uint64_t count = 0;
-  while (::read(fd_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+  while (::read(fd, &count, sizeof count) < 0 && errno == EINTR) {
   }
 }
 

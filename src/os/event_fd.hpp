@@ -15,7 +15,8 @@ class event_fd {
   /// Makes it readable; idempotent; safe in any thread and process.
   void set() const noexcept { set(fd_.get()); }
   static void set(int fd) noexcept;
-  void clear() const noexcept;
+  void clear() const noexcept { clear(fd_.get()); }
+  static void clear(int fd) noexcept;
   /// Gives the descriptor up to its taker.
   [[nodiscard]] unique_fd release() && noexcept { return std::move(fd_); }
   [[nodiscard]] int get() const noexcept { return fd_.get(); }

@@ -17,7 +17,6 @@
 #include "os/gate.hpp"
 
 namespace kin::os {
-namespace {
 
 // Growing past RLIMIT_FSIZE raises SIGXFSZ, whose default kills: look before, and answer like the kernel does.
 void check_file_size_limit(std::size_t size) {
@@ -25,6 +24,8 @@ void check_file_size_limit(std::size_t size) {
   if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur)
     throw os_error("allocate shared memory (RLIMIT_FSIZE)", "fallocate", EFBIG);
 }
+
+namespace {
 
 // The kernel would rather kill processes than refuse: a size that cannot be there is refused here.
 void check_memory_is_there(std::size_t size) {

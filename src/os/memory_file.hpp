@@ -20,6 +20,8 @@ bool is_whole_memory_file(int fd, std::size_t size) noexcept;
 void grow_memory_file(int fd, std::size_t size);
 /// The same for a file of which the first `had` bytes are allocated already.
 void grow_memory_file(int fd, std::size_t had, std::size_t size);
+/// Throws os_error (EFBIG) when this process may not have a file so large.
+void check_file_size_limit(std::size_t size);
 std::size_t memory_file_size(int fd);
 /// Makes the file `size` bytes long without allocating anything; never shrinks it. Throws os_error (EFBIG).
 void extend_memory_file(int fd, std::size_t size);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// item_store: see the header, and the table of stores in layout.hpp.
+// item_store: see the header, and the table of stores in line_layout.hpp.
 #include "queue/item_store.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // item_store: items as bytes in a memory file, first in first out; the file grows and its memory is used again.
-// The inside of item_queue, which holds the header's lock around every call here. Knows no processes and no waiting.
+// The inside of line_queue, which holds the header's lock around every call here. Knows no processes and no waiting.
 //
 // Invariant: nothing read from the file is believed: an offset is checked before it is followed, every walk is bounded.
 #pragma once
@@ -14,7 +14,7 @@
 #include <kin/os/unique_fd.hpp>
 
 #include "os/memory_file.hpp"
-#include "queue/layout.hpp"
+#include "queue/line_layout.hpp"
 
 namespace kin::detail {
 

@@ -168,7 +168,15 @@ TEST(queue, wakes_the_others_when_one_who_waits_is_killed) {
     ::usleep(3000);  // most are asleep by then, and each of the four may be the one that is woken and dies
     q.put(round);
     waiting[static_cast<std::size_t>(round) % 4].kill();
-    const auto answer = answers.get_for(50ms);
+    auto answer = answers.get_for(50ms);
+    // If the item still waits, those who are left have to hear of the death, however busy the machine is.
+    if (!answer && q.size() != 0) {
+      answer = answers.get_for(20s);
+      if (!answer) {
+        for (auto& w : waiting) w.kill();
+        FAIL() << "an item waits, and three sleep";
+      }
+    }
     if (!answer) {
       // Then the killed one had taken it, and nobody else has lost a wake.
       ASSERT_EQ(q.size(), 0u);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -18,9 +19,12 @@
 #include <vector>
 
 #include <kin/connection.hpp>
+#include <kin/memory/object_ref.hpp>
 #include <kin/pipe.hpp>
 
+#include "memory/family.hpp"
 #include "os/gate.hpp"
+#include "queue/ring_layout.hpp"
 #include "support/leaves_nothing_behind.hpp"
 
 namespace {
@@ -129,27 +133,22 @@ TEST(queue, throws_at_the_file_size_limit_and_goes_on_below_it) {
             0);
 }
 
-struct header_bytes {
-  std::byte* bytes;
-  std::size_t size;
-};
-
-// The memory of the queue, found by its name in this process.
-header_bytes memory_of(const std::string& name) {
-  std::FILE* maps = std::fopen("/proc/self/maps", "r");
-  char line[512];
-  header_bytes found{};
-  while (std::fgets(line, sizeof line, maps)) {
-    unsigned long begin = 0, end = 0;
-    if (std::strstr(line, name.c_str()) && std::sscanf(line, "%lx-%lx", &begin, &end) == 2)
-      if (end - begin > found.size) found = {reinterpret_cast<std::byte*>(begin), end - begin};
+// The last queue of the arena that has items of this type.
+kin::detail::ring_header& ring_in_memory(std::uint64_t signature) {
+  using kin::detail::ring_header;
+  ring_header* found = nullptr;
+  for (std::uint64_t at = 0; at < kin::detail::family::table->arena_end; at += 128) {
+    auto* header = reinterpret_cast<ring_header*>(kin::detail::family::at(at, sizeof(ring_header)));
+    if (header && header->kind == static_cast<std::uint32_t>(kin::detail::object_kind::queue) &&
+        header->signature == signature)
+      found = header;
   }
-  std::fclose(maps);
-  return found;
+  return *found;
 }
 
 // Whatever the ledgers and extents say: an exception or a value, never a crash or an endless walk.
 TEST(queue, believes_nothing_that_its_memory_says) {
+  using kin::detail::ring_header;
   std::mt19937_64 random(1);
   for (int round = 0; round < 100; ++round) {
     const auto seed = random();
@@ -159,14 +158,27 @@ TEST(queue, believes_nothing_that_its_memory_says) {
       const kin::queue<std::string> q;
       for (int i = 0; i < 5; ++i) q.put(std::string(static_cast<std::size_t>(i) * 40'000, 'x'));
       (void)q.get(), (void)q.get();
-      const auto memory = memory_of("memfd:kin-queue");
-      auto* words = reinterpret_cast<std::uint64_t*>(memory.bytes);
-      // Everything but the lock and the bells: a scribbled lock may hang, and says so in the documents.
-      const std::size_t first = 256 / 8;
-      for (int i = 0; i < 40; ++i) {
-        const std::size_t at = first + noise() % (i % 2 == 0 ? 512 - first : memory.size / 8 - first);
-        const std::uint64_t values[] = {0, ~0ull, noise(), noise() % memory.size, noise() % 64 * 64 + 4096, 1ull << 40};
-        words[at] = values[noise() % 6];
+      ring_header& header = ring_in_memory(kin::type_signature<std::string>());
+      std::vector<std::atomic<std::uint64_t>*> words{&header.seen_head, &header.seen_tail, &header.tail, &header.head,
+                                                     &header.total};
+      for (auto& l : header.tails) words.insert(words.end(), {&l.segment, &l.offset, &l.oldest});
+      for (auto& l : header.heads) words.insert(words.end(), {&l.segment, &l.offset});
+      // The segments: their heads and, where they lie in the arena, the sizes of items.
+      const std::uint64_t some_segment = header.tails[0].segment;
+      for (int i = 0; i < 8; ++i) {
+        const std::uint64_t place = header.tails[0].segment - header.tails[0].segment % 16384 + noise() % 4 * 16384;
+        if (auto* s = reinterpret_cast<kin::detail::segment*>(kin::detail::family::at(place, kin::detail::family::size_at(place)))) {
+          if (s->kind != static_cast<std::uint32_t>(kin::detail::object_kind::queue_segment)) continue;
+          words.push_back(&s->next);
+          auto* items = reinterpret_cast<std::atomic<std::uint64_t>*>(s + 1);
+          for (int w = 0; w < 40; ++w) words.push_back(items + noise() % 2000);
+          words.push_back(items);
+        }
+      }
+      for (int i = 0; i < 1 + static_cast<int>(noise() % 12); ++i) {
+        const std::uint64_t values[] = {0,          ~0ull,       noise(), noise() % (1 << 20), noise() % 64 * 64,
+                                        1ull << 40, some_segment};
+        words[noise() % words.size()]->store(values[noise() % 7]);
       }
       for (int i = 0; i < 20; ++i) {
         try {

@@ -3,6 +3,7 @@
 // must be a queue: each item whole, once, in order, and whoever slept wakes if there is something for it.
 // Not under sanitizers: their instructions are not ours, and a hundred times as many.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include <kin/mutex.hpp>
 #include <kin/queue.hpp>
 
 #include <gtest/gtest.h>
@@ -24,25 +25,35 @@
 
 namespace {
 
+// One kind of queue for items that may have descriptors, another for those that cannot.
 struct item {
   std::string text;
   std::vector<kin::unique_fd> fds;
 };
-using items = kin::queue<item>;
+struct plain_item {
+  std::string text;
+};
 
-item make_item(char letter, std::size_t size, bool with_fd) {
-  item made{std::string(size, letter), {}};
-  if (with_fd) made.fds.emplace_back(dup(0));
+template <class Item>
+Item make_item(char letter, std::size_t size, [[maybe_unused]] bool with_fd) {
+  Item made;
+  made.text = std::string(size, letter);
+  if constexpr (std::is_same_v<Item, item>)
+    if (with_fd) made.fds.emplace_back(dup(0));
   return made;
 }
-bool is_item(const item& i, char letter, std::size_t size, bool with_fd) {
-  return i.text == std::string(size, letter) && i.fds.size() == (with_fd ? 1u : 0u);
+template <class Item>
+bool is_item(const Item& i, char letter, std::size_t size, [[maybe_unused]] bool with_fd) {
+  if constexpr (std::is_same_v<Item, item>)
+    if (i.fds.size() != (with_fd ? 1u : 0u)) return false;
+  return i.text == std::string(size, letter);
 }
 
 struct scenario {
   std::string name;
   std::size_t capacity = 0, before = 0, size = 10;  // items "a", "b" … of `size` that lie in it before
-  bool puts = true, with_fd = false, with_sleeper = false, polled = false;
+  bool puts = true, with_fd = false, with_sleeper = false, polled = false, plain = false;
+  bool joins = false;  // the steps include becoming a member of the family
 };
 
 void wait_until_asleep(pid_t pid) {
@@ -57,7 +68,8 @@ void wait_until_asleep(pid_t pid) {
 // Another process that waits at the other end of the queue, and writes a byte when it has been served.
 class sleeper {
  public:
-  sleeper(const scenario& s, const items& q) {
+  template <class Item>
+  sleeper(const scenario& s, const kin::queue<Item>& q) {
     if (pipe(served_) != 0) std::abort();
     int ready[2];
     if (pipe(ready) != 0) std::abort();
@@ -67,7 +79,7 @@ class sleeper {
       if (s.puts)
         (void)q.get();
       else
-        q.put(make_item('s', s.size, s.with_fd));
+        q.put(make_item<Item>('s', s.size, s.with_fd));
       (void)!write(served_[1], "s", 1);
       _exit(0);
     }
@@ -113,10 +125,11 @@ void one_step(pid_t pid, int& status) {
 }
 
 // Lets a copy of this process go `steps` instructions into the operation and kills it. False: it got to the end.
-bool kill_after(long steps, const std::function<void()>& operation, long& made) {
+bool kill_after(long steps, const std::function<void()>& before, const std::function<void()>& operation, long& made) {
   const pid_t pid = fork();
   if (pid == 0) {
     ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    before();
     raise(SIGSTOP);
     operation();
     raise(SIGUSR1);
@@ -134,7 +147,8 @@ bool kill_after(long steps, const std::function<void()>& operation, long& made) 
   return inside;
 }
 
-void check_what_is_left(const scenario& s, const items& q, int handle, const std::function<bool()>& served) {
+template <class Item>
+void check_what_is_left(const scenario& s, const kin::queue<Item>& q, int handle, const std::function<bool()>& served) {
   // What must have happened by itself, before anybody else touches the queue.
   const bool woken = s.with_sleeper && served();
   std::string letters;
@@ -164,23 +178,29 @@ void check_what_is_left(const scenario& s, const items& q, int handle, const std
   // No memory belongs to two.
   const std::size_t more = s.capacity == 0 ? 6 : s.capacity;
   for (std::size_t i = 0; i < more; ++i)
-    ASSERT_TRUE(q.try_put(make_item(static_cast<char>('A' + i), s.size, s.with_fd)));
+    ASSERT_TRUE(q.try_put(make_item<Item>(static_cast<char>('A' + i), s.size, s.with_fd)));
   for (std::size_t i = 0; i < more; ++i)
     ASSERT_TRUE(is_item(q.get(), static_cast<char>('A' + i), s.size, s.with_fd)) << i;
 }
 
 // One kill; false when the operation was over first.
+template <class Item>
 bool one_kill(const scenario& s, long steps, long& made) {
-  const items q(s.capacity);
+  const kin::queue<Item> q(s.capacity);
   const int handle = s.polled ? q.native_handle() : -1;
-  q.put(make_item('x', s.size, s.with_fd));  // so that there is free memory of both kinds
+  q.put(make_item<Item>('x', s.size, s.with_fd));  // so that there is free memory of both kinds
   (void)q.get();
-  for (std::size_t i = 0; i < s.before; ++i) q.put(make_item(static_cast<char>('a' + i), s.size, s.with_fd));
+  for (std::size_t i = 0; i < s.before; ++i) q.put(make_item<Item>(static_cast<char>('a' + i), s.size, s.with_fd));
   std::optional<sleeper> other;
   if (s.with_sleeper) other.emplace(s, q);
-  item mine = make_item('z', s.size, s.with_fd);
+  Item mine = make_item<Item>('z', s.size, s.with_fd);
   const bool inside = kill_after(
       steps,
+      [&] {
+        // A member, and with the handle of the queue that it will set.
+        if (!s.joins) (void)kin::mutex();
+        if (s.polled) (void)q.native_handle();
+      },
       [&] {
         if (s.puts)
           q.put(std::move(mine));
@@ -198,6 +218,7 @@ bool one_kill(const scenario& s, long steps, long& made) {
 void kill_everywhere(const scenario& s, long kills) {
   SCOPED_TRACE(s.name);
   long length = 0;
+  const auto one_kill = s.plain ? ::one_kill<plain_item> : ::one_kill<item>;
   ASSERT_FALSE(one_kill(s, 10'000'000, length));
   const long stride = std::max(1L, length / kills);
   long points = 0, made = 0;
@@ -223,6 +244,24 @@ const std::vector<scenario> scenarios = {
     {.name = "get with a descriptor", .before = 2, .puts = false, .with_fd = true},
     {.name = "get for one who waits for room", .capacity = 2, .before = 2, .puts = false, .with_sleeper = true},
     {.name = "get of the only item, polled", .before = 1, .puts = false, .polled = true},
+    {.name = "plain put into an empty queue", .plain = true},
+    {.name = "plain put behind others", .before = 2, .plain = true},
+    {.name = "plain put by one who is no member yet", .plain = true, .joins = true},
+    {.name = "plain put that needs a segment", .before = 1, .size = 10'000, .plain = true},
+    {.name = "plain put of many segments", .before = 1, .size = 70'000, .plain = true},
+    {.name = "plain put for one who waits", .with_sleeper = true, .plain = true},
+    {.name = "plain put for one who polls", .polled = true, .plain = true},
+    {.name = "plain get of the only item", .before = 1, .puts = false, .plain = true},
+    {.name = "plain get of the first item", .before = 3, .puts = false, .plain = true},
+    {.name = "plain get from the next segment", .before = 2, .size = 10'000, .puts = false, .plain = true},
+    {.name = "plain get of many segments", .before = 2, .size = 70'000, .puts = false, .plain = true},
+    {.name = "plain get for one who waits for room",
+     .capacity = 2,
+     .before = 2,
+     .puts = false,
+     .with_sleeper = true,
+     .plain = true},
+    {.name = "plain get of the only item, polled", .before = 1, .puts = false, .polled = true, .plain = true},
 };
 
 class queue_killed_at : public testing::TestWithParam<scenario> {};

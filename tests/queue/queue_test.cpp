@@ -282,7 +282,7 @@ TEST(queue, uses_its_memory_again) {
     char line[512];
     for (bool ours = false; std::fgets(line, sizeof line, maps);) {
       std::size_t n = 0;
-      if (std::strchr(line, '-') && std::strstr(line, " rw-")) ours = std::strstr(line, "memfd:kin-queue");
+      if (std::strchr(line, '-') && std::strstr(line, " rw-")) ours = std::strstr(line, "memfd:kin-arena");
       if (ours && std::sscanf(line, "Size: %zu kB", &n) == 1) kib += n;
     }
     std::fclose(maps);

@@ -37,6 +37,8 @@ enum class object_kind : std::uint32_t {
   shared_memory = 11,
   shared_list = 12,
   shared_dict = 13,
+  queue = 20,
+  queue_segment = 21,
 };
 
 class KIN_EXPORT object_ref {
@@ -53,6 +55,8 @@ class KIN_EXPORT object_ref {
   void encode(writer& to) const;
 
   [[nodiscard]] object_header* get() const noexcept { return header_; }
+  /// Where the object lies in the arena, as in family::at().
+  [[nodiscard]] std::uint64_t offset() const noexcept;
   /// Bytes of the object as they were made, rounded up; never from shared memory.
   [[nodiscard]] std::size_t size() const noexcept;
   friend bool operator==(const object_ref& a, const object_ref& b) noexcept { return a.get() == b.get(); }

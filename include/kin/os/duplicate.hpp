@@ -11,5 +11,7 @@ namespace kin::os {
 /// The same descriptor under a number of 3 or higher. Where a program has closed 0, 1 or 2, what kin opens next would
 /// get that number, and be written to by printf or replaced in a child. Throws os_error (EMFILE).
 [[nodiscard]] KIN_EXPORT unique_fd above_standard(unique_fd fd);
+/// Lets the open descriptor number `number` mean what `with` means. Throws os_error.
+void replace(int number, int with);
 
 }  // namespace kin::os

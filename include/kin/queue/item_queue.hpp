@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include <kin/core/deadline.hpp>
 #include <kin/core/export.hpp>
@@ -26,13 +27,13 @@ enum class queue_answer { done, timed_out, closed };
 /// All methods may be called by any number of threads and processes at once, and after fork in both processes.
 class KIN_EXPORT item_queue {
  public:
-  /// Whether items may have descriptors, which need two sockets more.
+  /// Whether items may have descriptors, which need a memory file, an eventfd and two sockets of the queue's own.
   enum class descriptors { none, some };
 
   /// An empty queue; `capacity` 0 is unbounded. `signature` is that of the item's type. Throws os_error.
   item_queue(std::uint64_t signature, std::size_t capacity, descriptors in_items);
   /// The same queue in another process: what encode() wrote. Throws decode_error, type_mismatch, os_error.
-  item_queue(std::uint64_t signature, reader& from);
+  item_queue(std::uint64_t signature, descriptors in_items, reader& from);
   ~item_queue();
   void encode(writer& to) const;
 
@@ -53,10 +54,17 @@ class KIN_EXPORT item_queue {
   [[nodiscard]] std::size_t capacity() const noexcept;
   int native_handle();
 
+  class body;
+
  private:
-  struct inside;
-  std::unique_ptr<inside> inside_;
+  std::unique_ptr<body> body_;
 };
+
+/// To encode an item into, and to receive one into: with memory that this thread has used before and given back, so
+/// that a small item costs no allocation. User code that puts while it is encoded finds none, and allocates.
+KIN_EXPORT writer item_writer();
+KIN_EXPORT parcel item_parcel();
+KIN_EXPORT void give_back(parcel& used) noexcept;
 
 /// What the typed views throw.
 [[noreturn]] KIN_EXPORT void throw_closed_queue(const char* operation);

@@ -46,8 +46,6 @@ class queue {
   /// A queue of at most `capacity` items: put waits for room. 0 is unbounded.
   explicit queue(count capacity) {
     check_sendable<T>();
-    constexpr auto in_items =
-        detail::may_have_descriptors<T> ? detail::item_queue::descriptors::some : detail::item_queue::descriptors::none;
     items_ = std::make_shared<detail::item_queue>(type_signature<T>(), capacity, in_items);
   }
   queue(const queue&) noexcept = default;  // moving copies: a handle is never empty
@@ -145,19 +143,27 @@ class queue {
 
  protected:
   friend struct codec<queue<T>>;
-  explicit queue(reader& from) : items_(std::make_shared<detail::item_queue>(type_signature<T>(), from)) {}
+  explicit queue(reader& from) : items_(std::make_shared<detail::item_queue>(type_signature<T>(), in_items, from)) {}
   [[nodiscard]] detail::item_queue& items() const noexcept { return *items_; }
 
  private:
+  static constexpr auto in_items =
+      detail::may_have_descriptors<T> ? detail::item_queue::descriptors::some : detail::item_queue::descriptors::none;
+
   struct taken {
     detail::queue_answer answer;
     std::optional<T> item;
   };
   static taken take(detail::item_queue& from, deadline until) {
-    detail::parcel message;
-    const auto answer = from.get(message, until);
-    if (answer != detail::queue_answer::done) return {answer, std::nullopt};
-    return {answer, detail::decode<T>(std::move(message))};
+    detail::parcel message = detail::item_parcel();
+    taken result{from.get(message, until), std::nullopt};
+    if (result.answer == detail::queue_answer::done) {
+      reader in(message);
+      result.item.emplace(in.take<T>());
+      in.finish();
+    }
+    detail::give_back(message);
+    return result;
   }
   std::optional<T> get_before(deadline until, const char* operation) const {
     taken result = take(*items_, until);
@@ -181,7 +187,11 @@ class queue {
     }
   }
   bool put_encoded(const T& item, deadline until, const char* operation) const {
-    const auto answer = items_->put(detail::encode(item), until);
+    writer out = detail::item_writer();
+    out.put(item);
+    detail::parcel message = out.take();
+    const auto answer = items_->put(message, until);
+    detail::give_back(message);
     if (answer == detail::queue_answer::closed) detail::throw_closed_queue(operation);
     return answer == detail::queue_answer::done;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// layout: what lies in a queue's memory file. Page 0 is the header; behind it extents, handed out from front to back.
+// line_layout: what lies in the memory file of a queue whose items may have descriptors. Page 0 is the header; behind
+// it extents, handed out from front to back.
 //
 // Invariant: the committed ledger alone says which extents are what. Everything is written under the header's lock, and
 // nothing that the committed ledger gives a meaning is ever overwritten, so a process may be killed between any two
@@ -67,7 +68,7 @@ struct ledger {
 
 /// Something to sleep on. Rung before a commit and under the lock: the woken get the lock when the change is committed,
 /// or when its author has died, so no death loses a wake. Everybody is woken: one alone might die before it looks.
-struct bell {
+struct line_bell {
   std::atomic<std::uint32_t> rings;
   std::uint32_t sleepers;  ///< at least as many as sleep; the dead are forgotten at the next ring
 };
@@ -80,7 +81,7 @@ struct header {
   std::uint64_t with_line;  ///< items may have descriptors
 
   alignas(64) os::robust_mutex lock;
-  bell items, space, done;
+  line_bell items, space, done;
   std::uint64_t tags;    ///< the last one given out; never taken back
   std::uint32_t polled;  ///< somebody has asked for native_handle()
   std::atomic<std::uint32_t> current;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+// queue_body: what an item_queue has inside: a ring_queue, or, where items may have descriptors, a line_queue.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include <kin/queue/item_queue.hpp>
+
+namespace kin::detail {
+
+/// The methods are item_queue's.
+class item_queue::body {
+ public:
+  body() = default;
+  body(const body&) = delete;
+  body& operator=(const body&) = delete;
+  virtual ~body() = default;
+
+  virtual void encode(writer& to) const = 0;
+  virtual queue_answer put(const parcel& item, deadline until) = 0;
+  virtual queue_answer get(parcel& item, deadline until) = 0;
+  virtual void task_done() = 0;
+  virtual bool join(deadline until) = 0;
+  virtual void close() = 0;
+  virtual bool closed() = 0;
+  virtual std::size_t size() = 0;
+  [[nodiscard]] virtual std::size_t capacity() const noexcept = 0;
+  virtual int native_handle() = 0;
+};
+
+}  // namespace kin::detail

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSL-1.0
+// ring_queue: a queue of items without descriptors, in the family's arena (ring_layout.hpp). Producers share one lock
+// and consumers another, so that one of each never meets the other but at the items. Costs no descriptor.
+#pragma once
+
+#include <kin/memory/object_ref.hpp>
+
+#include "queue/item_ring.hpp"
+#include "queue/queue_body.hpp"
+
+namespace kin::detail {
+
+class ring_queue final : public item_queue::body {
+ public:
+  ring_queue(std::uint64_t signature, std::size_t capacity);
+  ring_queue(std::uint64_t signature, reader& from);
+  ~ring_queue() override;
+
+  void encode(writer& to) const override { ref_.encode(to); }
+  queue_answer put(const parcel& item, deadline until) override;
+  queue_answer get(parcel& item, deadline until) override;
+  void task_done() override;
+  bool join(deadline until) override;
+  void close() override;
+  bool closed() override { return is_closed(); }
+  std::size_t size() override;
+  [[nodiscard]] std::size_t capacity() const noexcept override { return header_.capacity; }
+  int native_handle() override;
+
+ private:
+  [[nodiscard]] bool is_closed() const noexcept { return header_.closed.load(std::memory_order_acquire) != 0; }
+  [[nodiscard]] bool is_polled() const noexcept { return header_.polled.load(std::memory_order_acquire) != 0; }
+  [[nodiscard]] bell& bell_of(std::uint32_t which) const noexcept { return header_.more[which]; }
+  void ring_everybody() noexcept;
+
+  // The eventfd of native_handle(), which everybody keeps up to date once somebody has asked for it.
+  int readable();
+  template <class Change>
+  void change_readable(claim me, Change change);
+  void show_readable();
+  void show(int flag) noexcept;
+
+  object_ref ref_;
+  ring_header& header_;
+  item_ring items_;
+  unique_fd flag_;
+  int flag_taken_in_ = -1;  // the process that is known to use it
+};
+
+}  // namespace kin::detail
