@@ -152,8 +152,8 @@ void moodycamel_queue(benchmark::State& state, int pairs) {
 }
 void moodycamel_one_and_one(benchmark::State& state) { moodycamel_queue(state, 1); }
 void moodycamel_two_and_two(benchmark::State& state) { moodycamel_queue(state, 2); }
-BENCHMARK(moodycamel_one_and_one)->UseManualTime()->Iterations(15);
-BENCHMARK(moodycamel_two_and_two)->UseManualTime()->Iterations(15);
+BENCHMARK(moodycamel_one_and_one)->UseManualTime();
+BENCHMARK(moodycamel_two_and_two)->UseManualTime();
 #endif
 
 BENCHMARK(cache_line)->UseRealTime();

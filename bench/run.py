@@ -81,7 +81,7 @@ def measure(program, wanted, report):
     scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
     for b in json.loads(text)["benchmarks"]:
         if b.get("aggregate_name") == "median":
-            name = b["run_name"].removesuffix("/real_time")
+            name = b["run_name"].removesuffix("/real_time").removesuffix("/manual_time")
             report[(program, name)] = (b["real_time"] * scale[b["time_unit"]], quiet)
 
 
@@ -138,6 +138,9 @@ def main():
     report = []
     divide = {"ns": 1, "us": 1e3, "ms": 1e6}
     for r in rows:
+        if "peer" not in r and (r["program"], r["against"]) not in measured:
+            print(f"  {r['name']}: {r['against_name']} is not installed here", file=sys.stderr)
+            continue
         value, quiet = measured[(r["program"], r["value"])]
         against, quiet_too = measured[("peer" if "peer" in r else r["program"], r["against"])]
         value /= r.get("per", 1)

@@ -31,7 +31,17 @@ struct membership {
 
 /// What a member asks of the supervisor, as one packet; the answer comes back through a socket sent with it.
 struct family_request {
-  enum class verb : std::uint32_t { join, window, chunk, make_span, open_span, keep_span, forget_name, flag, leave_flag };
+  enum class verb : std::uint32_t {
+    join,
+    window,
+    chunk,
+    make_span,
+    open_span,
+    keep_span,
+    forget_name,
+    flag,
+    leave_flag
+  };
   verb what;
   std::uint32_t member;
   std::uint64_t number;         ///< window: which; chunk: bytes << 32 | stride; spans: which; flags: offset

@@ -95,8 +95,9 @@ queue_answer ring_queue::get(parcel& item, deadline until) {
         ring(header_.bell, 1);
         return queue_answer::timed_out;
       }
-      const bool taken = items_.take(item.bytes);
       const bool polled = is_polled();
+      if (polled) (void)readable();  // may throw: before anything is taken
+      const bool taken = items_.take(item.bytes);
       mine.release();
       if (polled && items_.empty()) [[unlikely]]
         show_readable();
@@ -104,10 +105,11 @@ queue_answer ring_queue::get(parcel& item, deadline until) {
         if (!mutant("room not rung")) ring(bell_of(ring_header::space), 1);
         return queue_answer::done;
       }
-      if (is_closed()) {
-        if (items_.empty()) return queue_answer::closed;  // no put comes after it was closed
-        continue;
-      }
+      // In that order: no put comes after it was closed. And whoever polls has seen an item a moment before it is
+      // there: show_readable() has waited for it.
+      const bool closed = is_closed();
+      if (!items_.empty()) continue;
+      if (closed) return queue_answer::closed;
       if (until.passed() || !wait_for(header_.bell, family::light_publication(), until, spinning::allowed,
                                       [&] { return !items_.empty() || is_closed(); }))
         return queue_answer::timed_out;

@@ -10,6 +10,8 @@
 
 #include <array>
 #include <chrono>
+#include <cstdio>
+#include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -228,10 +230,63 @@ TEST(queue, carries_many_descriptors_and_says_when_there_are_too_many) {
 
 TEST(queue, has_few_descriptors) {
   const std::size_t before = open_descriptors();
-  const kin::queue<std::string> plain;
-  EXPECT_LE(open_descriptors(), before + 2);
   const kin::queue<kin::unique_fd> with_line;
   EXPECT_LE(open_descriptors(), before + 6);
+}
+
+TEST(queue, of_plain_items_has_no_descriptor_however_many_there_are) {
+  const std::size_t before = open_descriptors();
+  {
+    std::vector<kin::queue<std::string>> queues(1000);
+    kin::process(kin::start::fork, [&] {
+      for (auto& q : queues) q.put("from another process");
+    }).join();
+    for (auto& q : queues) ASSERT_EQ(q.get(), "from another process");
+    EXPECT_LE(open_descriptors(), before + 8);
+  }
+  // Polled, each has one while somebody uses it.
+  {
+    const kin::queue<int> polled;
+    (void)polled.native_handle();
+    EXPECT_LE(open_descriptors(), before + 8 + 2);
+  }
+  EXPECT_LE(open_descriptors(), before + 8);
+}
+
+// Resident kibibytes of the arena in this process.
+std::size_t resident_arena() {
+  std::ifstream maps("/proc/self/smaps");
+  std::size_t sum = 0;
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    std::size_t n = 0;
+    if (line.find(" rw-") != std::string::npos) ours = line.find("memfd:kin-arena") != std::string::npos;
+    if (ours && std::sscanf(line.c_str(), "Rss: %zu kB", &n) == 1) sum += n;
+  }
+  return sum;
+}
+
+TEST(queue, takes_little_memory_while_it_is_empty) {
+  const kin::queue<int> first;
+  const std::size_t before = resident_arena();
+  std::vector<kin::queue<int>> queues(200);
+  for (auto& q : queues) q.put(1), (void)q.get();
+  const std::size_t each = (resident_arena() - before) / queues.size();
+  EXPECT_GT(each, 0u);
+  EXPECT_LE(each, 64u);
+  std::printf("             %zu KiB resident each\n", each);
+}
+
+TEST(queue, gives_its_memory_back_when_only_this_process_had_it) {
+  const auto one_round = [] {
+    const kin::queue<std::string> q;
+    for (int i = 0; i < 20; ++i) q.put(std::string(100'000, 'x'));
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(q.get().size(), 100'000u);
+  };
+  one_round();
+  const std::size_t after_one = resident_arena();
+  for (int i = 0; i < 20; ++i) one_round();
+  EXPECT_EQ(resident_arena(), after_one);
 }
 
 void join_through(const kin::joinable_queue<int>& work) {

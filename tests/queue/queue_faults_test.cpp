@@ -167,7 +167,8 @@ TEST(queue, believes_nothing_that_its_memory_says) {
       const std::uint64_t some_segment = header.tails[0].segment;
       for (int i = 0; i < 8; ++i) {
         const std::uint64_t place = header.tails[0].segment - header.tails[0].segment % 16384 + noise() % 4 * 16384;
-        if (auto* s = reinterpret_cast<kin::detail::segment*>(kin::detail::family::at(place, kin::detail::family::size_at(place)))) {
+        if (auto* s = reinterpret_cast<kin::detail::segment*>(
+                kin::detail::family::at(place, kin::detail::family::size_at(place)))) {
           if (s->kind != static_cast<std::uint32_t>(kin::detail::object_kind::queue_segment)) continue;
           words.push_back(&s->next);
           auto* items = reinterpret_cast<std::atomic<std::uint64_t>*>(s + 1);
