@@ -12,6 +12,8 @@
 
 #include <kin/core/deadline.hpp>
 
+#include "memory/mutant.hpp"
+
 namespace kin::detail {
 
 struct bell {
@@ -67,7 +69,7 @@ bool wait_for(bell& b, bool light, deadline until, spinning how, Look&& look) {
     }
   for (;;) {
     s.announce(light);
-    if (look()) return true;
+    if (!mutant("last look left out") && look()) return true;
     if (!s.until_rung(until)) return look();
   }
 }

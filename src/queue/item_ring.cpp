@@ -84,7 +84,7 @@ std::uint64_t item_ring::head_segment() const noexcept {
 // it is not lost should this process die before the commit. `left`: bytes still to be placed.
 void item_ring::next_to_write(std::uint64_t& word, tail_draft& draft, std::uint64_t left) {
   const std::uint64_t busy = head_segment();
-  if (draft.oldest == busy) {
+  if (draft.oldest == busy && !mutant("segments reused before they are drained")) {
     const std::uint64_t fresh = new_segment(left, busy);
     const tail_ledger& now = header_.tails[word & 1];
     if (draft.segment == now.segment.load(std::memory_order_relaxed)) {

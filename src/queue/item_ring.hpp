@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "memory/family.hpp"
-#include "queue/mutant.hpp"
+#include "memory/mutant.hpp"
 #include "queue/ring_layout.hpp"
 
 namespace kin::detail {

@@ -203,9 +203,10 @@ void ring_queue::change_readable(claim me, Change change) {
   const int flag = readable();  // may throw; nothing has happened yet
   turn mine(header_.poll_lock, bell_of(ring_header::poll_turn), me);
   mine.take(deadline::never());
-  os::event_fd::set(flag);
+  if (!mutant("readable after the commit")) os::event_fd::set(flag);
   try {
     change();
+    if (mutant("readable after the commit")) os::event_fd::set(flag);
   } catch (...) {
     show(flag);
     throw;

@@ -10,7 +10,7 @@
 
 #include "memory/bell.hpp"
 #include "memory/family.hpp"
-#include "queue/mutant.hpp"
+#include "memory/mutant.hpp"
 
 namespace kin::detail {
 
