@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // start: starting and joining one process, by each start method, against the bare system calls; from a small parent and
 // from one with 2 GiB resident.
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include <chrono>
+#include <cstdint>
+#include <thread>
 #include <vector>
 
 #include <kin/kin.hpp>
@@ -25,6 +31,18 @@ void bare_fork(benchmark::State& state) {
   be_as_large_as(state);
   for (auto _ : state) bench::join(bench::forked([] {}));
 }
+// The same join as kin's: by a pidfd, which tells the end without a race.
+void bare_fork_pidfd(benchmark::State& state) {
+  be_as_large_as(state);
+  for (auto _ : state) {
+    const pid_t pid = bench::forked([] {});
+    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    pollfd entry{pidfd, POLLIN, 0};
+    if (::poll(&entry, 1, -1) != 1) bench::die("poll");
+    bench::join(pid);
+    ::close(pidfd);
+  }
+}
 void bare_posix_spawn(benchmark::State& state) {
   be_as_large_as(state);
   for (auto _ : state) bench::join(bench::spawned_self());
@@ -37,6 +55,27 @@ void kin_spawn(benchmark::State& state) {
   be_as_large_as(state);
   for (auto _ : state) kin::process(nothing).join();
 }
+void kin_forkserver(benchmark::State& state) {
+  be_as_large_as(state);
+  kin::process(kin::start::forkserver, nothing).join();  // the server itself is started once
+  for (auto _ : state) kin::process(kin::start::forkserver, nothing).join();
+}
+
+// From the start to the first instruction of the user's code in a process that is ready: the child tells the time.
+void first_instruction(benchmark::State& state) {
+  const kin::value<std::int64_t> began{0};
+  const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
+  for (auto _ : state) {
+    const auto start = now();
+    kin::process child(
+        kin::start::forkserver,
+        [](const kin::value<std::int64_t>& at) { at = std::chrono::steady_clock::now().time_since_epoch().count(); },
+        began);
+    child.join();
+    state.SetIterationTime(static_cast<double>(began - start) * 1e-9);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // until the server has made the next one
+  }
+}
 void kin_async(benchmark::State& state) {
   be_as_large_as(state);
   for (auto _ : state) kin::async(nothing).get();
@@ -47,7 +86,10 @@ void from_large_parent(benchmark::internal::Benchmark* b) {
   b->Arg(2048)->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 BENCHMARK(bare_fork)->Apply(from_small_parent);
+BENCHMARK(bare_fork_pidfd)->Apply(from_small_parent);
 BENCHMARK(bare_posix_spawn)->Apply(from_small_parent);
+BENCHMARK(kin_forkserver)->Apply(from_small_parent);
+BENCHMARK(first_instruction)->UseManualTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(kin_fork)->Apply(from_small_parent);
 BENCHMARK(kin_spawn)->Apply(from_small_parent);
 BENCHMARK(kin_async)->Apply(from_small_parent);
@@ -55,6 +97,7 @@ BENCHMARK(bare_fork)->Apply(from_large_parent);
 BENCHMARK(bare_posix_spawn)->Apply(from_large_parent);
 BENCHMARK(kin_fork)->Apply(from_large_parent);
 BENCHMARK(kin_spawn)->Apply(from_large_parent);
+BENCHMARK(kin_forkserver)->Apply(from_large_parent);
 
 }  // namespace
 

@@ -83,6 +83,17 @@ TEST(init, that_a_child_is_long_in_reaching_holds_nobody_up) {
   EXPECT_EQ(r.output, "child: -9, ended by itself: 0\n");
 }
 
+TEST(init, that_a_child_never_comes_to_is_an_error_where_the_start_must_wait_for_it) {
+  const result r = run(KIN_TEST_STALLS);
+  EXPECT_EQ(r.code, 0);
+  EXPECT_EQ(r.output.find("no error"), std::string::npos);
+  const auto first = r.output.find("has not come to kin::init() in time");
+  ASSERT_NE(first, std::string::npos) << r.output;
+  EXPECT_NE(r.output.find("the fork server was started, but has not come to kin::init() in time", first),
+            std::string::npos)
+      << r.output;
+}
+
 TEST(init, ends_a_recursion_of_children_that_start_children) {
   const result r = run(KIN_TEST_OWN_MAIN " dig");
   EXPECT_EQ(r.output, "depth: 16\n");
