@@ -11,6 +11,7 @@
 #include "os/futex.hpp"
 #include "os/futex_wake.hpp"
 #include "os/memory_barrier.hpp"
+#include "os/processors.hpp"
 
 namespace kin::detail {
 namespace {
@@ -45,7 +46,8 @@ bool rouse(bell& b) noexcept {
 }
 
 sleep::sleep(bell& b, spinning how) noexcept : bell_(b) {
-  const std::uint64_t budget = how == spinning::useless ? 0 : spin_budget();
+  static const bool more = os::processors_in_affinity() > 1;
+  const std::uint64_t budget = how == spinning::useless || !more ? 0 : spin_budget();
   if (budget == 0) return;
   // On one core every moment of spinning is lost twice. Nobody can see where the other runs; but whether spinning
   // helped lately tells the same: each time in vain halves the next attempt.

@@ -167,6 +167,11 @@ class ring_reader {
       return static_cast<std::size_t>(known);
     return look(head);
   }
+  /// Whether `wanted` bytes are known to be there, without a look at the writer's line.
+  [[nodiscard]] bool knows(std::size_t wanted) const noexcept {
+    const std::uint64_t known = known_tail_ - control_.head.load(std::memory_order_relaxed);
+    return known >= wanted && known <= place_.capacity();
+  }
   /// The next 16 bytes; readable(16) has said that they are there.
   [[nodiscard]] ring_words words() const noexcept {
     const std::uint64_t head = control_.head.load(std::memory_order_relaxed);

@@ -27,7 +27,7 @@ void note_wake(std::uint64_t rung_at) noexcept {
 }
 
 std::uint64_t spin_budget() noexcept {
-  static const bool alone = os::processors_in_affinity() < 2;
+  static const bool alone = os::processors_online() < 2;
   return alone ? 0 : wake_cost.load(std::memory_order_relaxed) * std::uint64_t{3} / 2;
 }
 

@@ -60,6 +60,8 @@ int processors_in_affinity() noexcept {
   return std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
+int processors_online() noexcept { return std::max(1, static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN))); }
+
 int current_processor() noexcept { return ::sched_getcpu(); }
 
 void let_others_run() noexcept { ::sched_yield(); }

@@ -8,6 +8,8 @@ namespace kin::os {
 
 /// Processors in this thread's affinity mask.
 int processors_in_affinity() noexcept;
+/// Processors of the machine that are switched on.
+int processors_online() noexcept;
 /// The one this thread runs on at this moment, or -1.
 int current_processor() noexcept;
 /// Lets others run who wait for this processor.

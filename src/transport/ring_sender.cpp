@@ -129,7 +129,8 @@ int ring_sender::native_handle() {
 void ring_sender::wait_for_room(std::size_t size, deadline until) {
   // Once it waits it waits for half of the ring, so that the reader does not wake it for every message.
   const std::size_t wanted = std::max(size, ring_.capacity() / 2);
-  if (spin_until(control_.reader_processor, 1, [&] { return ring_.room() >= size; })) return;
+  const std::size_t worth_it = std::max(size, ring_.capacity() / 8);
+  if (spin_until(control_.reader_processor, 1, [&] { return ring_.room() >= worth_it; })) return;
   std::array<std::byte, 64> rings;
   std::vector<unique_fd> no_fds;
   for (;;) {
