@@ -189,6 +189,7 @@ BENCHMARK(raw_round_trip_cold)->UseManualTime();
 BENCHMARK_CAPTURE(kin_round_trip, free, free_choice)->UseRealTime();
 BENCHMARK_CAPTURE(kin_round_trip, apart, apart)->UseRealTime();
 BENCHMARK_CAPTURE(kin_round_trip, near, near)->UseRealTime();
+BENCHMARK_CAPTURE(kin_round_trip_of_a_value, free, free_choice)->UseRealTime();
 BENCHMARK_CAPTURE(kin_round_trip_of_a_value, apart, apart)->UseRealTime();
 BENCHMARK(kin_round_trip_cold)->UseManualTime();
 
@@ -235,10 +236,22 @@ void raw_one_way(benchmark::State& state) {
   bench::join(child);
   run_on(-1);
 }
-void kin_one_way(benchmark::State& state) {
+// The same, each built in place.
+void produce_in_place(kin::connection c, std::size_t size) {
+  run_on(1);
+  try {
+    for (;;) {
+      auto room = c.loan(size);
+      room.bytes()[0] = std::byte{1};
+      room.commit();
+    }
+  } catch (const kin::closed_error&) {
+  }
+}
+void receive_all(benchmark::State& state, void (*producer)(kin::connection, std::size_t)) {
   const auto size = static_cast<std::size_t>(state.range(0));
   auto [reader, writer] = kin::pipe(kin::simplex);
-  const kin::process other(produce, std::move(writer), size);
+  const kin::process other(producer, std::move(writer), size);
   run_on(0);
   std::vector<std::byte> buffer(size);
   for (auto _ : state) reader.recv_bytes_into(buffer);
@@ -246,9 +259,12 @@ void kin_one_way(benchmark::State& state) {
   reader.close();
   run_on(-1);
 }
+void kin_one_way(benchmark::State& state) { receive_all(state, produce); }
+void kin_loan(benchmark::State& state) { receive_all(state, produce_in_place); }
 BENCHMARK(copy)->Arg(64)->Arg(64 << 10)->Arg(1 << 20)->Arg(64 << 20)->UseRealTime();
 BENCHMARK(raw_one_way)->Arg(8)->Arg(64)->Arg(1 << 20)->UseRealTime();
 BENCHMARK(kin_one_way)->Arg(8)->Arg(64)->Arg(64 << 10)->Arg(1 << 20)->Arg(64 << 20)->UseRealTime();
+BENCHMARK(kin_loan)->Arg(64)->Arg(1 << 20)->UseRealTime();
 
 }  // namespace
 
