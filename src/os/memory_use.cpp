@@ -18,6 +18,10 @@ std::uint64_t peak_resident_memory() noexcept {
   unsigned long long kibibytes = 0;
   while (file && std::fgets(line, sizeof line, file.get()))
     if (std::sscanf(line, "VmHWM: %llu", &kibibytes) == 1) return kibibytes * 1024;
+  return peak_since_fork();
+}
+
+std::uint64_t peak_since_fork() noexcept {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;

@@ -8,6 +8,8 @@ namespace kin::os {
 
 /// Most bytes that were resident at once.
 std::uint64_t peak_resident_memory() noexcept;
+/// The same for a process that was forked and has not exec'ed since: cheaper.
+std::uint64_t peak_since_fork() noexcept;
 /// Bytes that are resident now; 0 where /proc cannot be read.
 std::uint64_t resident_memory() noexcept;
 /// Bytes of private writable memory, resident or not: what RLIMIT_DATA counts, and the stack.

@@ -32,6 +32,8 @@ channel*& link_slot() {
   return link;
 }
 
+bool began_by_exec = false;
+
 // exit() in the task, a return and an exception all pass here: the parent learns the code even when a foreign
 // waitpid(-1) takes the status.
 void say_code_at_exit(int code, void*) { say_exit_code(code); }
@@ -78,7 +80,7 @@ void set_link_to_parent(channel c) {
 void say_exit_code(int code) noexcept {
   try {
     writer to;
-    to(code & 0xff, os::peak_resident_memory());  // as wait(2) tells it
+    to(code & 0xff, began_by_exec ? os::peak_resident_memory() : os::peak_since_fork());  // as wait(2) tells it
     const parcel message = to.take();
     if (channel* link = link_slot(); link && !link->closed())
       link->send(exit_frame, message.bytes, {}, deadline::now());
@@ -110,6 +112,7 @@ void run_spawned_child(unique_fd channel_end) {
     link.send(hello_frame, {});
     who = decode_introduction(link.take());
     if (who.role == child_role::fork_server) run_fork_server(std::move(link), who);
+    began_by_exec = true;
     request = link.take();
     set_link_to_parent(std::move(link));
   } catch (const closed_error&) {
