@@ -10,6 +10,12 @@ foreach(name IN LISTS names)
                    "${PROJECT_SOURCE_DIR}/examples/tour" ${name})
   list(APPEND tests programs.tour.${name})
 endforeach()
+foreach(name IN ITEMS crash timeout cancel retries imap nested progress)
+  add_test(NAME programs.${name}
+           COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/programs/example_test.py" "${examples}/${name}"
+                   "${PROJECT_SOURCE_DIR}/examples/${name}.cpp" ${name})
+  list(APPEND tests programs.${name})
+endforeach()
 add_test(NAME programs.wordcount COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/programs/wordcount_test.py"
                                          "${examples}/wordcount")
 set_tests_properties(${tests} programs.wordcount PROPERTIES LABELS programs TIMEOUT 300)

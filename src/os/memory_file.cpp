@@ -113,6 +113,8 @@ mapping::mapping(int fd, std::size_t offset, std::size_t size, access how) : siz
   data_ = static_cast<std::byte*>(p);
 }
 
+void mapping::keep_from_copies() noexcept { ::madvise(data_, size_, MADV_DONTFORK); }
+
 void mapping::make_read_only() noexcept {
   if (data_) ::mprotect(data_, size_, PROT_READ);
 }

@@ -51,6 +51,8 @@ class mapping {
   ~mapping();
   /// Gives the mapping up without unmapping it.
   [[nodiscard]] std::byte* release() && noexcept { return std::exchange(data_, nullptr); }
+  /// A copy of this process that somebody forks does not get this memory.
+  void keep_from_copies() noexcept;
   /// From now on this process only reads here.
   void make_read_only() noexcept;
   [[nodiscard]] std::byte* data() const noexcept { return data_; }

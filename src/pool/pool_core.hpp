@@ -47,6 +47,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void terminate(std::chrono::nanoseconds grace) override;
   [[nodiscard]] pool_stats stats() const override;
   [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
+  [[nodiscard]] std::shared_ptr<map_buffer> take_buffer(std::size_t bytes) override { return buffers_.take(bytes); }
+  void give_back(std::shared_ptr<map_buffer> buffer) override { buffers_.give_back(std::move(buffer)); }
   [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept override { return callbacks_; }
 
  private:
@@ -129,6 +131,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   pool_options options_;
   const int owner_;  // process that made it; a forked copy has no thread and no workers
   std::shared_ptr<callback_runner> callbacks_;
+  map_buffers buffers_;
   os::event_fd wake_;
 
   mutable std::mutex mutex_;

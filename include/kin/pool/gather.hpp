@@ -82,13 +82,15 @@ class pieces {
     if constexpr (std::is_void_v<Result>) {
       for (const auto& state : states) (void)state->value();
     } else {
+      if (elsewhere) {
+        for (const auto& state : states) (void)state->value();
+        return std::exchange(elsewhere, nullptr)();
+      }
       Result whole;
+      whole.reserve(all);
       for (const auto& state : states) {
         Result some = std::move(state->value());
-        if (whole.empty())
-          whole = std::move(some);
-        else
-          whole.insert(whole.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+        whole.insert(whole.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
       }
       return whole;
     }
@@ -97,6 +99,7 @@ class pieces {
   std::vector<std::shared_ptr<result_state<Result>>> states;
   std::vector<std::size_t> sizes;
   std::size_t all = 0;
+  std::function<Result()> elsewhere;  // for pieces whose values lie somewhere else (placed_map)
 };
 
 /// Cancels several tasks as if they were one.

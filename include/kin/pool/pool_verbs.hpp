@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <memory>
 #include <ranges>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -21,6 +22,7 @@
 #include <kin/pool/imap.hpp>
 #include <kin/pool/map_chunk.hpp>
 #include <kin/pool/map_input.hpp>
+#include <kin/pool/placed_map.hpp>
 #include <kin/pool/pool_options.hpp>
 #include <kin/pool/task_pool.hpp>
 #include <kin/pool/way.hpp>
@@ -167,6 +169,18 @@ class pool_verbs : public pool_handle {
     using result = typename chunk::result;
     chunk::check();
     pieces<result> all;
+    // Values that are their own bytes need not go through the channels.
+    if constexpr (std::is_same_v<chunk, map_chunk<by_copy, callable, item>> &&
+                  flat_range<std::remove_reference_t<Range>, item>) {
+      using one = typename chunk::one_result;
+      if constexpr (placeable<item> && placeable<one>) {
+        const std::span<const item> items(std::ranges::data(range), std::ranges::size(range));
+        if (items.size_bytes() >= worth_placing &&
+            start_placed_map<callable, item, one>(shared_core(), options.task, f, items,
+                                                  chunk_size(items.size(), options), all))
+          return all;
+      }
+    }
     in_chunks<item>(
         range, [&](std::size_t items) { return chunk_size(items, options); },
         [&](auto&& items) {

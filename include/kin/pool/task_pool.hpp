@@ -8,6 +8,7 @@
 #include <string>
 
 #include <kin/core/export.hpp>
+#include <kin/pool/map_buffer.hpp>
 #include <kin/pool/pool_options.hpp>
 #include <kin/pool/task_state.hpp>
 #include <kin/pool/task_work.hpp>
@@ -32,6 +33,10 @@ class KIN_EXPORT task_pool : public task_owner {
   [[nodiscard]] virtual pool_stats stats() const = 0;
   /// Most workers.
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  /// Shared memory for a map; null where there is none to be had.
+  [[nodiscard]] virtual std::shared_ptr<map_buffer> take_buffer(std::size_t) { return nullptr; }
+  /// Every task that used it has answered.
+  virtual void give_back(std::shared_ptr<map_buffer>) {}
   [[nodiscard]] virtual const std::shared_ptr<callback_runner>& callbacks() const noexcept = 0;
 };
 

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSL-1.0
+// placed_map: a map whose items and results are values that are their own bytes: they go through shared memory instead
+// of the workers' channels. A task is then a callable and a place.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <kin/pool/gather.hpp>
+#include <kin/pool/map_buffer.hpp>
+#include <kin/pool/map_chunk.hpp>
+#include <kin/pool/task_pool.hpp>
+#include <kin/pool/way.hpp>
+
+namespace kin::detail {
+
+/// Bytes of items from which on a map is worth a buffer.
+inline constexpr std::size_t worth_placing = std::size_t{16} << 10;
+
+template <class T>
+concept placeable = !std::is_void_v<T> && !std::is_same_v<T, bool> && std::is_trivially_copyable_v<T> &&
+                    std::is_default_constructible_v<T> && is_flat<T>;
+
+template <class F, class Item, class R>
+struct placed_chunk {
+  void operator()(callable_box<F> f, map_place place) const {
+    const placed_memory memory(place, sizeof(Item), sizeof(R));
+    const std::byte* from = memory.items();
+    std::byte* to = memory.results();
+    for (std::uint64_t i = 0; i < place.count; ++i, from += sizeof(Item), to += sizeof(R)) {
+      Item item;  // a copy of its own: the callable may take it over
+      std::memcpy(&item, from, sizeof item);
+      const R result = invoke_once<F, Item>(f.value, item);
+      std::memcpy(to, &result, sizeof result);
+    }
+  }
+};
+
+/// Its value is in the buffer, once it has succeeded.
+template <class Result>
+class placed_state final : public result_state<Result> {
+ public:
+  using typename result_state<Result>::value_type;
+  using result_state<Result>::result_state;
+
+ private:
+  value_type decode() override {
+    auto settled = this->take_result();
+    if (settled.failure) std::rethrow_exception(settled.failure);
+    decode_outcome<void>(std::move(settled.outcome), settled.worker);
+    return {};
+  }
+};
+
+/// False when there is no buffer to be had, and nothing was done. `to` outlives it.
+template <class F, class Item, class R>
+bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& options, const F& f,
+                      std::span<const Item> items, std::size_t chunk, pieces<std::vector<R>>& all) {
+  constexpr std::size_t line = 64;  // two workers never write to one
+  const auto aligned = [](std::size_t bytes) { return (bytes + line - 1) / line * line; };
+  const std::size_t n = items.size(), tasks = (n + chunk - 1) / chunk;
+  if (n > (std::size_t{1} << 60) / (sizeof(Item) + sizeof(R))) return false;
+  auto buffer = to->take_buffer(tasks * (aligned(chunk * sizeof(Item)) + aligned(chunk * sizeof(R))));
+  if (!buffer) return false;
+  const std::size_t results = tasks * aligned(chunk * sizeof(Item));
+  for (std::size_t t = 0; t < tasks; ++t) {
+    const std::size_t first = t * chunk, count = std::min(chunk, n - first);
+    const std::size_t items_at = t * aligned(chunk * sizeof(Item)),
+                      results_at = results + t * aligned(chunk * sizeof(R));
+    std::memcpy(buffer->data() + items_at, items.data() + first, count * sizeof(Item));
+    auto state = std::make_shared<placed_state<std::vector<R>>>(to->callbacks());
+    to->submit(encode_call(placed_chunk<F, Item, R>{}, callable_box<F>{f}, buffer->place(items_at, results_at, count)),
+               task_label::of(f), state, options);
+    all.add(std::move(state), count);
+  }
+  all.elsewhere = [to, buffer, results, chunk, n, step = aligned(chunk * sizeof(R))] {
+    std::vector<R> whole;
+    whole.reserve(n);
+    for (std::size_t first = 0, at = results; first < n; first += chunk, at += step) {
+      const auto* const some = reinterpret_cast<const R*>(buffer->data() + at);
+      whole.insert(whole.end(), some, some + std::min(chunk, n - first));
+    }
+    to->give_back(buffer);
+    return whole;
+  };
+  return true;
+}
+
+}  // namespace kin::detail
