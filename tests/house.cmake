@@ -11,3 +11,11 @@ if(KIN_VERIFY_HEADERS)
            COMMAND "${CMAKE_COMMAND}" --build "${PROJECT_BINARY_DIR}" --target all_verify_interface_header_sets)
   set_tests_properties(house.each_header_compiles_alone PROPERTIES LABELS house TIMEOUT 900 RUN_SERIAL ON)
 endif()
+
+# The models of what two processes do to shared memory, by spin (Debian: spin).
+find_program(KIN_SPIN spin)
+if(KIN_SPIN)
+  add_test(NAME models.are_right_and_their_mutants_wrong
+           COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/models/check.py" "${KIN_SPIN}" "${CMAKE_CXX_COMPILER}")
+  set_tests_properties(models.are_right_and_their_mutants_wrong PROPERTIES LABELS house TIMEOUT 600)
+endif()
