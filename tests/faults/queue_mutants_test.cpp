@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+// queue: its protocol is broken in one place each, and queue_protocol.cpp must notice. A check that passes a broken
+// queue proves nothing about a whole one.
+#if defined(KIN_QUEUE_PROTOCOL) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+namespace {
+
+struct outcome {
+  int status;
+  std::string said;
+};
+
+outcome run_with(const std::string& mutant, const std::string& check) {
+  std::FILE* run = popen((std::string(KIN_QUEUE_PROTOCOL) + " '" + mutant + "' '" + check + "' 2>&1").c_str(), "re");
+  std::string said;
+  for (int c; (c = std::fgetc(run)) != EOF;) said += static_cast<char>(c);
+  const int status = pclose(run);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
+}
+
+TEST(long_queue_protocol, holds_when_nothing_is_broken) {
+  const outcome o = run_with("", "");
+  EXPECT_EQ(o.status, 0);
+  std::printf("%s", o.said.c_str());
+}
+
+struct broken {
+  const char* mutant;
+  const char* check;  // that has to notice
+};
+class long_queue_mutant : public testing::TestWithParam<broken> {};
+
+TEST_P(long_queue_mutant, is_caught) {
+  const outcome o = run_with(GetParam().mutant, GetParam().check);
+  EXPECT_EQ(o.status, 1) << "nobody has noticed: " << GetParam().mutant << '\n' << o.said;
+  std::printf("             %s", o.said.substr(o.said.rfind('\n', o.said.size() - 2) + 1).c_str());
+}
+
+constexpr broken all_broken[] = {
+    {"item not rung", "everybody who waits is woken"},
+    {"room not rung", "everybody who waits is woken"},
+    {"close not rung", "everybody who waits is woken"},
+    {"all done not rung", "everybody who waits is woken"},
+    {"turn not rung", "a lock is handed on"},
+    {"last look left out", "no wake is lost on the way to sleep"},
+    {"death not announced", "a wake does not die with the woken"},
+    {"lock of the dead not taken over", "a lock is handed on"},
+    {"committed before it is written", "kills in a put leave a queue"},
+    {"ledger written after the commit", "kills in a put leave a queue"},
+    {"taken before it is copied", "kills in a get leave a queue"},
+    {"segments reused before they are drained", "items come out as they went in"},
+    {"readable after the commit", "kills leave no item unseen"},
+};
+INSTANTIATE_TEST_SUITE_P(, long_queue_mutant, testing::ValuesIn(all_broken), [](const auto& of) {
+  std::string name = of.param.mutant;
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+});
+
+}  // namespace
+
+#endif
