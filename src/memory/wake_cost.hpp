@@ -11,7 +11,8 @@ namespace kin::detail {
 std::uint64_t steady_now() noexcept;
 /// A sleeper runs again; `rung_at` is when it was rung, in steady_now()'s time.
 void note_wake(std::uint64_t rung_at) noexcept;
-/// Nanoseconds for which spinning is worth more than sleeping, with the other side on another processor; 0 where there is one.
+/// Nanoseconds for which spinning is worth more than sleeping, with the other side on another processor; 0 where there
+/// is one.
 std::uint64_t spin_budget() noexcept;
 
 }  // namespace kin::detail

@@ -105,7 +105,7 @@ void leave(detail::object_header& header) noexcept {
 
 }  // namespace
 
-barrier::barrier(object_ref ref) noexcept : ref_(std::move(ref)) { ref_.on_last_handle(&leave); }
+barrier::barrier(const object_ref& ref) noexcept : ref_(ref) { ref_.on_last_handle(&leave); }
 
 barrier::barrier(count parties) : barrier(object_ref::make(object_kind::barrier, size_for(parties))) {
   meeting_of(ref_).parties.store(parties);

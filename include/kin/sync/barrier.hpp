@@ -47,7 +47,7 @@ class KIN_EXPORT barrier {
 
  private:
   friend struct codec<barrier>;
-  explicit barrier(detail::object_ref ref) noexcept;
+  explicit barrier(const detail::object_ref& ref) noexcept;
   std::size_t arrive(deadline until) const;
   detail::object_ref ref_;
 };

@@ -53,7 +53,7 @@ class KIN_EXPORT condition_variable {
 
  private:
   friend struct codec<condition_variable>;
-  explicit condition_variable(detail::object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit condition_variable(const detail::object_ref& ref) noexcept : ref_(ref) {}
   static std::cv_status status(bool notified) noexcept {
     return notified ? std::cv_status::no_timeout : std::cv_status::timeout;
   }

@@ -37,7 +37,7 @@ class KIN_EXPORT event {
 
  private:
   friend struct codec<event>;
-  explicit event(detail::object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit event(const detail::object_ref& ref) noexcept : ref_(ref) {}
   bool set_until(deadline until) const;
   detail::object_ref ref_;
 };

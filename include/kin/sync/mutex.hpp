@@ -49,7 +49,7 @@ class KIN_EXPORT mutex {
 
  private:
   friend struct codec<mutex>;
-  explicit mutex(detail::object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit mutex(const detail::object_ref& ref) noexcept : ref_(ref) {}
   [[nodiscard]] bool lock_until(deadline until) const;
   detail::object_ref ref_;
 };
@@ -85,7 +85,7 @@ class KIN_EXPORT recursive_mutex {
 
  private:
   friend struct codec<recursive_mutex>;
-  explicit recursive_mutex(detail::object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit recursive_mutex(const detail::object_ref& ref) noexcept : ref_(ref) {}
   [[nodiscard]] bool lock_until(deadline until) const;
   detail::object_ref ref_;
 };

@@ -44,7 +44,7 @@ class KIN_EXPORT counting_semaphore {
 
  private:
   friend struct codec<counting_semaphore>;
-  explicit counting_semaphore(detail::object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit counting_semaphore(const detail::object_ref& ref) noexcept : ref_(ref) {}
   [[nodiscard]] bool acquire_until(deadline until) const;
   detail::object_ref ref_;
 };
@@ -84,7 +84,7 @@ class KIN_EXPORT bounded_semaphore {
 
  private:
   friend struct codec<bounded_semaphore>;
-  explicit bounded_semaphore(detail::object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit bounded_semaphore(const detail::object_ref& ref) noexcept : ref_(ref) {}
   [[nodiscard]] bool acquire_until(deadline until) const;
   detail::object_ref ref_;
 };

@@ -57,31 +57,19 @@ auto serialize_free(T& value, Archive& ar) -> decltype(serialize(ar, value)) {
 }
 
 template <class T>
-concept has_codec = requires {
-  sizeof(codec<T>);
-};
+concept has_codec = requires { sizeof(codec<T>); };
 template <class T>
-concept has_member_serialize = requires(T& value, writer& ar) {
-  access::serialize(value, ar);
-};
+concept has_member_serialize = requires(T& value, writer& ar) { access::serialize(value, ar); };
 template <class T>
-concept has_free_serialize = requires(T& value, writer& ar) {
-  detail::serialize_free(value, ar);
-};
+concept has_free_serialize = requires(T& value, writer& ar) { detail::serialize_free(value, ar); };
 template <class T>
-concept has_derived_types = requires {
-  typename derived_types<T>::list;
-};
+concept has_derived_types = requires { typename derived_types<T>::list; };
 
 template <class T>
-concept plainly_makeable = requires {
-  access::make<T>();
-};
+concept plainly_makeable = requires { access::make<T>(); };
 // An aggregate with a const member has no default constructor, and yet T{} is one.
 template <class T>
-concept makeable = plainly_makeable<T> || requires {
-  T{};
-};
+concept makeable = plainly_makeable<T> || requires { T{}; };
 
 template <class T>
 T make() {

@@ -32,23 +32,20 @@ inline constexpr std::size_t most_members = 64;
 template <class Whole>
 struct any_member {
   template <class T>
-  requires(!std::same_as<std::remove_cv_t<T>, Whole>) operator T()
-      const&& noexcept;  // NOLINT(google-explicit-constructor)
+    requires(!std::same_as<std::remove_cv_t<T>, Whole>)
+  operator T() const&& noexcept;  // NOLINT(google-explicit-constructor)
 };
 template <class Whole>
 struct only_base {
   template <class T>
-  requires(std::is_base_of_v<T, Whole> && !std::same_as<std::remove_cv_t<T>, Whole>) operator T()
-      const&& noexcept;  // NOLINT(google-explicit-constructor)
+    requires(std::is_base_of_v<T, Whole> && !std::same_as<std::remove_cv_t<T>, Whole>)
+  operator T() const&& noexcept;  // NOLINT(google-explicit-constructor)
 };
 struct nothing_known {};
 
 /// True for an aggregate with base classes. (A first member that takes anything, like std::any, is no base.)
 template <class T>
-concept has_base = requires {
-  T{only_base<T>{}};
-}
-&&!requires { T{nothing_known{}}; };
+concept has_base = requires { T{only_base<T>{}}; } && !requires { T{nothing_known{}}; };
 
 template <class T, std::size_t... I>
 auto try_anys(std::index_sequence<I...>) -> decltype(T{((void)I, any_member<T>{})...}, std::true_type{});

@@ -88,17 +88,20 @@ struct rule<std::array<E, N>, kind::std_array> : plain_rule<N * least_bytes<E>, 
     else
       for (const auto& element : value) w.put(element);
   }
-  static void decode(reader& r, T& value) requires makeable<T> {
+  static void decode(reader& r, T& value)
+    requires makeable<T>
+  {
     if constexpr (flat)
       r.raw(&value, sizeof value);
     else
       for (auto& element : value) r.get(element);
   }
-  static T take(reader& r) requires(!makeable<T>) {
+  static T take(reader& r)
+    requires(!makeable<T>)
+  {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return T{((void)I, r.take<std::remove_const_t<E>>())...};
-    }
-    (std::make_index_sequence<N>{});
+    }(std::make_index_sequence<N>{});
   }
   static void describe(structure& s) {
     s.add<E>();
@@ -109,7 +112,7 @@ struct rule<std::array<E, N>, kind::std_array> : plain_rule<N * least_bytes<E>, 
 template <class T>
 struct rule<T, kind::sequence> : plain_rule<count_bytes, typename T::value_type> {
   using E = typename T::value_type;
-  static constexpr bool in_one_piece = is_flat<E> && requires(T & t, std::size_t n) {
+  static constexpr bool in_one_piece = is_flat<E> && requires(T& t, std::size_t n) {
     t.resize(n);
     { t.data() } -> std::same_as<E*>;
   };

@@ -102,8 +102,7 @@ concept complex_like = requires(const T& t) {
   { t.real() } -> std::convertible_to<typename T::value_type>;
   { t.imag() } -> std::convertible_to<typename T::value_type>;
   requires std::constructible_from<T, typename T::value_type, typename T::value_type>;
-}
-&&sizeof(T) == 2 * sizeof(typename T::value_type);
+} && sizeof(T) == 2 * sizeof(typename T::value_type);
 
 template <class T>
 concept container = requires(T& t, const T& c) {
@@ -116,16 +115,16 @@ concept map_like = container<T> && requires(T& t, typename T::key_type key, type
   t.emplace_hint(t.end(), std::move(key), std::move(mapped));
 };
 template <class T>
-concept set_like = container<T> && !map_like<T> && requires(T & t, typename T::key_type key) {
-  t.insert(t.end(), std::move(key));
-};
+concept set_like =
+    container<T> && !map_like<T> && requires(T& t, typename T::key_type key) { t.insert(t.end(), std::move(key)); };
 template <class T>
 concept forward_list_like = container<T> && requires(T& t, typename T::value_type element) {
   t.insert_after(t.before_begin(), std::move(element));
 };
 template <class T>
-concept sequence_like = forward_list_like<T> ||
-    (container<T>&& requires(T& t, typename T::value_type element) { t.push_back(std::move(element)); });
+concept sequence_like =
+    forward_list_like<T> ||
+    (container<T> && requires(T& t, typename T::value_type element) { t.push_back(std::move(element)); });
 
 template <class T>
 inline constexpr bool has_reference = false;
@@ -265,8 +264,6 @@ inline constexpr bool is_flat = rule<std::remove_cv_t<T>>::flat;
 
 /// A T can come out of a reader: there is an object to decode into, or its rule makes a finished one.
 template <class T>
-concept receivable = std::is_array_v<T> || makeable<T> || requires(reader& r) {
-  rule<std::remove_cv_t<T>>::take(r);
-};
+concept receivable = std::is_array_v<T> || makeable<T> || requires(reader& r) { rule<std::remove_cv_t<T>>::take(r); };
 
 }  // namespace kin::detail

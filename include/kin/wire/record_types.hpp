@@ -28,7 +28,9 @@ template <class T, class... M>
 struct members_rule<T, types<M...>> {
   using parts = types<M...>;
   static constexpr std::size_t least = (least_bytes<M> + ... + 0);
-  static T take(reader& r) requires(!makeable<T> && !(std::is_array_v<M> || ...)) {
+  static T take(reader& r)
+    requires(!makeable<T> && !(std::is_array_v<M> || ...))
+  {
     return T{r.take<std::remove_const_t<M>>()...};  // braces: from left to right
   }
   static void describe(structure& s) {
@@ -43,7 +45,9 @@ struct rule<Template<M...>, kind::tuple> : members_rule<Template<M...>, types<M.
   static void encode(writer& w, const T& value) {
     std::apply([&](const auto&... member) { (w.put(member), ...); }, value);
   }
-  static void decode(reader& r, T& value) requires makeable<T> {
+  static void decode(reader& r, T& value)
+    requires makeable<T>
+  {
     std::apply([&](auto&... member) { (r.get(member), ...); }, value);
   }
 };
@@ -57,7 +61,9 @@ struct rule<T, kind::aggregate> : members_rule<T, member_types<T>> {
     else
       visit_members(value, [&](const auto&... member) { (w.put(member), ...); });
   }
-  static void decode(reader& r, T& value) requires makeable<T> {
+  static void decode(reader& r, T& value)
+    requires makeable<T>
+  {
     if constexpr (flat)
       r.raw(&value, sizeof value);
     else

@@ -18,14 +18,14 @@ namespace detail {
 
 template <class C>
 concept character = std::same_as<C, char> || std::same_as<C, wchar_t> || std::same_as<C, char8_t> ||
-    std::same_as<C, char16_t> || std::same_as<C, char32_t>;
+                    std::same_as<C, char16_t> || std::same_as<C, char32_t>;
 
 template <class Decayed>
 struct travels_as {
   using type = Decayed;
 };
 template <class Pointer>
-requires std::is_pointer_v<Pointer> && character<std::remove_cv_t<std::remove_pointer_t<Pointer>>>
+  requires std::is_pointer_v<Pointer> && character<std::remove_cv_t<std::remove_pointer_t<Pointer>>>
 struct travels_as<Pointer> {
   using type = std::basic_string<std::remove_cv_t<std::remove_pointer_t<Pointer>>>;
 };
