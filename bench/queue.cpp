@@ -152,14 +152,14 @@ void moodycamel_queue(benchmark::State& state, int pairs) {
 }
 void moodycamel_one_and_one(benchmark::State& state) { moodycamel_queue(state, 1); }
 void moodycamel_two_and_two(benchmark::State& state) { moodycamel_queue(state, 2); }
-BENCHMARK(moodycamel_one_and_one)->UseManualTime();
-BENCHMARK(moodycamel_two_and_two)->UseManualTime();
+BENCHMARK(moodycamel_one_and_one)->UseManualTime()->Iterations(50);
+BENCHMARK(moodycamel_two_and_two)->UseManualTime()->Iterations(50);
 #endif
 
 BENCHMARK(cache_line)->UseRealTime();
 BENCHMARK(one_process);
-BENCHMARK(one_and_one)->UseManualTime();
-BENCHMARK(two_and_two)->UseManualTime();
+BENCHMARK(one_and_one)->UseManualTime()->Iterations(50);
+BENCHMARK(two_and_two)->UseManualTime()->Iterations(50);
 BENCHMARK(raw_pipe)->UseRealTime();
 
 }  // namespace
