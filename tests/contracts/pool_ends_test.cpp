@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include <kin/event.hpp>
 #include <kin/process.hpp>
 
 #include "contracts/pool_contract.hpp"
@@ -44,15 +45,25 @@ TEST_P(pool_ends, ends_at_once_when_an_exception_unwinds_the_stack) {
 TEST_P(pool_ends, terminates_busy_and_deaf_workers) {
   for (const auto grace : {0ms, 100ms}) {
     kin::pool workers(options(2));
-    auto deaf = workers.apply_async([] {
-      sigset_t all;
-      sigfillset(&all);
-      ::sigprocmask(SIG_SETMASK, &all, nullptr);
-      for (;;) ::pause();
-    });
-    auto busy = workers.apply_async(nap, 60000);
+    const kin::event is_deaf, is_busy;
+    auto deaf = workers.apply_async(
+        [](const kin::event& ready) {
+          sigset_t all;
+          sigfillset(&all);
+          ::sigprocmask(SIG_SETMASK, &all, nullptr);
+          ready.set();
+          for (;;) ::pause();
+        },
+        is_deaf);
+    auto busy = workers.apply_async(
+        [](const kin::event& ready) {
+          ready.set();
+          nap(60000);
+        },
+        is_busy);
     auto waiting = workers.apply_async(nap, 60000);
-    std::this_thread::sleep_for(100ms);
+    is_deaf.wait();
+    is_busy.wait();
     const auto start = clock::now();
     workers.terminate(grace);
     workers.join();
@@ -72,17 +83,19 @@ TEST_P(pool_ends, lets_workers_end_in_order_within_the_grace) {
   char path[] = "/tmp/kin_graceXXXXXX";
   ::close(::mkstemp(path));
   kin::pool workers(options(1));
+  const kin::event can_be_told;
   auto f = workers.apply_async(
-      [](const std::string& file) {
+      [](const std::string& file, const kin::event& ready) {
         static volatile sig_atomic_t told = 0;
         ::signal(SIGTERM, [](int) { told = 1; });
+        ready.set();
         while (!told) ::usleep(1000);
         const int fd = ::open(file.c_str(), O_WRONLY);
         (void)!::write(fd, "tidy", 4);
         ::close(fd);
       },
-      std::string(path));
-  std::this_thread::sleep_for(sanitized ? 500ms : 200ms);
+      std::string(path), can_be_told);
+  can_be_told.wait();
   const auto start = clock::now();
   workers.terminate(30s);
   workers.join();
