@@ -5,6 +5,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kin")
 
 install(TARGETS kin EXPORT kin FILE_SET HEADERS)
+install(TARGETS kin_worker EXPORT kin)
 install(EXPORT kin NAMESPACE kin:: FILE kin-targets.cmake DESTINATION "${package_dir}")
 if(TARGET kin_main)
   install(TARGETS kin_main EXPORT kin-main)

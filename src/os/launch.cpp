@@ -198,6 +198,8 @@ std::vector<limit_setting> all_limits(const launch_request& request) {
 
 }  // namespace
 
+bool may_execute(const std::string& path) noexcept { return ::access(path.c_str(), X_OK) == 0; }
+
 launched launch(const launch_request& request) {
   const std::string executable = request.executable.empty() ? own_executable() : request.executable;
   const auto arguments = pointers_to(request.arguments);

@@ -35,6 +35,9 @@ struct launched {
   std::uint64_t booked_memory = 0;
 };
 
+/// Whether this process may execute the file (not asked of its loader).
+bool may_execute(const std::string& path) noexcept;
+
 /// Returns when the child has exec'ed. The child dies when the *calling thread* ends (PR_SET_PDEATHSIG), so the caller
 /// is a thread that lives as long as the process. Throws os_error naming the step that failed; nothing is left behind.
 launched launch(const launch_request& request);

@@ -163,6 +163,10 @@ std::string load_module(const std::string& path) {
   return complaint != nullptr ? complaint : "unknown reason";
 }
 
+bool keep_loaded(const std::string& path) {
+  return ::dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+}
+
 std::string symbol_at(const void* address) {
   Dl_info info{};
   // dladdr also answers with the nearest symbol below, which would name some other function.

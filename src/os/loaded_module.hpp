@@ -40,6 +40,9 @@ std::string file_identity(const std::string& path);
 /// Loads a module (RTLD_NOW, RTLD_LOCAL, never unloaded by kin). Returns the loader's complaint, empty when it worked.
 std::string load_module(const std::string& path);
 
+/// Keeps a loaded module (the path that find_place told) loaded for good. False: there is none under this path.
+bool keep_loaded(const std::string& path);
+
 /// The mangled name of the exported function that begins at `address`; empty when there is none.
 std::string symbol_at(const void* address);
 

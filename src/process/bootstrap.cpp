@@ -22,6 +22,8 @@
 #include "os/pidfd.hpp"
 #include "process/fork_server_main.hpp"
 #include "process/runtime.hpp"
+#include "process/start_plan.hpp"
+#include "wire/task_place.hpp"
 
 namespace kin::detail {
 namespace {
@@ -42,7 +44,8 @@ void say_code_at_exit(int code, void*) { say_exit_code(code); }
 
 parcel encode_introduction(const introduction& who) {
   writer to;
-  to(static_cast<int>(who.role), who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
+  to(static_cast<int>(who.role), who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid,
+     who.task);
   return to.take();
 }
 
@@ -50,7 +53,7 @@ introduction decode_introduction(parcel message) {
   reader from(message);
   introduction who;
   int role = 0;
-  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid);
+  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid, who.task);
   from.finish();
   who.role = role_of(role);
   return who;
@@ -109,8 +112,9 @@ void run_spawned_child(unique_fd channel_end) {
     os::arm_lifeline(unique_fd(lifeline_fd));
     family::attach(unique_fd(family_fd));
     channel link(std::move(channel_end));
-    link.send(hello_frame, {});
     who = decode_introduction(link.take());
+    if (!load_task_of(who, link)) std::_Exit(126);
+    link.send(hello_frame, {});
     if (who.role == child_role::fork_server) run_fork_server(std::move(link), who);
     began_by_exec = true;
     request = link.take();
@@ -133,6 +137,17 @@ void run_spawned_child(unique_fd channel_end) {
     os::report_crashes_to(crash_fd);
   }
   run_call_in_role(who, std::move(request));
+}
+
+bool load_task_of(const introduction& who, channel& to_parent) {
+  if (who.task.empty()) return true;
+  try {
+    load_task(who.task);
+    return true;
+  } catch (const error& e) {
+    to_parent.send(refused_frame, encode_refusal({e.what(), {}, 0}).bytes);
+    return false;
+  }
 }
 
 void become_child(const introduction& who, unique_fd parent_pidfd) {

@@ -37,11 +37,14 @@ struct introduction {
   std::string name, identity, parent_name, locale;
   bool daemon = false;
   int parent_pid = -1;
+  std::string task;  ///< place of a task that kin-worker has to load before it says hello; empty elsewhere
 };
 parcel encode_introduction(const introduction& who);
 introduction decode_introduction(parcel message);
 child_role role_of(int number);  ///< Throws decode_error.
 
+/// In a child: loads the module of its task, if it has to. False: the parent has been told why it cannot.
+bool load_task_of(const introduction& who, channel& to_parent);
 /// In a child that is told by `who` what it is: tells the runtime.
 void become_child(const introduction& who, unique_fd parent_pidfd);
 /// Runs the call in the child's role and ends in std::exit.

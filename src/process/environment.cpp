@@ -27,9 +27,9 @@ std::optional<child_mark> take_child_mark() {
 }
 
 std::vector<std::string> child_environment(const std::vector<std::string>& at_init,
-                                           const std::map<std::string, std::string>& extra, const child_mark& mark) {
+                                           const std::map<std::string, std::string>& extra) {
   std::vector<std::string> result;
-  result.reserve(at_init.size() + extra.size() + 1);
+  result.reserve(at_init.size() + extra.size() + 2);
   for (const auto& entry : at_init) {
     const std::string name = entry.substr(0, entry.find('='));
     if (name != variable && !extra.contains(name)) result.push_back(entry);
@@ -40,9 +40,14 @@ std::vector<std::string> child_environment(const std::vector<std::string>& at_in
       throw start_error("kin: process_options::environment: \"" + name + "\" is no name of an environment variable");
     result.push_back(name + "=" + value);
   }
-  result.push_back(std::string(variable) + "=" + std::to_string(channel_fd) + ":" + std::to_string(mark.parent_pid) +
-                   ":" + std::to_string(mark.depth));
   return result;
 }
+
+std::string entry_of(const child_mark& mark) {
+  return std::string(variable) + "=" + std::to_string(channel_fd) + ":" + std::to_string(mark.parent_pid) + ":" +
+         std::to_string(mark.depth);
+}
+
+std::string library_entry(const std::string& library) { return "KIN_LIBRARY=" + library; }
 
 }  // namespace kin::detail

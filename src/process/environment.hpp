@@ -16,8 +16,12 @@ struct child_mark {
 /// Reads and removes the mark, so that programs this one starts are not taken for children.
 std::optional<child_mark> take_child_mark();
 
-/// The environment of a child: as at init(), changed by `extra`, with the mark.
+/// The environment of a child: as at init(), changed by `extra`.
 std::vector<std::string> child_environment(const std::vector<std::string>& at_init,
-                                           const std::map<std::string, std::string>& extra, const child_mark& mark);
+                                           const std::map<std::string, std::string>& extra);
+/// The entry that makes a child of a program that begins with it.
+std::string entry_of(const child_mark& mark);
+/// The entry that tells kin-worker which module holds kin (src/worker/main.cpp).
+std::string library_entry(const std::string& library);
 
 }  // namespace kin::detail

@@ -71,7 +71,7 @@ fork_server::fork_server() : credentials_(os::own_credentials()) {
   const deadline until = deadline::after(self.start_patience());
   const process_options plain;
   os::launch_request request = launch_request_for(plain, child_role::fork_server, {});
-  const introduction who{child_role::fork_server, {}, {}, self.name(), {}, false, os::own_pid()};
+  const introduction who{child_role::fork_server, {}, {}, self.name(), {}, false, os::own_pid(), {}};
   const int family_link = family::link();
 
   std::unique_lock starting(self.starting());

@@ -23,6 +23,7 @@ void init() {
   if (!mark || mark->parent_pid != os::parent_pid()) {
     // No mark, or a stale one that a user's own exec has passed on: this is a program of its own.
     self.initialise(0);
+    self.start_itself();
     return;
   }
   if (os::runs_with_raised_privileges()) {

@@ -33,6 +33,26 @@ void runtime::initialise(int depth) {
   initialised_ = true;
 }
 
+void runtime::start_itself() {
+  const std::lock_guard hold(mutex_);
+  worker_.reset();
+}
+
+void runtime::start_by(worker_program other) {
+  const std::lock_guard hold(mutex_);
+  worker_ = std::move(other);
+}
+
+bool runtime::starts_itself() {
+  const std::lock_guard hold(mutex_);
+  return initialised_ && !worker_;
+}
+
+std::optional<worker_program> runtime::worker() {
+  const std::lock_guard hold(mutex_);
+  return worker_;
+}
+
 void runtime::note_surroundings() {
   const std::lock_guard hold(mutex_);
   at_init_ = os::surroundings::now();
@@ -48,8 +68,11 @@ void runtime::require_initialised() const {
     throw start_error(
         "kin: kin::init() has not run. A child is this same program started again; without kin::init() as the first "
         "statement of main() it would run main() again, and start children of its own without end. Write "
-        "kin::init(); there. (Where somebody else owns main(), link kin::main instead. If init() has run, a plugin may "
-        "hold a second copy of kin: link all modules to the shared library.)");
+        "kin::init(); there. (Where somebody else owns main(), link kin::main instead; in a plugin of a program that "
+        "knows "
+        "nothing of kin call kin::set_executable(). If init() has run, a plugin may hold a second copy of kin: link "
+        "all "
+        "modules to the shared library.)");
   if (os::runs_with_raised_privileges())
     throw start_error(
         "kin: this program runs set-user-id, set-group-id or with file capabilities; a child started by exec would "

@@ -23,12 +23,25 @@ struct parent_identity {
   unique_fd pidfd;  // empty when it could not be had
 };
 
+/// What children are started as where this program cannot be started again: see process/worker_program.hpp.
+struct worker_program {
+  std::string executable;  ///< empty: this process is kin-worker itself
+  std::string library;     ///< the module that holds kin
+  std::string identity;    ///< its build
+};
+
 class runtime {
  public:
   static runtime& get();
 
   /// Takes the snapshot that children start with. Idempotent.
   void initialise(int depth);
+  /// Children are this program from now on; or another, where it cannot be.
+  void start_itself();
+  void start_by(worker_program other);
+  /// Whether children are this program again: kin::init() has run.
+  [[nodiscard]] bool starts_itself();
+  [[nodiscard]] std::optional<worker_program> worker();
   /// In a child that has changed its surroundings by its options: its own children get those.
   void note_surroundings();
   void require_initialised() const;
@@ -74,6 +87,7 @@ class runtime {
   std::mutex mutex_;
   std::chrono::milliseconds start_patience_{60'000};
   bool initialised_ = false;
+  std::optional<worker_program> worker_;
   int depth_ = 0;
   os::surroundings at_init_;
   std::string name_ = "MainProcess", identity_;

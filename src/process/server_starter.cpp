@@ -17,6 +17,7 @@
 #include "process/runtime.hpp"
 #include "process/start_order.hpp"
 #include "process/start_plan.hpp"
+#include "process/worker_program.hpp"
 
 namespace kin::detail {
 namespace {
@@ -24,9 +25,11 @@ namespace {
 // Spares that are killed before they have begun, in a row, until that is an error. Nothing of the user's has run then.
 constexpr int most_attempts = 5;
 
-start_order order_for(const process_options& options, child_role role, const runtime::child_name& name) {
+start_order order_for(const process_options& options, child_role role, const runtime::child_name& name,
+                      const parcel& call) {
   start_order order;
   order.who = introduce(options, role, name);
+  order.who.task = task_to_load(call);
   os::image_changes changes = image_changes_for(options, role, {});
   if (!options.environment.empty()) order.environment = std::move(changes.environment);
   order.working_directory = std::move(changes.working_directory);
@@ -137,7 +140,7 @@ std::shared_ptr<child> serve_child(const process_options& options, child_role ro
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
   unique_fd crash_file = make_crash_file(role);
-  const parcel order = encode_order(order_for(options, role, name));
+  const parcel order = encode_order(order_for(options, role, name, call));
   order_packet packet;
   packet.size = static_cast<std::uint32_t>(order.bytes.size());
   packet.on_channel = order.bytes.size() > order_packet::room;

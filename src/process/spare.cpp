@@ -74,6 +74,7 @@ bool change_surroundings(const start_order& order, channel& link) {
     os::default_group_signals();
     if (order.who.role == child_role::service) os::lead_process_group();
     if (!change_surroundings(order, taken.link)) os::leave_at_once(126);
+    if (!load_task_of(order.who, taken.link)) os::leave_at_once(126);
     become_child(order.who, unique_fd(ties.asker));
     if (taken.crash_file) os::report_crashes_to(taken.crash_file.release());
     os::name_own_process(runtime::get().program_name().c_str());

@@ -14,6 +14,7 @@
 #include "process/runtime.hpp"
 #include "process/spawner.hpp"
 #include "process/start_plan.hpp"
+#include "process/worker_program.hpp"
 
 namespace kin::detail {
 namespace {
@@ -35,7 +36,9 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
   if (options.start == start::forkserver) return serve_child(options, role, std::move(call));
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
-  const parcel who = encode_introduction(introduce(options, role, name));
+  introduction about = introduce(options, role, name);
+  about.task = task_to_load(call);
+  const parcel who = encode_introduction(about);
   os::launch_request request = launch_request_for(options, role, output);
   const int family_link = family::link();
 
@@ -57,7 +60,12 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
   self.add_child(started);
   starting.unlock();
   try {
-    started->link().send(introduction_frame, who.bytes);
+    try {
+      started->link().send(introduction_frame, who.bytes);
+    } catch (const closed_error&) {
+      if (about.task.empty()) throw;
+    }
+    if (!about.task.empty()) await_loaded(*started, role);
     // What does not fit into the socket is read by a child that has come to kin::init() only.
     if (call.bytes.size() > fits_into_socket) await_hello(*started);
     started->link().send(call_frame, call.bytes, call.fds);

@@ -59,16 +59,16 @@ unique_fd make_crash_file(child_role role) {
 
 introduction introduce(const process_options& options, child_role role, const runtime::child_name& name) {
   const runtime& self = runtime::get();
-  return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid()};
+  return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid(), {}};
 }
 
-os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {
+namespace {
+os::launch_request plan(const process_options& options, child_role role, const opened_output& output) {
   const runtime& self = runtime::get();
   os::launch_request request;
   request.inherited = &self.at_init();
   request.arguments = self.at_init().arguments;
-  request.environment =
-      child_environment(self.at_init().environment, options.environment, {os::own_pid(), self.depth() + 1});
+  request.environment = child_environment(self.at_init().environment, options.environment);
   request.working_directory = options.working_directory.string();
   request.descriptors = output.descriptors;
   request.limits = limits_of(options.limits);
@@ -76,10 +76,21 @@ os::launch_request launch_request_for(const process_options& options, child_role
   request.own_process_group = role == child_role::service;
   return request;
 }
+}  // namespace
+
+os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {
+  runtime& self = runtime::get();
+  os::launch_request request = plan(options, role, output);
+  request.environment.push_back(entry_of({os::own_pid(), self.depth() + 1}));
+  if (const auto worker = self.worker()) {
+    request.environment.push_back(library_entry(worker->library));
+    request.executable = worker->executable;
+  }
+  return request;
+}
 
 os::image_changes image_changes_for(const process_options& options, child_role role, const opened_output& output) {
-  os::launch_request same = launch_request_for(options, role, output);
-  same.environment.pop_back();  // the mark: a copy is a child without it
+  os::launch_request same = plan(options, role, output);
   return {std::move(same.environment),
           std::move(same.working_directory),
           std::move(same.descriptors),
@@ -100,6 +111,7 @@ void throw_refusal(parcel message) {
   std::string doing, call;
   int error = 0;
   from(doing, call, error);
+  if (call.empty()) throw start_error(doing);
   throw os_error(doing, call.c_str(), error);
 }
 

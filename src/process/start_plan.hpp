@@ -30,7 +30,7 @@ introduction introduce(const process_options& options, child_role role, const ru
 os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output);
 os::image_changes image_changes_for(const process_options& options, child_role role, const opened_output& output);
 
-/// The failure that a refused_frame tells.
+/// The failure that a refused_frame tells; without a call it becomes a start_error.
 parcel encode_refusal(const os::refused_change& refused);
 [[noreturn]] void throw_refusal(parcel message);
 

@@ -32,7 +32,9 @@ std::string readable(const os::module_place& place) { return place.path.empty() 
 
 std::string not_same_build(const os::module_place& place, std::string_view other) {
   return "kin: " + readable(place) + " is not the same build in parent and child (parent " + hex(place.identity) +
-         ", child " + hex(other) + "); was it replaced or upgraded while the program was running?";
+         ", child " + hex(other) + "); was it replaced or upgraded while the program was running?" +
+         (place.path.empty() ? " (Or the child is kin-worker, which cannot run what lives in the program itself.)"
+                             : "");
 }
 
 /// Takes the fields of a place apart; everything is checked against what is left.
@@ -166,5 +168,7 @@ const void* decode_place(std::string_view bytes, std::size_t size, os::segment u
   known.put(std::string(bytes), address, unloads);
   return address;
 }
+
+std::string module_path(std::string_view place) { return parse(place).path; }
 
 }  // namespace kin::detail

@@ -22,4 +22,7 @@ std::string encode_place(const void* address, os::segment use, const char* what)
 /// Throws decode_error: malformed, another build, not loadable, not `size` bytes of such a segment.
 const void* decode_place(std::string_view place, std::size_t size, os::segment use);
 
+/// The path in an encoded place; empty for the executable. Throws decode_error: malformed.
+std::string module_path(std::string_view place);
+
 }  // namespace kin::detail

@@ -93,6 +93,12 @@ TEST(api, processes_are_made_as_written) {
   EXPECT_EQ(kin::async([](int x) { return x + 1; }, 1).get(), 2);
 }
 
+TEST(api, a_worker_program_is_named_by_its_path) {
+  EXPECT_THROW(kin::set_executable("…/kin-worker"), kin::start_error);
+  kin::set_executable(std::filesystem::path("/bin/true"));  // where init() has run, nothing else is started by it
+  EXPECT_EQ(kin::async([](int x) { return x + 1; }, 1).get(), 2);
+}
+
 TEST(api, process_options_are_designated_in_their_order) {
   kin::process_options o{.name = "n",
                          .daemon = false,

@@ -33,7 +33,7 @@ def configure(source, build, compiler, *options, fails=False):
 
 
 def run_programs(build):
-    for program in ("program", "program_without_init"):
+    for program in ("program", "program_without_init", "plugin_host"):
         if (build / program).exists():
             run(build / program)
             print(f"runs: {build.name}/{program}")
