@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // queue: 64-byte items between processes, against a cache line's round trip, pipe(2), and moodycamel's queue between
-// threads where that is installed. Nothing is pinned. Two producers and two consumers are four processes, on two cores.
+// threads where that is installed. One producer and one consumer are pinned to a core each; two and two are four
+// processes on two cores, as the kernel likes.
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <array>
@@ -24,6 +26,15 @@ using item = std::array<char, 64>;
 using ticks = std::chrono::steady_clock;
 constexpr std::uint64_t batch = 1000;  // so that what is measured is the stream, and not the loop that measures
 
+enum placement { anywhere, first_core, second_core };
+void stay(placement where) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int core = 0; core < 2; ++core)
+    if (where == anywhere || where == first_core + core) CPU_SET(core, &set);
+  if (::sched_setaffinity(0, sizeof set, &set) != 0) bench::die("sched_setaffinity");
+}
+
 double seconds_since(ticks::time_point start) { return std::chrono::duration<double>(ticks::now() - start).count(); }
 
 struct alignas(128) counter {
@@ -39,7 +50,9 @@ counter* shared_counters() {
 // The unit of what two cores can do: each answers the other as soon as it sees the line change.
 void cache_line(benchmark::State& state) {
   counter* line = shared_counters();
+  stay(first_core);
   const pid_t echo = bench::forked([&] {
+    stay(second_core);
     for (std::uint64_t seen = 1; seen != ~0ull; seen = line->n.load(std::memory_order_acquire))
       if (seen % 2 == 1) line->n.compare_exchange_strong(seen, seen + 1);
   });
@@ -53,10 +66,12 @@ void cache_line(benchmark::State& state) {
     }
   line->n = ~0ull;
   bench::join(echo);
+  stay(anywhere);
   ::munmap(line, 4096);
 }
 
-void produce(const kin::queue<item>& items) {
+void produce(const kin::queue<item>& items, placement where) {
+  stay(where);
   try {
     for (;;) items.put(item{});
   } catch (const kin::closed_error&) {
@@ -65,6 +80,8 @@ void produce(const kin::queue<item>& items) {
 
 // What all consumers take while this one takes a batch; the time of 1000 of them.
 void stream(benchmark::State& state, int producers, int consumers) {
+  const bool apart = producers + consumers == 2;
+  stay(apart ? first_core : anywhere);
   const kin::queue<item> items(1024);
   counter* taken = shared_counters();
   const auto all_taken = [&] {
@@ -78,7 +95,8 @@ void stream(benchmark::State& state, int producers, int consumers) {
   };
   {
     std::vector<kin::process> others;
-    for (int p = 0; p < producers; ++p) others.emplace_back(kin::start::fork, [&] { produce(items); });
+    for (int p = 0; p < producers; ++p)
+      others.emplace_back(kin::start::fork, [&] { produce(items, apart ? second_core : anywhere); });
     for (int c = 1; c < consumers; ++c)
       others.emplace_back(kin::start::fork, [&, c] {
         try {
@@ -96,6 +114,7 @@ void stream(benchmark::State& state, int producers, int consumers) {
     items.close();
   }
   ::munmap(taken, 4096);
+  stay(anywhere);
 }
 void one_and_one(benchmark::State& state) { stream(state, 1, 1); }
 void two_and_two(benchmark::State& state) { stream(state, 2, 2); }
@@ -158,8 +177,8 @@ BENCHMARK(moodycamel_two_and_two)->UseManualTime()->Iterations(50);
 
 BENCHMARK(cache_line)->UseRealTime();
 BENCHMARK(one_process);
-BENCHMARK(one_and_one)->UseManualTime()->Iterations(50);
-BENCHMARK(two_and_two)->UseManualTime()->Iterations(50);
+BENCHMARK(one_and_one)->UseManualTime()->Iterations(1000);
+BENCHMARK(two_and_two)->UseManualTime()->Iterations(1000);
 BENCHMARK(raw_pipe)->UseRealTime();
 
 }  // namespace

@@ -11,7 +11,6 @@
 #include "os/futex.hpp"
 #include "os/futex_wake.hpp"
 #include "os/memory_barrier.hpp"
-#include "os/processors.hpp"
 
 namespace kin::detail {
 namespace {
@@ -19,6 +18,9 @@ namespace {
 constexpr std::uint32_t asleep = 1, one_ring = 2;
 
 constexpr std::uint32_t most_in_vain = 5;
+
+// Nanoseconds between two looks. Each takes a line away from who is about to write it.
+constexpr std::uint64_t often = 150, seldom = 1500;
 
 }  // namespace
 
@@ -46,19 +48,29 @@ bool rouse(bell& b) noexcept {
 }
 
 sleep::sleep(bell& b, spinning how) noexcept : bell_(b) {
-  static const bool more = os::processors_in_affinity() > 1;
-  const std::uint64_t budget = how == spinning::useless || !more ? 0 : spin_budget();
+  const std::uint64_t budget = how == spinning::useless ? 0 : spin_budget();
   if (budget == 0) return;
   // On one core every moment of spinning is lost twice. Nobody can see where the other runs; but whether spinning
   // helped lately tells the same: each time in vain halves the next attempt.
   const std::uint32_t in_vain = std::min(b.in_vain.load(std::memory_order_relaxed), most_in_vain);
-  spin_end_ = steady_now() + (budget >> in_vain);
+  const std::uint64_t now = steady_now();
+  spin_end_ = now + (budget >> in_vain);
+  interval_ = how == spinning::seldom ? seldom : often;
+  next_look_ = now + interval_;
 }
 
 bool sleep::spin() noexcept {
   if (spin_end_ == 0) return false;
-  for (int i = 0; i < 8; ++i) cpu::pause();
-  if (steady_now() < spin_end_) return true;
+  std::uint64_t now = 0;
+  do {
+    for (int i = 0; i < 8; ++i) cpu::pause();
+    now = steady_now();
+  } while (now < next_look_);
+  // One look in any case: a spin that is over before it has looked would find itself in vain for ever.
+  if (now < spin_end_ || !looked_) {
+    next_look_ = now + interval_;
+    return looked_ = true;
+  }
   const std::uint32_t in_vain = bell_.in_vain.load(std::memory_order_relaxed);
   if (in_vain < most_in_vain) bell_.in_vain.store(in_vain + 1, std::memory_order_relaxed);
   return false;

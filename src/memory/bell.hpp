@@ -24,7 +24,9 @@ struct bell {
   std::uint32_t reserved;
 };
 
-enum class spinning { allowed, useless };
+/// seldom: for who waits in a stream of which many can go by before it matters, and looks less often, so as not to
+/// disturb it.
+enum class spinning { allowed, seldom, useless };
 
 inline constexpr int all_sleepers = 0x7fffffff;
 
@@ -54,7 +56,8 @@ class sleep {
  private:
   bell& bell_;
   std::uint32_t seen_ = 0;
-  std::uint64_t spin_end_ = 0;
+  std::uint64_t spin_end_ = 0, next_look_ = 0, interval_ = 0;
+  bool looked_ = false;  // while spinning
 };
 
 /// Returns true as soon as `look` does, false when `until` has passed and it still does not. `light`: whether ringers

@@ -15,6 +15,17 @@ inline void pause() noexcept {
 #endif
 }
 
+/// The line will be written here soon, or read: it may come while this thread goes on. Any address will do.
+inline void prefetch_to_write(const void* line) noexcept {
+#if defined(__x86_64__)
+  // By name: without -mprfchw compilers make a prefetch for reading of the builtin, and the line has to come twice.
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+inline void prefetch_to_read(const void* line) noexcept { __builtin_prefetch(line, 0); }
+
 /// Orders this thread's store before its next load, for everybody.
 inline void full_fence() noexcept {
 #if defined(__SANITIZE_THREAD__)

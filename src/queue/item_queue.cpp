@@ -56,8 +56,14 @@ item_queue::item_queue(std::uint64_t signature, descriptors in_items, reader& fr
 item_queue::~item_queue() = default;
 
 void item_queue::encode(writer& to) const { body_->encode(to); }
-queue_answer item_queue::put(const parcel& item, deadline until) { return body_->put(item, until); }
-queue_answer item_queue::get(parcel& item, deadline until) { return body_->get(item, until); }
+queue_answer item_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) {
+  return body_->put(bytes, fds, until);
+}
+queue_answer item_queue::get(item_target into, std::vector<unique_fd>& fds, deadline until) {
+  const queue_answer answer = body_->get(into, fds, until);
+  if (!into.fits()) throw decode_error("kin: this item was not of the queue's type, and is lost");
+  return answer;
+}
 void item_queue::task_done() { body_->task_done(); }
 bool item_queue::join(deadline until) { return body_->join(until); }
 void item_queue::close() { body_->close(); }

@@ -125,7 +125,7 @@ void item_ring::append_across(std::span<const std::byte> bytes, std::uint64_t& w
   }
 }
 
-void item_ring::take_across(std::vector<std::byte>& into, head_draft& draft) {
+void item_ring::take_across(item_target& into, head_draft& draft) {
   const auto go_on = [&] {
     const std::uint64_t next = read_.next().load(std::memory_order_acquire);
     look_at(read_, next);
@@ -135,12 +135,11 @@ void item_ring::take_across(std::vector<std::byte>& into, head_draft& draft) {
   std::uint64_t left = read_.word(draft.offset);
   if (left > family::table->arena_end.load(std::memory_order_relaxed)) throw_damaged_queue();
   draft.offset += sizeof(std::uint64_t);
-  into.clear();
-  into.reserve(left);
+  into.begin(left);
   for (;;) {
     const std::uint64_t n = std::min(left, read_.size - draft.offset);
     const std::byte* from = read_.base + draft.offset;
-    into.insert(into.end(), from, from + n);
+    into.add(from, n);
     draft.offset += padded(n);
     left -= n;
     if (left == 0) return;

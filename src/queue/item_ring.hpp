@@ -11,6 +11,9 @@
 #include <span>
 #include <vector>
 
+#include <kin/queue/item_queue.hpp>
+
+#include "memory/cpu.hpp"
 #include "memory/family.hpp"
 #include "memory/mutant.hpp"
 #include "queue/ring_layout.hpp"
@@ -50,7 +53,7 @@ class item_ring {
 
   // With the consumers' lock.
   /// The first item's bytes; false: there is none. Throws decode_error, bad_alloc; then nothing was taken.
-  bool take(std::vector<std::byte>& into);
+  bool take(item_target& into);
 
  private:
   // A segment as this process has it mapped.
@@ -65,6 +68,15 @@ class item_ring {
     [[nodiscard]] std::atomic<std::uint64_t>& next() const noexcept { return reinterpret_cast<segment*>(base)->next; }
     [[nodiscard]] std::uint64_t word(std::uint64_t offset) const noexcept {
       return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(base + offset)).load(std::memory_order_relaxed);
+    }
+    // Lines between `offset` and `offset + n`, soon to be used. Nothing for large items: their lines come in order.
+    void come_to_write(std::uint64_t offset, std::uint64_t n) const noexcept {
+      if (n > ahead || offset + n > size) return;
+      for (std::uint64_t at = 0; at < n; at += 64) cpu::prefetch_to_write(base + offset + at);
+    }
+    void come_to_read(std::uint64_t offset, std::uint64_t n) const noexcept {
+      if (n > ahead || offset + n > size) return;
+      for (std::uint64_t at = 0; at < n; at += 64) cpu::prefetch_to_read(base + offset + at);
     }
     void set_word(std::uint64_t offset, std::uint64_t value) const noexcept {
       std::atomic_ref(*reinterpret_cast<std::uint64_t*>(base + offset)).store(value, std::memory_order_relaxed);
@@ -82,6 +94,8 @@ class item_ring {
     std::uint64_t segment, offset;
   };
 
+  // The lines of an item go from core to core, there and back, while the items before them are dealt with.
+  static constexpr std::uint64_t ahead = 512;
   static constexpr std::uint64_t padded(std::uint64_t n) noexcept { return (n + 7) & ~std::uint64_t{7}; }
   static void look_at(view& v, std::uint64_t place) {
     if (v.place != place) [[unlikely]]
@@ -89,7 +103,7 @@ class item_ring {
   }
   static void map(view& v, std::uint64_t place);
   void append_across(std::span<const std::byte> bytes, std::uint64_t& word, tail_draft& draft);
-  void take_across(std::vector<std::byte>& into, head_draft& draft);
+  void take_across(item_target& into, head_draft& draft);
   void next_to_write(std::uint64_t& word, tail_draft& draft, std::uint64_t left);
   std::uint64_t new_segment(std::uint64_t left, std::uint64_t next);
   [[nodiscard]] std::uint64_t head_segment() const noexcept;
@@ -124,19 +138,22 @@ inline void item_ring::append(std::span<const std::byte> bytes) {
     write_.set_word(draft.offset, bytes.size());
     if (!bytes.empty()) std::memcpy(write_.base + draft.offset + sizeof(std::uint64_t), bytes.data(), bytes.size());
     draft.offset += needed;
+    write_.come_to_write(draft.offset + ahead, needed);
   } else {
     append_across(bytes, word, draft);
   }
   if (!mutant("committed before it is written")) commit(word, draft, (word >> 1) + 1);
 }
 
-inline bool item_ring::take(std::vector<std::byte>& into) {
+inline bool item_ring::take(item_target& into) {
   const std::uint64_t word = header_.head.load(std::memory_order_acquire);
   const std::uint64_t count = word >> 1;
-  if (header_.seen_tail.load(std::memory_order_acquire) == count) {
+  std::uint64_t known = header_.seen_tail.load(std::memory_order_acquire) - count;
+  if (known == 0) {
     const std::uint64_t seen = put_count();
     header_.seen_tail.store(seen, std::memory_order_release);
     if (seen == count) return false;
+    known = seen - count;
   }
   const head_ledger& now = header_.heads[word & 1];
   head_draft draft{now.segment.load(std::memory_order_relaxed), now.offset.load(std::memory_order_relaxed)};
@@ -148,8 +165,12 @@ inline bool item_ring::take(std::vector<std::byte>& into) {
   const std::uint64_t size = left != 0 ? read_.word(draft.offset) : jump;
   if (left != 0 && size <= left - sizeof(std::uint64_t)) [[likely]] {
     const std::byte* from = read_.base + draft.offset + sizeof(std::uint64_t);
-    into.assign(from, from + size);
-    draft.offset += sizeof(std::uint64_t) + padded(size);
+    const std::uint64_t taken = sizeof(std::uint64_t) + padded(size);
+    // Not where the producer may still be writing.
+    if (known > ahead / taken) read_.come_to_read(draft.offset + ahead, taken);
+    into.begin(size);
+    into.add(from, size);
+    draft.offset += taken;
   } else {
     take_across(into, draft);
   }

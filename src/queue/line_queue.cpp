@@ -117,7 +117,7 @@ void line_queue::encode(writer& to) const {
   to.fd(line_.out());
 }
 
-queue_answer line_queue::put(const parcel& item, deadline until) {
+queue_answer line_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) {
   header& shared = store_.header();
   hold lock(*this, until);
   for (;;) {
@@ -128,9 +128,9 @@ queue_answer line_queue::put(const parcel& item, deadline until) {
       if (!sleep(lock, shared.space, until)) return queue_answer::timed_out;
       continue;
     }
-    const std::uint64_t tag = item.fds.empty() ? 0 : ++shared.tags;
-    store_.append(draft, item.bytes, tag);
-    if (tag != 0) line_.put(tag, item.fds);
+    const std::uint64_t tag = fds.empty() ? 0 : ++shared.tags;
+    store_.append(draft, bytes, tag);
+    if (tag != 0) line_.put(tag, fds);
     ring(shared.items);
     if (draft.count == 1) show_readable(draft);
     store_.commit(draft);
@@ -138,7 +138,7 @@ queue_answer line_queue::put(const parcel& item, deadline until) {
   }
 }
 
-queue_answer line_queue::get(parcel& item, deadline until) {
+queue_answer line_queue::get(item_target& into, std::vector<unique_fd>& fds, deadline until) {
   header& shared = store_.header();
   hold lock(*this, until);
   for (;;) {
@@ -150,15 +150,16 @@ queue_answer line_queue::get(parcel& item, deadline until) {
       continue;
     }
     auto [tag, bytes] = store_.first(draft);
-    item.fds.clear();
-    if (tag != 0) item.fds = look_for(tag);
+    into.begin(bytes.size());
+    fds.clear();
+    if (tag != 0) fds = look_for(tag);
     store_.remove_first(draft);
     ring(shared.space);
     store_.commit(draft);
     if (draft.count == 0) show_readable(draft);
-    if (!item.fds.empty()) line_.drop();  // the first: we have just looked at it
+    if (!fds.empty()) line_.drop();  // the first: we have just looked at it
     lock.unlock();
-    item.bytes = std::move(bytes);
+    into.add(bytes.data(), bytes.size());
     return queue_answer::done;
   }
 }

@@ -20,8 +20,8 @@ class line_queue final : public item_queue::body {
   line_queue(std::uint64_t signature, reader& from);
 
   void encode(writer& to) const override;
-  queue_answer put(const parcel& item, deadline until) override;
-  queue_answer get(parcel& item, deadline until) override;
+  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) override;
+  queue_answer get(item_target& into, std::vector<unique_fd>& fds, deadline until) override;
   void task_done() override;
   bool join(deadline until) override;
   void close() override;

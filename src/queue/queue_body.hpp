@@ -19,8 +19,8 @@ class item_queue::body {
   virtual ~body() = default;
 
   virtual void encode(writer& to) const = 0;
-  virtual queue_answer put(const parcel& item, deadline until) = 0;
-  virtual queue_answer get(parcel& item, deadline until) = 0;
+  virtual queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) = 0;
+  virtual queue_answer get(item_target& into, std::vector<unique_fd>& fds, deadline until) = 0;
   virtual void task_done() = 0;
   virtual bool join(deadline until) = 0;
   virtual void close() = 0;

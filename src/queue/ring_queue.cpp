@@ -55,8 +55,8 @@ ring_queue::~ring_queue() {
   if (header_.escaped.load() == 0) items_.end();
 }
 
-queue_answer ring_queue::put(const parcel& item, deadline until) {
-  if (!item.fds.empty()) throw encode_error("kin: put: this item has a descriptor, and its type has none");
+queue_answer ring_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) {
+  if (!fds.empty()) throw encode_error("kin: put: this item has a descriptor, and its type has none");
   const claim me = family::self();
   try {
     for (;;) {
@@ -68,16 +68,16 @@ queue_answer ring_queue::put(const parcel& item, deadline until) {
       if (is_closed()) return queue_answer::closed;
       if (!items_.full()) {
         if (is_polled()) [[unlikely]]
-          change_readable(me, [&] { items_.append(item.bytes); });
+          change_readable(me, [&] { items_.append(bytes); });
         else
-          items_.append(item.bytes);
+          items_.append(bytes);
         mine.release();
         if (!mutant("item not rung")) ring(header_.bell, 1);
         return queue_answer::done;
       }
       mine.release();
-      if (until.passed() || !wait_for(bell_of(ring_header::space), family::light_publication(), until,
-                                      spinning::allowed, [&] { return items_.has_room() || is_closed(); }))
+      if (until.passed() || !wait_for(bell_of(ring_header::space), family::light_publication(), until, for_room(),
+                                      [&] { return items_.has_room() || is_closed(); }))
         return queue_answer::timed_out;
     }
   } catch (...) {
@@ -86,7 +86,7 @@ queue_answer ring_queue::put(const parcel& item, deadline until) {
   }
 }
 
-queue_answer ring_queue::get(parcel& item, deadline until) {
+queue_answer ring_queue::get(item_target& into, std::vector<unique_fd>& /*fds*/, deadline until) {
   const claim me = family::self();
   try {
     for (;;) {
@@ -97,7 +97,7 @@ queue_answer ring_queue::get(parcel& item, deadline until) {
       }
       const bool polled = is_polled();
       if (polled) (void)readable();  // may throw: before anything is taken
-      const bool taken = items_.take(item.bytes);
+      const bool taken = items_.take(into);
       mine.release();
       if (polled && items_.empty()) [[unlikely]]
         show_readable();
@@ -118,6 +118,12 @@ queue_answer ring_queue::get(parcel& item, deadline until) {
     ring(header_.bell, 1);
     throw;
   }
+}
+
+// A producer that comes back to a full queue for every single item that is taken slows down who takes them.
+spinning ring_queue::for_room() const noexcept {
+  constexpr std::uint64_t many = 64;
+  return header_.capacity < many ? spinning::allowed : spinning::seldom;
 }
 
 void ring_queue::task_done() {

@@ -17,8 +17,8 @@ class ring_queue final : public item_queue::body {
   ~ring_queue() override;
 
   void encode(writer& to) const override { ref_.encode(to); }
-  queue_answer put(const parcel& item, deadline until) override;
-  queue_answer get(parcel& item, deadline until) override;
+  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) override;
+  queue_answer get(item_target& into, std::vector<unique_fd>& fds, deadline until) override;
   void task_done() override;
   bool join(deadline until) override;
   void close() override;
@@ -31,6 +31,7 @@ class ring_queue final : public item_queue::body {
   [[nodiscard]] bool is_closed() const noexcept { return header_.closed.load(std::memory_order_acquire) != 0; }
   [[nodiscard]] bool is_polled() const noexcept { return header_.polled.load(std::memory_order_acquire) != 0; }
   [[nodiscard]] bell& bell_of(std::uint32_t which) const noexcept { return header_.more[which]; }
+  [[nodiscard]] spinning for_room() const noexcept;
   void ring_everybody() noexcept;
 
   // The eventfd of native_handle(), which everybody keeps up to date once somebody has asked for it.

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -196,6 +197,21 @@ TEST(queue, believes_nothing_that_its_memory_says) {
     });
     ASSERT_EQ(code, 0) << "seed " << seed;
   }
+}
+
+TEST(queue, loses_an_item_that_is_not_of_its_size) {
+  using items = std::array<char, 63>;
+  const kin::queue<items> q;
+  q.put(items{1});
+  q.put(items{2});
+  auto& header = ring_in_memory(kin::type_signature<items>());
+  const auto segment = header.tails[0].segment.load();
+  auto* at = kin::detail::family::at(segment, kin::detail::family::size_at(segment));
+  auto& size = *reinterpret_cast<std::uint64_t*>(at + kin::detail::segment_begin);
+  ASSERT_EQ(size, sizeof(items));
+  size = sizeof(items) + 1;  // it takes as much room
+  EXPECT_THROW((void)q.get(), kin::decode_error);
+  EXPECT_EQ(q.get(), items{2});
 }
 
 #endif

@@ -8,7 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
@@ -21,6 +23,40 @@ class reader;
 }  // namespace kin
 
 namespace kin::detail {
+
+/// Where the bytes of a taken item go: to a vector of any size, or to an object of exactly their size.
+class item_target {
+ public:
+  explicit item_target(std::vector<std::byte>& into) noexcept : growing_(&into) {}
+  explicit item_target(std::span<std::byte> into) noexcept : fixed_(into) {}
+
+  /// An item of `size` bytes follows. Throws bad_alloc.
+  void begin(std::size_t size) {
+    if (growing_) {
+      growing_->clear();
+      growing_->reserve(size);
+    } else {
+      next_ = fixed_.data();
+      fits_ = size == fixed_.size();
+    }
+  }
+  void add(const std::byte* from, std::size_t n) {
+    if (growing_) {
+      growing_->insert(growing_->end(), from, from + n);
+    } else if (fits_) {
+      std::memcpy(next_, from, n);
+      next_ += n;
+    }
+  }
+  /// False: the item was of another size, and is lost.
+  [[nodiscard]] bool fits() const noexcept { return fits_; }
+
+ private:
+  std::vector<std::byte>* growing_ = nullptr;
+  std::span<std::byte> fixed_;
+  std::byte* next_ = nullptr;
+  bool fits_ = true;
+};
 
 enum class queue_answer { done, timed_out, closed };
 
@@ -38,10 +74,10 @@ class KIN_EXPORT item_queue {
   void encode(writer& to) const;
 
   /// Appends an item, waiting for room until `until`. Throws os_error: no memory, no room for its descriptors.
-  queue_answer put(const parcel& item, deadline until);
+  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until);
   /// Takes the first item, waiting for one until `until`; closed: and nothing is left. Throws os_error (EMFILE: the
   /// item stays the first), decode_error when the memory is damaged.
-  queue_answer get(parcel& item, deadline until);
+  queue_answer get(item_target into, std::vector<unique_fd>& fds, deadline until);
 
   /// Throws std::logic_error when there is no unfinished item.
   void task_done();

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -82,7 +83,16 @@ class queue {
   /// Takes the first item, waiting for one. Throws closed_error when the queue is closed and empty; decode_error for an
   /// item that cannot be decoded, which is then gone; os_error(EMFILE) when there is no room for an item's descriptors,
   /// which then stays.
-  [[nodiscard]] T get() const { return *get_before(deadline::never(), "get"); }
+  [[nodiscard]] T get() const {
+    if constexpr (as_it_is) {
+      T item;
+      if (take_as_it_is(*items_, item, deadline::never()) == detail::queue_answer::closed)
+        detail::throw_closed_queue("get");
+      return item;
+    } else {
+      return *get_before(deadline::never(), "get");
+    }
+  }
   /// The same without waiting; nothing when the queue is empty.
   [[nodiscard]] std::optional<T> try_get() const { return get_before(deadline::now(), "try_get"); }
   /// The same, waiting at most `timeout`; nothing when none came.
@@ -154,9 +164,23 @@ class queue {
     detail::queue_answer answer;
     std::optional<T> item;
   };
+  // Such a T lies in the queue as it lies in memory, and needs no encoding.
+  static constexpr bool as_it_is =
+      detail::is_flat<T> && std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T>;
+
+  static detail::queue_answer take_as_it_is(detail::item_queue& from, T& into, deadline until) {
+    std::vector<unique_fd> none;
+    return from.get(detail::item_target(std::as_writable_bytes(std::span(&into, 1))), none, until);
+  }
   static taken take(detail::item_queue& from, deadline until) {
+    if constexpr (as_it_is) {
+      taken result{detail::queue_answer::done, std::optional<T>(std::in_place)};
+      result.answer = take_as_it_is(from, *result.item, until);
+      if (result.answer != detail::queue_answer::done) result.item.reset();
+      return result;
+    }
     detail::parcel message = detail::item_parcel();
-    taken result{from.get(message, until), std::nullopt};
+    taken result{from.get(detail::item_target(message.bytes), message.fds, until), std::nullopt};
     if (result.answer == detail::queue_answer::done) {
       reader in(message);
       result.item.emplace(in.take<T>());
@@ -187,11 +211,15 @@ class queue {
     }
   }
   bool put_encoded(const T& item, deadline until, const char* operation) const {
-    writer out = detail::item_writer();
-    out.put(item);
-    detail::parcel message = out.take();
-    const auto answer = items_->put(message, until);
-    detail::give_back(message);
+    const auto answer = [&] {
+      if constexpr (as_it_is) return items_->put(std::as_bytes(std::span(&item, 1)), {}, until);
+      writer out = detail::item_writer();
+      out.put(item);
+      detail::parcel message = out.take();
+      const auto given = items_->put(message.bytes, message.fds, until);
+      detail::give_back(message);
+      return given;
+    }();
     if (answer == detail::queue_answer::closed) detail::throw_closed_queue(operation);
     return answer == detail::queue_answer::done;
   }
