@@ -10,9 +10,17 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 KILLED = ["KILL"]
-COPIED = ["KILL", "COPY"]
+COPIED = ["KILL", "COPY", "MESSAGES=3"]
 RIGHT = [[], KILLED, COPIED]
-WRONG = [["NO_BARRIER"], ["NO_LAST_LOOK"], ["CLEARED_BLINDLY"], [*COPIED, "RINGING_IGNORED"]]
+WRONG = [
+    ["NO_BARRIER"],
+    ["NO_LAST_LOOK"],
+    ["NO_END"],
+    ["LAST_LOOK_AT_HEAD"],
+    ["CLEARED_BLINDLY"],
+    [*COPIED, "TAIL_BELIEVED"],
+    [*COPIED, "RINGING_IGNORED"],
+]
 
 
 def is_right(spin, compiler, model, defined):

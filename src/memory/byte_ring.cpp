@@ -5,60 +5,71 @@
 #include <kin/core/error.hpp>
 
 namespace kin::detail {
-namespace {
-[[noreturn]] void throw_damaged() {
+
+void throw_damaged_ring() {
   throw decode_error("kin: the shared memory of this connection is damaged; the connection has been closed");
 }
-}  // namespace
 
-void ring_writer::enter(std::uint32_t level) noexcept {
-  const unsigned n = std::min<std::uint32_t>(level, ring_control::levels - 1);
-  place_.enter(n, control_.level_start[n].load(std::memory_order_relaxed));
+// A growth that was begun is finished, and a frame that was published is passed over. Of a killed writer there is at
+// most one of each; more is another process's doing.
+std::uint64_t ring_writer::catch_up(std::uint64_t tail) {
+  const unsigned level =
+      std::min<std::uint32_t>(control_.level.load(std::memory_order_relaxed), ring_control::levels - 1);
+  if (level != place_.level()) {
+    const std::uint64_t start = control_.level_start[level].load(std::memory_order_relaxed);
+    if (level > 0 && tail + 8 == start) {
+      ring_place before = place_;
+      before.enter(level - 1, level == 1 ? 0 : control_.level_start[level - 1].load(std::memory_order_relaxed));
+      // release: the level is there for whoever sees this; pairs with the reader's look().
+      before.word(tail).store(frame_word(frame_kind::next_level, 0), std::memory_order_release);
+      control_.tail.store(tail = start, std::memory_order_release);
+    }
+    place_.enter(level, level == 0 ? 0 : start);
+  }
+  if (const std::uint64_t word = place_.word(tail).load(std::memory_order_relaxed); word != 0) {
+    tail = end_of_frame(tail, word);
+    (void)room_at_last(tail);
+    if (place_.word(tail).load(std::memory_order_relaxed) != 0) throw_damaged_ring();
+    control_.tail.store(tail, std::memory_order_release);
+  }
+  return tail;
 }
 
+// acquire, in both: the reader has read what it gives back before we write there; pairs with advance().
 std::size_t ring_writer::room(std::uint64_t tail) {
-  // acquire: the reader has read what it gives back before we write there; pairs with advance().
   known_head_ = control_.head.load(std::memory_order_acquire);
+  return known_room(tail);  // none where room_at_last() has seen more than the reader has told
+}
+
+std::size_t ring_writer::room_at_last(std::uint64_t tail) {
+  known_head_ = control_.position.load(std::memory_order_acquire);
   // Bytes of earlier levels take no room in this one.
-  const std::uint64_t used = tail - std::max(known_head_, place_.start());
-  if (used > place_.capacity()) throw_damaged();
+  const std::uint64_t used = tail - std::max(known_head_, place_.start()) + ring_end_size;
+  if (used > place_.capacity()) throw_damaged_ring();
   return place_.capacity() - static_cast<std::size_t>(used);
 }
 
-void ring_writer::put_words(ring_words words) noexcept {
-  const std::uint64_t tail = begin();
-  put_words(tail, words);
-  control_.tail.store(tail + ring_words_size, std::memory_order_release);
+std::uint64_t ring_writer::position_for(std::size_t size) {
+  // At or behind this level's start whenever there is less room than that.
+  return begin() + size + ring_end_size - place_.capacity();
 }
 
-void ring_writer::put_piece(std::span<const std::byte> bytes) noexcept {
-  const std::uint64_t tail = begin();
-  put_bytes(tail, bytes);
-  control_.tail.store(tail + padded(bytes.size()), std::memory_order_release);
-}
-
-std::uint64_t ring_writer::head_for(std::size_t size) noexcept {
-  const std::uint64_t tail = begin();
-  return tail + size - place_.capacity();  // head >= start of this level whenever there is less room than that
-}
-
-std::size_t ring_reader::look(std::uint64_t head) {
-  // acquire: what was put before the tail was moved is there; pairs with the writer's release. The level is read after
-  // the tail: bytes of a new level are never published before the level is.
-  __builtin_prefetch(place_.word(head));  // comes along with the tail instead of after it
-  std::uint64_t tail = control_.tail.load(std::memory_order_acquire);
+void ring_reader::enter_level_of(std::uint64_t at) noexcept {
   const unsigned last =
       std::min<std::uint32_t>(control_.level.load(std::memory_order_acquire), ring_control::levels - 1);
-  level_end_ = ~std::uint64_t{0};
-  for (unsigned level = place_.level(); level < last; ++level) {
-    level_end_ = control_.level_start[level + 1].load(std::memory_order_relaxed);
-    if (head < level_end_) break;
-    place_.enter(level + 1, level_end_);
-    level_end_ = ~std::uint64_t{0};
+  while (place_.level() < last) {
+    const std::uint64_t start = control_.level_start[place_.level() + 1].load(std::memory_order_relaxed);
+    if (at < start) return;
+    place_.enter(place_.level() + 1, start);
   }
-  known_tail_ = tail = std::min(tail, level_end_);
-  if (tail - head > place_.capacity()) throw_damaged();
-  return static_cast<std::size_t>(tail - head);
+}
+
+// A word that is no message's.
+std::uint64_t ring_reader::look_behind(std::uint64_t at, std::uint64_t word) {
+  const unsigned level = place_.level();
+  if (is_frame(word, frame_kind::next_level)) enter_level_of(at + 8);
+  if (place_.level() != level + 1 || place_.start() != at + 8) throw_damaged_ring();
+  return look();
 }
 
 }  // namespace kin::detail

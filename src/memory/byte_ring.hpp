@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// byte_ring: a stream of bytes in shared memory from one writer to one reader. Carries the frames of a connection.
+// byte_ring: a stream of frames in shared memory from one writer to one reader. Carries the messages of a connection.
 // Works on memory it is given and knows no processes, so it is tested between threads; who sleeps and who rings is
-// its users' business (transport/ring_sender.hpp).
+// its users' business (transport/ring_sender.hpp). It begins with one page and grows to larger areas, its levels: an
+// area is never left before all of it has been read, so nothing is ever copied or moved by growing.
 //
-// It begins with one page and grows to larger areas, its levels: from position level_start[n] on the bytes lie in area
-// n. An area is never left before all of it has been read, so nothing is ever copied or moved by growing.
-//
-// Invariant: tail and level are written by the writer alone, head by the reader alone, always multiples of 8; both only
-// grow. Whatever another process writes here instead, every access stays within the areas: offsets are masked, and
-// distances beyond an area's size are a decode_error.
+// Invariant: a frame is there when its first word is (memory/ring_frame.hpp), and the word behind the last frame is 0.
+// A writer that has died may have published one frame beyond tail. Whatever another process writes here, every access
+// stays within the areas: offsets are masked; sizes and distances beyond an area's size are a decode_error.
 #pragma once
 
 #include <algorithm>
@@ -18,6 +16,8 @@
 #include <cstring>
 #include <span>
 
+#include "memory/ring_frame.hpp"
+
 namespace kin::detail {
 
 /// The control block of one ring; zeroed memory is an empty ring.
@@ -25,22 +25,25 @@ struct ring_control {
   static constexpr unsigned levels = 4;
   static constexpr std::size_t apart = 128;  // two cache lines: processors fetch them in pairs
 
-  // Written by the writer.
+  // Behind the last frame written. Read by nobody else while the writer is at work.
   alignas(apart) std::atomic<std::uint64_t> tail;
-  std::atomic<std::uint32_t> level;
+  // Seldom written, so both processors have this line. From position level_start[n] on the frames lie in area n.
+  alignas(apart) std::atomic<std::uint32_t> level;
   std::atomic<std::uint32_t> writer_processor;  ///< + 1; 0: unknown
-  std::atomic<std::uint64_t> level_start[levels];
-  // Written by the reader.
-  alignas(apart) std::atomic<std::uint64_t> head;
   std::atomic<std::uint32_t> reader_processor;
+  std::atomic<std::uint64_t> level_start[levels];
+  // Behind the last frame read. Read by nobody else, a writer that goes to sleep excepted.
+  alignas(apart) std::atomic<std::uint64_t> position;
+  // A position from some time ago, for the writer: were it told of each frame, this line would go to and fro.
+  alignas(apart) std::atomic<std::uint64_t> head;
   // Set by a reader that will sleep, taken by the writer that rings it.
   alignas(apart) std::atomic<std::uint32_t> reader_bell;
   std::atomic<std::uint64_t> reader_rung_at;
-  // Set by a writer that will sleep to the head it waits for, taken by the reader that rings it. 0: nobody sleeps.
+  // Set by a writer that will sleep to the position it waits for, taken by the reader that rings it. 0: nobody sleeps.
   alignas(apart) std::atomic<std::uint64_t> writer_bell;
   std::atomic<std::uint64_t> writer_rung_at;
 };
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(ring_control) == 4 * ring_control::apart);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(ring_control) == 6 * ring_control::apart);
 
 constexpr std::size_t ring_capacity(unsigned level) noexcept { return std::size_t{4096} << (2 * level); }
 /// Where a level's area begins in the ring's data.
@@ -49,7 +52,10 @@ constexpr std::size_t ring_area(unsigned level) noexcept {
 }
 inline constexpr std::size_t ring_data_size = ring_area(ring_control::levels);
 
-constexpr std::uint64_t padded(std::uint64_t size) noexcept { return (size + 7) & ~std::uint64_t{7}; }
+/// What a writer leaves free in an area: the word that says that nothing follows.
+inline constexpr std::size_t ring_end_size = 8;
+
+[[noreturn]] void throw_damaged_ring();
 
 /// Where the positions of one level lie.
 class ring_place {
@@ -68,8 +74,8 @@ class ring_place {
     const std::size_t offset = (position - start_) & (capacity() - 1);
     return {area_ + offset, std::min(size, capacity() - offset)};
   }
-  [[nodiscard]] std::byte* word(std::uint64_t position) const noexcept {
-    return area_ + ((position - start_) & (capacity() - 8));
+  [[nodiscard]] std::atomic_ref<std::uint64_t> word(std::uint64_t position) const noexcept {
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(area_ + ((position - start_) & (capacity() - 8))));
   }
 
  private:
@@ -79,74 +85,83 @@ class ring_place {
   unsigned level_ = 0;
 };
 
-/// What a frame begins with.
-struct ring_words {
-  std::uint64_t first, second;
-};
-inline constexpr std::size_t ring_words_size = 16;
-
 class ring_writer {
  public:
   ring_writer(ring_control& control, std::byte* data) noexcept : control_(control), place_(data) {}
 
-  /// Publishes the words and the bytes behind them, all at once; false, and nothing done, when there is not enough
-  /// room. Throws decode_error for a head that no reader writes.
-  bool try_put(ring_words words, std::span<const std::byte> bytes) {
+  /// Publishes a frame; `second` where its kind has a second word, `bytes` as many as `word` says. False, and nothing
+  /// done, when there is not enough room. Throws decode_error for a position that no reader writes.
+  bool try_put(std::uint64_t word, std::uint64_t second, std::span<const std::byte> bytes) {
     const std::uint64_t tail = begin();
-    const std::uint64_t whole = ring_words_size + padded(bytes.size());
-    if (known_room(tail) < whole && room(tail) < whole) return false;
-    put_words(tail, words);
-    put_bytes(tail + ring_words_size, bytes);
-    control_.tail.store(tail + whole, std::memory_order_release);
+    const std::uint64_t end = end_of_frame(tail, word);
+    if (known_room(tail) < end - tail && room(tail) < end - tail) return false;
+    const std::size_t words = words_of_frame(word);
+    // Nobody looks there before this frame is published.
+    place_.word(end).store(0, std::memory_order_relaxed);
+    if (words == 16) place_.word(tail + 8).store(second, std::memory_order_relaxed);
+    put_bytes(tail + words, bytes);
+    // release: pairs with the reader's look(). Whoever is killed before it has done nothing; after it, all.
+    place_.word(tail).store(word, std::memory_order_release);
+    control_.tail.store(end, std::memory_order_release);
     return true;
   }
-  /// The same in pieces: the words first, then the bytes bit by bit. The caller has seen room() for each.
-  void put_words(ring_words words) noexcept;
-  void put_piece(std::span<const std::byte> bytes) noexcept;
 
-  /// Bytes that can be put now.
+  /// The largest frame that can be put now; by what the reader has said, and by what it has done.
   [[nodiscard]] std::size_t room() { return room(begin()); }
-  [[nodiscard]] std::size_t capacity() noexcept {
+  [[nodiscard]] std::size_t room_at_last() { return room_at_last(begin()); }
+  [[nodiscard]] std::size_t capacity() {
     (void)begin();
     return place_.capacity();
   }
-  /// The reader's position at which there will be `size` bytes of room.
-  [[nodiscard]] std::uint64_t head_for(std::size_t size) noexcept;
-  /// From now on bytes go to the next level, whose memory is there (`ready` says so when asked). False: there is none.
+  /// The room that such a frame takes here and now.
+  [[nodiscard]] std::uint64_t needed(std::uint64_t word) {
+    const std::uint64_t tail = begin();
+    return end_of_frame(tail, word) - tail;
+  }
+  /// The reader's position at which there will be room for a frame of `size` bytes.
+  [[nodiscard]] std::uint64_t position_for(std::size_t size);
+  /// From now on frames go to the next level, whose memory is there (`ready` says so when asked). False: there is none.
   template <class Ready>
   bool grow(Ready&& ready) {
     const std::uint64_t tail = begin();
     const unsigned next = place_.level() + 1;
     if (next == ring_control::levels || !ready(ring_area(next), ring_capacity(next))) return false;
-    control_.level_start[next].store(tail, std::memory_order_relaxed);
+    control_.level_start[next].store(tail + 8, std::memory_order_relaxed);
     control_.level.store(next, std::memory_order_release);
+    (void)begin();
     return true;
   }
 
  private:
-  // Another holder of this end may have written meanwhile: nothing about this side is kept outside the control block.
-  std::uint64_t begin() noexcept {
-    if (const std::uint32_t level = control_.level.load(std::memory_order_relaxed); level != place_.level())
-      enter(level);
-    return control_.tail.load(std::memory_order_relaxed);
+  // Another holder of this end may have written meanwhile, or died while it did: nothing about this side is kept
+  // outside of the shared memory.
+  std::uint64_t begin() {
+    const std::uint64_t tail = control_.tail.load(std::memory_order_relaxed);
+    if (control_.level.load(std::memory_order_relaxed) == place_.level() &&
+        place_.word(tail).load(std::memory_order_relaxed) == 0) [[likely]]
+      return tail;
+    return catch_up(tail);
   }
-  void enter(std::uint32_t level) noexcept;
+  std::uint64_t catch_up(std::uint64_t tail);
   [[nodiscard]] std::size_t known_room(std::uint64_t tail) const noexcept {
-    const std::uint64_t used = tail - std::max(known_head_, place_.start());
+    const std::uint64_t used = tail - std::max(known_head_, place_.start()) + ring_end_size;
     return used > place_.capacity() ? 0 : place_.capacity() - used;
   }
   std::size_t room(std::uint64_t tail);
-  void put_words(std::uint64_t at, ring_words words) noexcept {
-    std::memcpy(place_.word(at), &words.first, 8);
-    std::memcpy(place_.word(at + 8), &words.second, 8);
-  }
+  std::size_t room_at_last(std::uint64_t tail);
   void put_bytes(std::uint64_t at, std::span<const std::byte> bytes) noexcept {
+    if (bytes.size() == 8) return place_.word(at).store(word_at(bytes.data()), std::memory_order_relaxed);
     if (bytes.empty()) return;
     const auto here = place_.piece(at, bytes.size());
     std::memcpy(here.data(), bytes.data(), here.size());
-    if (here.size() < bytes.size())
+    if (here.size() < bytes.size()) [[unlikely]]
       std::memcpy(place_.piece(at + here.size(), bytes.size()).data(), bytes.data() + here.size(),
                   bytes.size() - here.size());
+  }
+  static std::uint64_t word_at(const std::byte* bytes) noexcept {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
   }
 
   ring_control& control_;
@@ -158,47 +173,58 @@ class ring_reader {
  public:
   ring_reader(ring_control& control, std::byte* data) noexcept : control_(control), place_(data) {}
 
-  /// Bytes that can be read now without changing the level; looks anew when fewer than `wanted` are known. Throws
-  /// decode_error for a tail that no writer writes.
-  [[nodiscard]] std::size_t readable(std::size_t wanted) {
-    const std::uint64_t head = control_.head.load(std::memory_order_relaxed);
-    const std::uint64_t known = known_tail_ - head;
-    if (known >= wanted && known <= place_.capacity() && head < level_end_) [[likely]]
-      return static_cast<std::size_t>(known);
-    return look(head);
+  /// The word of the next frame, or 0: there is none yet. Throws decode_error for one that no writer writes.
+  std::uint64_t look() {
+    const std::uint64_t at = begin();
+    // acquire: all of the frame is there; pairs with try_put().
+    const std::uint64_t word = place_.word(at).load(std::memory_order_acquire);
+    if (word == 0) return 0;
+    if (kind_of_frame(word) < static_cast<std::uint32_t>(frame_kind::next_level) &&
+        end_of_frame(at, word) - at <= place_.capacity() - ring_end_size) [[likely]]
+      return word;
+    return look_behind(at, word);
   }
-  /// Whether `wanted` bytes are known to be there, without a look at the writer's line.
-  [[nodiscard]] bool knows(std::size_t wanted) const noexcept {
-    const std::uint64_t known = known_tail_ - control_.head.load(std::memory_order_relaxed);
-    return known >= wanted && known <= place_.capacity();
+  /// Of the frame that look() has shown, where its kind has one.
+  [[nodiscard]] std::uint64_t second() const noexcept {
+    return place_.word(position() + 8).load(std::memory_order_relaxed);
   }
-  /// The next 16 bytes; readable(16) has said that they are there.
-  [[nodiscard]] ring_words words() const noexcept {
-    const std::uint64_t head = control_.head.load(std::memory_order_relaxed);
-    ring_words result{};
-    std::memcpy(&result.first, place_.word(head), 8);
-    std::memcpy(&result.second, place_.word(head + 8), 8);
-    return result;
+  /// Its bytes, `skip` behind the first, that lie in one piece, at most `size`. The writer may be a liar who writes
+  /// while they are read.
+  [[nodiscard]] std::span<const std::byte> piece(std::uint64_t word, std::size_t skip,
+                                                 std::size_t size) const noexcept {
+    return place_.piece(position() + words_of_frame(word) + skip, size);
   }
-  /// The bytes `skip` behind the next one that lie in one piece, at most `size`; readable() has said that they are
-  /// there. The writer may be a liar who writes while they are read.
-  [[nodiscard]] std::span<const std::byte> piece(std::size_t skip, std::size_t size) const noexcept {
-    return place_.piece(control_.head.load(std::memory_order_relaxed) + skip, size);
+  /// Goes behind the frame that look() has shown as `word`; the new position.
+  std::uint64_t advance(std::uint64_t word) noexcept {
+    const std::uint64_t at = end_of_frame(position(), word);
+    // release: all of the frame has been read before somebody writes there; pairs with the writer's room().
+    control_.position.store(at, std::memory_order_release);
+    if (at - control_.head.load(std::memory_order_relaxed) >= place_.capacity() / 16)
+      control_.head.store(at, std::memory_order_release);
+    return at;
   }
-  /// Gives `size` bytes back to the writer; the new head.
-  std::uint64_t advance(std::size_t size) noexcept {
-    const std::uint64_t head = control_.head.load(std::memory_order_relaxed) + size;
-    control_.head.store(head, std::memory_order_release);
-    return head;
+  /// Tells the writer of all that has been read.
+  void give_back() noexcept {
+    const std::uint64_t at = control_.position.load(std::memory_order_relaxed);
+    if (control_.head.load(std::memory_order_relaxed) != at) control_.head.store(at, std::memory_order_release);
   }
 
  private:
-  std::size_t look(std::uint64_t head);
+  // That the stream goes on at a new level is nothing that is read: the position stays behind until a frame is.
+  [[nodiscard]] std::uint64_t position() const noexcept {
+    return std::max(control_.position.load(std::memory_order_relaxed), place_.start());
+  }
+  // Another holder of this end may have read meanwhile.
+  std::uint64_t begin() noexcept {
+    if (control_.level.load(std::memory_order_relaxed) != place_.level()) [[unlikely]]
+      enter_level_of(position());
+    return position();
+  }
+  void enter_level_of(std::uint64_t at) noexcept;
+  std::uint64_t look_behind(std::uint64_t at, std::uint64_t word);
 
   ring_control& control_;
   ring_place place_;
-  std::uint64_t known_tail_ = 0;  // never beyond level_end_
-  std::uint64_t level_end_ = ~std::uint64_t{0};
 };
 
 }  // namespace kin::detail

@@ -175,7 +175,7 @@ const frame_header& channel::next(deadline until) {
 }
 
 parcel channel::take(deadline until) {
-  next(until);
+  if (!rings_ || !rings_->receiver().has_shown()) next(until);
   try {
     return rings_ ? rings_->receiver().take(until) : take_pending(until);
   } catch (...) {

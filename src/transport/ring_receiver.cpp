@@ -14,17 +14,13 @@
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
-#include "transport/ring_frame.hpp"
 #include "transport/ring_wait.hpp"
 
 namespace kin::detail {
 namespace {
 
-constexpr std::size_t most_in_a_piece = std::size_t{32} << 10;
-// A reader in a streak looks seldom, so that the writer gets ahead and the line between them changes hands less often.
+// A reader in a streak looks seldom, so that the writer gets ahead and the lines between them change hands less often.
 constexpr int pauses_in_a_streak = 16;
-// Before anything is asked about where the writer runs: a tenth of what a sleep costs, at most.
-constexpr int looks_at_first = 8;
 
 [[noreturn]] void throw_died_in_a_message() {
   throw closed_error("kin: the other end of the connection died in the middle of a message");
@@ -51,24 +47,14 @@ ring_receiver::~ring_receiver() {
 
 // --- waiting --------------------------------------------------------------------------------------------------------
 
-ring_receiver::arrival ring_receiver::wait_for(std::size_t bytes, deadline until) {
-  const bool in_a_streak = os::streak == this;
-  os::streak = this;
-  const auto look = [&] { return ring_.readable(bytes) >= bytes; };
-  // All that was known is read. In a streak the writer is given time to get ahead; else an answer may be near.
-  const bool lags = in_a_streak && bytes == ring_words_size;
-  if (lags && !ring_.knows(bytes))
-    for (int k = 0; k < pauses_in_a_streak; ++k) cpu::pause();
-  if (look()) [[likely]]
-    return arrival::data;
-  for (int i = 0; i < looks_at_first; ++i) {
-    cpu::pause();
-    if (look()) return arrival::data;
-  }
+ring_receiver::arrival ring_receiver::wait_longer(bool in_a_streak, deadline until) {
+  ring_.give_back();
+  const auto look_again = [this] { return look(); };
   note_processor(control_.reader_processor);
+  // All that had been sent is read. In a streak the writer is given time to get ahead; else an answer may be near.
   if (until.is_never() || !until.passed())
-    if (spin_until(control_.writer_processor, lags ? pauses_in_a_streak : 1, look)) return arrival::data;
-  return pollers_.in_use() ? sleep_beside_pollers(bytes, until) : sleep(bytes, until);
+    if (spin_until(control_.writer_processor, in_a_streak ? pauses_in_a_streak : 0, look_again)) return arrival::data;
+  return pollers_.in_use() ? sleep_beside_pollers(until) : sleep(until);
 }
 
 void ring_receiver::set_bell() {
@@ -82,11 +68,11 @@ void ring_receiver::clear_bell() {
   bell_set_ = false;
 }
 
-ring_receiver::arrival ring_receiver::sleep(std::size_t bytes, deadline until) {
+ring_receiver::arrival ring_receiver::sleep(deadline until) {
   std::array<std::byte, 64> rings;
   for (;;) {
     set_bell();
-    if (ring_.readable(bytes) >= bytes) {
+    if (look()) {
       clear_bell();
       return arrival::data;
     }
@@ -96,7 +82,7 @@ ring_receiver::arrival ring_receiver::sleep(std::size_t bytes, deadline until) {
       note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
       // Taken by the writer who has rung; else the byte was an older one.
       if ((control_.reader_bell.load() & bell_asleep) != 0) {
-        if (ring_.readable(bytes) < bytes) continue;
+        if (!look()) continue;
         clear_bell();
       }
       bell_set_ = false;
@@ -104,30 +90,34 @@ ring_receiver::arrival ring_receiver::sleep(std::size_t bytes, deadline until) {
       clear_bell();
     }
     // After the end of file, too: what the writer did before it ended is all there.
-    if (ring_.readable(bytes) >= bytes) return arrival::data;
+    if (look()) return arrival::data;
     if (woken.state == os::io_state::closed) return arrival::end;
     if (woken.state == os::io_state::would_block) return arrival::deadline;
   }
 }
 
 // The bytes stay in the socket for as long as there is something to be read: they are what pollers see.
-ring_receiver::arrival ring_receiver::sleep_beside_pollers(std::size_t bytes, deadline until) {
+ring_receiver::arrival ring_receiver::sleep_beside_pollers(deadline until) {
   std::array<std::byte, 64> rings;
   for (;;) {
     set_bell();
-    if (ring_.readable(bytes) >= bytes) return arrival::data;
+    if (look()) return arrival::data;
     const bool in_time = os::poll_until(socket_.get(), POLLIN, until);
-    if (ring_.readable(bytes) >= bytes) return arrival::data;
+    if (look()) return arrival::data;
     if (!in_time) return arrival::deadline;
     if (os::recv_some(socket_.get(), rings, arrived_).state == os::io_state::closed)
-      return ring_.readable(bytes) >= bytes ? arrival::data : arrival::end;
+      return look() ? arrival::data : arrival::end;
   }
 }
 
-bool ring_receiver::poll(deadline until) { return wait_for(ring_words_size, until) != arrival::deadline; }
+bool ring_receiver::poll(deadline until) {
+  const bool is_ready = wait_for_frame(until) != arrival::deadline;
+  frame_ = 0;  // seen, but not shown
+  return is_ready;
+}
 
 const frame_header& ring_receiver::next(deadline until) {
-  switch (wait_for(ring_words_size, until)) {
+  switch (wait_for_frame(until)) {
     case arrival::end:
       throw closed_error("kin: the other end of the connection is closed");
     case arrival::deadline:
@@ -135,58 +125,65 @@ const frame_header& ring_receiver::next(deadline until) {
     case arrival::data:
       break;
   }
-  const ring_words words = ring_.words();
-  header_ = {frame_magic, descriptors_of_frame(words.first), size_of_frame(words.first), words.second};
+  header_.descriptors = descriptors_of_frame(frame_);
+  header_.size = size_of_frame(frame_);
+  header_.signature = words_of_frame(frame_) == 16 ? ring_.second() : raw_bytes;
   return header_;
 }
 
 // --- taking ---------------------------------------------------------------------------------------------------------
 
-void ring_receiver::give_back(std::size_t bytes) {
-  const std::uint64_t head = ring_.advance(bytes);
+void ring_receiver::pass_frame() {
+  const std::uint64_t position = ring_.advance(frame_);
   after_publication(light_);
-  std::uint64_t wanted = control_.writer_bell.load(std::memory_order_relaxed);
-  if (wanted == 0 || head < wanted) [[likely]]
-    return;
+  if (control_.writer_bell.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    ring_writer(position);
+}
+
+void ring_receiver::ring_writer(std::uint64_t position) {
+  std::uint64_t wanted = control_.writer_bell.load();
+  if (wanted == 0 || position < wanted) return;
+  ring_.give_back();
   // A writer that is gone needs no ring. Rung before it is taken: whoever is killed in between leaves the bell to a
   // copy of this end. A writer that sets the same bell again meanwhile sees that there is room.
   (void)ring_by_socket(socket_.get(), control_.writer_rung_at);
   control_.writer_bell.compare_exchange_strong(wanted, 0);
 }
 
+void ring_receiver::next_piece(deadline until) {
+  switch (wait_for_frame(until)) {
+    case arrival::end:
+      throw_died_in_a_message();
+    case arrival::deadline:
+      throw_too_late();
+    case arrival::data:
+      break;
+  }
+  if (!is_frame(frame_, frame_kind::piece) || size_of_frame(frame_) == 0) throw_damaged_ring();
+}
+
 template <class Sink>
 void ring_receiver::take_bytes(Sink&& sink, deadline until) {
-  const auto pour = [&](std::size_t skip, std::size_t size) {
-    while (size > 0) {
-      const auto piece = ring_.piece(skip, size);
-      sink(piece);
-      skip += piece.size();
-      size -= piece.size();
-    }
+  const auto pour = [&](std::size_t size) {
+    const auto here = ring_.piece(frame_, 0, size);
+    sink(here);
+    if (here.size() < size) [[unlikely]]
+      sink(ring_.piece(frame_, here.size(), size - here.size()));
+    pass_frame();
   };
-  std::uint64_t left = header_.size;
-  const std::uint64_t whole = ring_words_size + padded(left);
-  if (whole <= most_in_a_piece && ring_.readable(static_cast<std::size_t>(whole)) >= whole) [[likely]] {
-    pour(ring_words_size, static_cast<std::size_t>(left));
-    give_back(static_cast<std::size_t>(whole));
+  if (!is_frame(frame_, frame_kind::announcement)) [[likely]] {
+    pour(static_cast<std::size_t>(header_.size));
   } else {
-    give_back(ring_words_size);
-    while (left > 0) {
-      switch (wait_for(8, until)) {
-        case arrival::end:
-          throw_died_in_a_message();
-        case arrival::deadline:
-          throw_too_late();
-        case arrival::data:
-          break;
-      }
-      const auto size = static_cast<std::size_t>(
-          std::min<std::uint64_t>({ring_.readable(8) & ~std::size_t{7}, padded(left), most_in_a_piece}));
-      pour(0, static_cast<std::size_t>(std::min<std::uint64_t>(size, left)));
-      left -= std::min<std::uint64_t>(size, left);
-      give_back(size);
+    pass_frame();
+    for (std::uint64_t left = header_.size; left > 0;) {
+      next_piece(until);
+      const auto size = static_cast<std::size_t>(size_of_frame(frame_));
+      if (size > left) throw_damaged_ring();
+      left -= size;
+      pour(size);
     }
   }
+  frame_ = 0;
   if (pollers_.in_use()) [[unlikely]]
     settle(occasion::taking);
 }
@@ -226,7 +223,7 @@ void ring_receiver::take_into(std::span<std::byte> room, deadline until) {
 bool ring_receiver::is_empty() const {
   // A reader of its own: native_handle() may be called beside the thread that receives.
   ring_reader look(control_, memory_->data(direction_));
-  return look.readable(1) == 0;
+  return look.look() == 0;
 }
 
 // After something was taken, and before the first poll: readable exactly if something is left. While nothing is there

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
@@ -17,6 +18,7 @@
 #include <kin/wire/parcel.hpp>
 
 #include "memory/byte_ring.hpp"
+#include "os/streak.hpp"
 #include "transport/readiness.hpp"
 #include "transport/ring_memory.hpp"
 
@@ -34,6 +36,8 @@ class ring_receiver {
   /// See channel.
   bool poll(deadline until);
   const frame_header& next(deadline until);
+  /// Whether next() has shown a frame that was not taken yet.
+  [[nodiscard]] bool has_shown() const noexcept { return frame_ != 0; }
   /// Takes the frame that next() showed. After a failure the next frame's start is lost.
   parcel take(deadline until);
   /// The same for a frame without descriptors that fits into `room`.
@@ -47,15 +51,23 @@ class ring_receiver {
 
  private:
   enum class arrival { data, deadline, end };
-  arrival wait_for(std::size_t bytes, deadline until);
-  arrival sleep(std::size_t bytes, deadline until);
-  arrival sleep_beside_pollers(std::size_t bytes, deadline until);
+  // For a frame, which frame_ then is.
+  arrival wait_for_frame(deadline until) {
+    const bool in_a_streak = std::exchange(os::streak, this) == this;
+    return look() ? arrival::data : wait_longer(in_a_streak, until);
+  }
+  bool look() { return (frame_ = ring_.look()) != 0; }
+  arrival wait_longer(bool in_a_streak, deadline until);
+  arrival sleep(deadline until);
+  arrival sleep_beside_pollers(deadline until);
+  void next_piece(deadline until);
   void set_bell();
   void clear_bell();
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
   void take_bytes(Sink&& sink, deadline until);
-  void give_back(std::size_t bytes);
+  void pass_frame();
+  void ring_writer(std::uint64_t position);
   [[nodiscard]] bool is_empty() const;
   enum class occasion { first_poll, taking };
   void settle(occasion when);
@@ -65,6 +77,7 @@ class ring_receiver {
   ring_reader ring_;
   unique_fd socket_;
   std::vector<unique_fd> arrived_;
+  std::uint64_t frame_ = 0;  // the word of the frame that was seen last
   frame_header header_{};
   readiness pollers_;
   std::atomic<bool> bell_set_{false};  // by this end; perhaps taken since

@@ -4,15 +4,16 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include <kin/core/error.hpp>
+#include <kin/transport/channel.hpp>
 
 #include "memory/wake_cost.hpp"
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
-#include "transport/ring_frame.hpp"
 #include "transport/ring_wait.hpp"
 
 namespace kin::detail {
@@ -36,23 +37,25 @@ ring_sender::ring_sender(std::shared_ptr<const ring_memory> memory, unsigned dir
 
 void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
                        deadline until, bool& begun) {
-  // Publishing in memory tells nobody whether the reader still lives. It is asked for whenever time may have passed:
-  // in a streak of sends now and then, else each time.
-  if (os::streak != this || ++streak_ % looks_per_streak == 0) [[unlikely]]
-    look_around();
-  const ring_words words{frame_word(bytes.size(), fds.size()), signature};
+  const bool in_a_streak = std::exchange(os::streak, this) == this;
+  const bool is_raw = signature == raw_bytes;
+  const std::uint64_t word =
+      frame_word(is_raw ? frame_kind::raw_message : frame_kind::message, bytes.size(), fds.size());
   if (!fds.empty()) send_descriptors(fds, until, begun);
-  if (bytes.size() < ring_capacity(0) / 2 && ring_.try_put(words, bytes)) [[likely]] {
+  if (bytes.size() < ring_capacity(0) / 2 && ring_.try_put(word, signature, bytes)) [[likely]] {
+    begun = false;
     ring_reader();
-    return;
+  } else {
+    send_slowly(word, signature, bytes, until, begun);
   }
-  send_slowly(words, bytes, until, begun);
+  // Publishing in memory tells nobody whether the reader still lives. It is asked for whenever time may have passed: in
+  // a streak of sends now and then, else each time. After the publication, while the message is on its way.
+  if (!in_a_streak || ++streak_ % looks_per_streak == 0) [[unlikely]]
+    look_around();
 }
 
 void ring_sender::look_around() {
-  os::streak = this;
   note_processor(control_.writer_processor);
-  if (control_.reader_bell.load(std::memory_order_relaxed) != 0) return;  // the ring after this message will tell
   const std::uint64_t now = cpu::ticks();
   if (now - looked_at_ < cpu::a_moment()) return;
   looked_at_ = now;
@@ -73,32 +76,31 @@ void ring_sender::send_descriptors(std::span<const unique_fd> fds, deadline unti
   }
 }
 
-void ring_sender::send_slowly(ring_words words, std::span<const std::byte> bytes, deadline until, bool& begun) {
-  const std::uint64_t whole = ring_words_size + padded(bytes.size());
-  while (whole > ring_.capacity() / 2 && grow()) {
+void ring_sender::send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes,
+                              deadline until, bool& begun) {
+  while (padded(bytes.size()) >= ring_.capacity() / 2 && grow()) {
   }
-  if (whole <= ring_.capacity() / 2) {
-    while (!ring_.try_put(words, bytes))
-      if (!grow()) wait_for_room(static_cast<std::size_t>(whole), until);
-    ring_reader();
-    return;
+  if (padded(bytes.size()) < ring_.capacity() / 2) {
+    put(word, signature, bytes, until);
+    begun = false;
+    return ring_reader();
   }
-  if (ring_.room() < ring_words_size) wait_for_room(ring_words_size, until);
+  put(frame_word(frame_kind::announcement, bytes.size(), descriptors_of_frame(word)), signature, {}, until);
   begun = true;
-  ring_.put_words(words);
+  ring_reader();
+  const std::size_t most = std::min(most_in_a_piece, ring_.capacity() / 4);
   while (!bytes.empty()) {
-    const std::size_t wanted = std::min(bytes.size(), std::min(most_in_a_piece, ring_.capacity() / 4));
-    std::size_t room = ring_.room();
-    if (room < padded(wanted)) {
-      ring_reader();
-      wait_for_room(padded(wanted), until);
-      room = ring_.room();
-    }
-    const auto piece = bytes.first(std::min({bytes.size(), room, most_in_a_piece}));
-    ring_.put_piece(piece);
-    ring_reader();
+    const auto piece = bytes.first(std::min(bytes.size(), most));
+    put(frame_word(frame_kind::piece, piece.size()), 0, piece, until);
     bytes = bytes.subspan(piece.size());
+    begun = !bytes.empty();
+    ring_reader();
   }
+}
+
+void ring_sender::put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until) {
+  while (!ring_.try_put(word, signature, bytes))
+    if (!grow()) wait_for_room(static_cast<std::size_t>(ring_.needed(word)), until);
 }
 
 bool ring_sender::grow() {
@@ -134,12 +136,12 @@ void ring_sender::wait_for_room(std::size_t size, deadline until) {
   std::array<std::byte, 64> rings;
   std::vector<unique_fd> no_fds;
   for (;;) {
-    control_.writer_bell.store(ring_.head_for(wanted));
+    control_.writer_bell.store(ring_.position_for(wanted));
     before_last_look(light_);
-    if (ring_.room() >= size) break;
+    if (ring_.room_at_last() >= size) break;
     const os::io_result woken = os::recv_waiting(socket_.get(), rings, no_fds, until);
     if (woken.state == os::io_state::closed) {
-      if (ring_.room() >= size) break;
+      if (ring_.room_at_last() >= size) break;
       throw_peer_closed();
     }
     if (woken.state == os::io_state::would_block) {
@@ -147,7 +149,7 @@ void ring_sender::wait_for_room(std::size_t size, deadline until) {
       throw os_error("send a message in time", "connection", ETIMEDOUT);
     }
     note_wake(control_.writer_rung_at.load(std::memory_order_relaxed));
-    if (ring_.room() >= size) break;
+    if (ring_.room_at_last() >= size) break;
   }
   control_.writer_bell.store(0);
 }

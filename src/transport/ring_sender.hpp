@@ -32,7 +32,9 @@ class ring_sender {
  private:
   void look_around();
   void send_descriptors(std::span<const unique_fd> fds, deadline until, bool& begun);
-  void send_slowly(ring_words words, std::span<const std::byte> bytes, deadline until, bool& begun);
+  void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until,
+                   bool& begun);
+  void put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until);
   void ring_reader();
   bool grow();
   void wait_for_room(std::size_t size, deadline until);

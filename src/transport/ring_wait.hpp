@@ -6,12 +6,20 @@
 // the bell after it, and takes it before it rings; so a ring is never lost, and one sleep costs one ring.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
 #include "memory/cpu.hpp"
 
 namespace kin::detail {
+
+/// The values of a reader's bell. Somebody sleeps, or has shown a poller that nothing is there.
+inline constexpr std::uint32_t bell_asleep = 1;
+/// A writer has taken the bell and is about to send the byte. Found by another writer: that one died on the way.
+inline constexpr std::uint32_t bell_ringing = 4;
+/// An end of the reading side has been closed; perhaps it was the last.
+inline constexpr std::uint32_t bell_closed = 2;
 
 /// Between a publication and the look at the other side's bell.
 inline void after_publication(bool light) noexcept {
@@ -29,28 +37,32 @@ bool ring_by_socket(int socket, std::atomic<std::uint64_t>& rung_at);
 /// Writes down where this side runs, for the other's decision whether to spin.
 void note_processor(std::atomic<std::uint32_t>& mine) noexcept;
 
-/// Spins until `look` says true, for about as long as a wake-up costs; not at all while the other side was last seen on
-/// this very processor, where spinning only keeps it from running. `pauses`: between two looks.
-template <class Look>
-bool spin_until(const std::atomic<std::uint32_t>& theirs, int pauses, Look&& look);
-
 /// For spin_until: nanoseconds worth spinning for with the other side on `theirs`.
 std::uint64_t worth_spinning(std::uint32_t theirs) noexcept;
 bool is_past(std::uint64_t end) noexcept;
 std::uint64_t spin_end(std::uint64_t budget) noexcept;
 
+/// What comes as soon as the other processor answers comes within this many looks, and a pause would be noticed.
+inline constexpr int looks_without_a_pause = 96;
+
+/// Spins until `look` says true, for about as long as a wake-up costs; not at all while the other side was last seen on
+/// this very processor, where spinning only keeps it from running. `pauses`: between two looks; 0: the first ones come
+/// at once.
 template <class Look>
 bool spin_until(const std::atomic<std::uint32_t>& theirs, int pauses, Look&& look) {
   const std::uint64_t budget = worth_spinning(theirs.load(std::memory_order_relaxed));
   if (budget == 0) return look();
+  if (pauses == 0)
+    for (int i = 0; i < looks_without_a_pause; ++i)
+      if (look()) return true;
   const std::uint64_t end = spin_end(budget);
   do {
     for (int i = 0; i < 8; ++i) {
+      for (int k = 0; k < std::max(pauses, 1); ++k) cpu::pause();
       if (look()) return true;
-      for (int k = 0; k < pauses; ++k) cpu::pause();
     }
   } while (!is_past(end));
-  return look();
+  return false;
 }
 
 }  // namespace kin::detail

@@ -17,9 +17,9 @@
 
 namespace {
 
+using kin::detail::frame_kind;
 using kin::detail::ring_control;
 using kin::detail::ring_reader;
-using kin::detail::ring_words;
 using kin::detail::ring_writer;
 
 struct ring_in_memory {
@@ -36,70 +36,102 @@ std::vector<std::byte> message(std::uint64_t number, std::size_t size) {
   return bytes;
 }
 
-// The next frame, if all of it is there: its first word is its number, its second its size.
-bool take_frame(ring_reader& from, ring_words& words, std::vector<std::byte>& bytes) {
-  if (from.readable(16) < 16) return false;
-  words = from.words();
-  const std::size_t whole = 16 + kin::detail::padded(words.second);
-  if (from.readable(whole) < whole) return false;
-  bytes.clear();
-  while (bytes.size() < words.second) {
-    const auto piece = from.piece(16 + bytes.size(), words.second - bytes.size());
-    bytes.insert(bytes.end(), piece.begin(), piece.end());
+// A message whose signature is its number.
+bool put(ring_writer& to, std::uint64_t number, std::size_t size) {
+  return to.try_put(kin::detail::frame_word(frame_kind::message, size), number, message(number, size));
+}
+
+struct frame {
+  std::uint64_t number = 0;
+  std::vector<std::byte> bytes;
+};
+bool take_frame(ring_reader& from, frame& into) {
+  const std::uint64_t word = from.look();
+  if (word == 0) return false;
+  into.number = from.second();
+  const auto size = static_cast<std::size_t>(kin::detail::bytes_of_frame(word));
+  into.bytes.clear();
+  while (into.bytes.size() < size) {
+    const auto piece = from.piece(word, into.bytes.size(), size - into.bytes.size());
+    into.bytes.insert(into.bytes.end(), piece.begin(), piece.end());
   }
-  from.advance(whole);
+  from.advance(word);
   return true;
 }
 
 TEST(byte_ring, begins_empty_and_gives_back_what_was_put) {
   ring_in_memory ring;
-  ring_words words{};
-  std::vector<std::byte> bytes;
-  EXPECT_FALSE(take_frame(*ring.reader, words, bytes));
-  ASSERT_TRUE(ring.writer->try_put({1, 5}, message(1, 5)));
-  ASSERT_TRUE(ring.writer->try_put({2, 0}, {}));
-  ASSERT_TRUE(take_frame(*ring.reader, words, bytes));
-  EXPECT_EQ(words.first, 1u);
-  EXPECT_EQ(bytes, message(1, 5));
-  ASSERT_TRUE(take_frame(*ring.reader, words, bytes));
-  EXPECT_EQ(words.first, 2u);
-  EXPECT_TRUE(bytes.empty());
-  EXPECT_FALSE(take_frame(*ring.reader, words, bytes));
+  frame got;
+  EXPECT_FALSE(take_frame(*ring.reader, got));
+  ASSERT_TRUE(put(*ring.writer, 1, 5));
+  ASSERT_TRUE(put(*ring.writer, 2, 0));
+  ASSERT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_EQ(got.number, 1u);
+  EXPECT_EQ(got.bytes, message(1, 5));
+  ASSERT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_EQ(got.number, 2u);
+  EXPECT_TRUE(got.bytes.empty());
+  EXPECT_FALSE(take_frame(*ring.reader, got));
 }
 
 TEST(byte_ring, takes_exactly_what_fits_and_no_more) {
   ring_in_memory ring;
-  ASSERT_TRUE(ring.writer->try_put({1, 4096 - 16}, message(1, 4096 - 16)));
+  EXPECT_FALSE(put(*ring.writer, 1, 4096 - 16));  // no room for the word behind it
+  ASSERT_TRUE(put(*ring.writer, 1, 4096 - 24));
   EXPECT_EQ(ring.writer->room(), 0u);
-  EXPECT_FALSE(ring.writer->try_put({2, 0}, {}));
-  ring_words words{};
-  std::vector<std::byte> bytes;
-  ASSERT_TRUE(take_frame(*ring.reader, words, bytes));
-  EXPECT_EQ(bytes, message(1, 4096 - 16));
-  EXPECT_TRUE(ring.writer->try_put({2, 0}, {}));
+  EXPECT_FALSE(put(*ring.writer, 2, 0));
+  frame got;
+  ASSERT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_EQ(got.bytes, message(1, 4096 - 24));
+  EXPECT_TRUE(put(*ring.writer, 2, 0));
+}
+
+TEST(byte_ring, keeps_small_frames_within_a_cache_line) {
+  for (std::uint64_t at = 0; at < 256; at += 8)
+    for (std::size_t size = 0; size <= 48; ++size) {
+      const std::uint64_t word = kin::detail::frame_word(frame_kind::message, size);
+      const std::uint64_t next = kin::detail::end_of_frame(at, word);
+      EXPECT_GE(next, at + 16 + size);
+      EXPECT_EQ(next / 64, (next + 16 + kin::detail::padded(size) - 1) / 64) << at << ' ' << size;
+    }
+}
+
+TEST(byte_ring, tells_a_writer_of_what_was_read_now_and_then_and_when_asked) {
+  ring_in_memory ring;
+  frame got;
+  ASSERT_TRUE(put(*ring.writer, 1, 0));
+  ASSERT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_EQ(ring.writer->room(), 4096u - 8 - 16);
+  EXPECT_EQ(ring.writer->room_at_last(), 4096u - 8);
+  ring.reader->give_back();
+  EXPECT_EQ(ring.writer->room(), 4096u - 8);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(put(*ring.writer, i, 40));
+    ASSERT_TRUE(take_frame(*ring.reader, got));
+    EXPECT_GE(ring.writer->room(), 4096u - 8 - 4096 / 16);
+  }
 }
 
 TEST(byte_ring, grows_with_everything_unread_and_keeps_the_order) {
   ring_in_memory ring;
-  std::uint64_t put = 0;
+  std::uint64_t count = 0;
   for (unsigned level = 0; level < ring_control::levels; ++level) {
     if (level != 0) {
       ASSERT_TRUE(ring.writer->grow(memory_is_there));
     }
     EXPECT_EQ(ring.writer->capacity(), kin::detail::ring_capacity(level));
-    while (ring.writer->try_put({put, put % 900}, message(put, put % 900))) ++put;
+    while (put(*ring.writer, count, count % 900)) ++count;
   }
   EXPECT_FALSE(ring.writer->grow(memory_is_there));
-  EXPECT_GT(put, 500u);
-  ring_words words{};
-  std::vector<std::byte> bytes;
-  for (std::uint64_t i = 0; i < put; ++i) {
-    ASSERT_TRUE(take_frame(*ring.reader, words, bytes)) << i;
-    ASSERT_EQ(words.first, i);
-    ASSERT_EQ(bytes, message(i, i % 900));
+  EXPECT_GT(count, 500u);
+  frame got;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    ASSERT_TRUE(take_frame(*ring.reader, got)) << i;
+    ASSERT_EQ(got.number, i);
+    ASSERT_EQ(got.bytes, message(i, i % 900));
   }
-  EXPECT_FALSE(take_frame(*ring.reader, words, bytes));
-  EXPECT_EQ(ring.writer->room(), kin::detail::ring_capacity(3));
+  EXPECT_FALSE(take_frame(*ring.reader, got));
+  EXPECT_EQ(ring.writer->room_at_last(), kin::detail::ring_capacity(3) - 8);
 }
 
 TEST(byte_ring, does_not_grow_where_there_is_no_memory) {
@@ -108,23 +140,75 @@ TEST(byte_ring, does_not_grow_where_there_is_no_memory) {
   EXPECT_EQ(ring.writer->capacity(), 4096u);
 }
 
-TEST(byte_ring, is_read_on_by_another_reader_at_any_level) {
+TEST(byte_ring, may_grow_again_before_anything_was_put) {
   ring_in_memory ring;
-  ring_words words{};
-  std::vector<std::byte> bytes;
+  frame got;
+  ASSERT_TRUE(ring.writer->grow(memory_is_there));
+  EXPECT_FALSE(take_frame(*ring.reader, got));
+  ASSERT_TRUE(ring.writer->grow(memory_is_there));
+  ASSERT_TRUE(put(*ring.writer, 1, 3000));
+  ASSERT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_EQ(got.bytes, message(1, 3000));
+}
+
+TEST(byte_ring, is_used_on_by_others_at_any_level) {
+  ring_in_memory ring;
+  frame got;
   for (std::uint64_t i = 0; i < 300; ++i) {
-    while (!ring.writer->try_put({i, i % 700}, message(i, i % 700))) {
+    while (!put(*ring.writer, i, i % 700)) {
       if (!ring.writer->grow(memory_is_there)) FAIL();
     }
     // A reader and a writer that begin now must see the same ring.
     ring.writer.emplace(*ring.control, ring.data.data());
     if (i % 3 == 0) continue;
     ring_reader fresh(*ring.control, ring.data.data());
-    ASSERT_TRUE(take_frame(fresh, words, bytes));
-    ASSERT_EQ(bytes, message(words.first, words.second));
+    ASSERT_TRUE(take_frame(fresh, got));
+    ASSERT_EQ(got.bytes, message(got.number, got.number % 700));
   }
-  while (take_frame(*ring.reader, words, bytes)) ASSERT_EQ(bytes, message(words.first, words.second));
-  EXPECT_EQ(words.first, 299u);
+  while (take_frame(*ring.reader, got)) ASSERT_EQ(got.bytes, message(got.number, got.number % 700));
+  EXPECT_EQ(got.number, 299u);
+}
+
+// What a writer leaves that is killed after a frame has been published, or a growth begun.
+TEST(byte_ring, is_written_on_behind_a_writer_that_died_before_it_had_noted_what_it_did) {
+  for (const bool was_read : {false, true})
+    for (const bool has_grown : {false, true}) {
+      ring_in_memory ring;
+      frame got;
+      ASSERT_TRUE(put(*ring.writer, 1, 30));
+      const std::uint64_t before = ring.control->tail;
+      if (has_grown) {
+        ASSERT_TRUE(ring.writer->grow(memory_is_there));
+      } else {
+        ASSERT_TRUE(put(*ring.writer, 2, 30));
+      }
+      ring.control->tail = before;
+      if (was_read) {
+        while (take_frame(*ring.reader, got)) {
+        }
+      }
+      ring.writer.emplace(*ring.control, ring.data.data());
+      ASSERT_TRUE(put(*ring.writer, 3, 100));
+      std::vector<std::uint64_t> numbers;
+      while (take_frame(*ring.reader, got)) numbers.push_back(got.number);
+      std::vector<std::uint64_t> all{1, 2, 3};
+      if (has_grown) all = {1, 3};
+      if (was_read) all = {3};
+      EXPECT_EQ(numbers, all);
+    }
+}
+
+TEST(byte_ring, is_written_on_behind_a_writer_that_died_between_the_level_and_its_announcement) {
+  ring_in_memory ring;
+  frame got;
+  ASSERT_TRUE(put(*ring.writer, 1, 30));
+  ring.control->level_start[1] = ring.control->tail + 8;
+  ring.control->level = 1;
+  EXPECT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_FALSE(take_frame(*ring.reader, got));
+  ASSERT_TRUE(put(*ring.writer, 2, 5000));
+  ASSERT_TRUE(take_frame(*ring.reader, got));
+  EXPECT_EQ(got.bytes, message(2, 5000));
 }
 
 TEST(byte_ring, carries_everything_between_two_threads) {
@@ -134,22 +218,21 @@ TEST(byte_ring, carries_everything_between_two_threads) {
     std::thread producer([&] {
       for (std::uint64_t i = 0; i < frames;) {
         const std::size_t size = i * 37 % most;
-        if (ring.writer->try_put({i, size}, message(i, size)))
+        if (put(*ring.writer, i, size))
           ++i;
-        else if (size + 16 > ring.writer->capacity() / 2 || i % 5000 == 4999)
+        else if (size + 24 > ring.writer->capacity() / 2 || i % 5000 == 4999)
           (void)ring.writer->grow(memory_is_there);
-        else
+        else if (ring.writer->room_at_last() < ring.writer->capacity() / 2)
           std::this_thread::yield();
       }
     });
-    ring_words words{};
-    std::vector<std::byte> bytes;
+    frame got;
     for (std::uint64_t i = 0; i < frames;) {
-      if (!take_frame(*ring.reader, words, bytes)) {
+      if (!take_frame(*ring.reader, got)) {
         std::this_thread::yield();
         continue;
       }
-      if (words.first != i || words.second != i * 37 % most || bytes != message(i, words.second)) {
+      if (got.number != i || got.bytes != message(i, i * 37 % most)) {
         ADD_FAILURE() << "frame " << i;
         break;
       }
@@ -184,23 +267,32 @@ TEST(byte_ring, stays_within_its_memory_whatever_the_other_side_writes) {
   for (int round = 0; round < 200'000; ++round) {
     ring.control->tail = wild();
     ring.control->head = wild();
+    ring.control->position = wild();
     ring.control->level = static_cast<std::uint32_t>(wild());
     for (auto& start : ring.control->level_start) start = wild();
-    if (round % 100 == 0) ring.reader.emplace(*ring.control, ring.data.data());
+    if (round % 10 == 0) ring.reader.emplace(*ring.control, ring.data.data());
+    if (round % 10 == 5) ring.writer.emplace(*ring.control, ring.data.data());
+    const std::uint64_t word =
+        round % 2 == 0 ? random() : kin::detail::frame_word(frame_kind::raw_message, random() % 8192);
+    std::memcpy(ring.data.data() + random() % (ring.data.size() / 8) * 8, &word, sizeof word);
+    if (round % 3 == 0) std::memcpy(ring.data.data(), &word, sizeof word);
     try {
-      const std::size_t there = ring.reader->readable(16);
-      ASSERT_LE(there, kin::detail::ring_capacity(3));
-      if (there >= 16) touched += ring.reader->words().first & 1;
-      const auto piece = ring.reader->piece(random() % 64, there);
-      if (!piece.empty())
-        touched += static_cast<std::uint64_t>(piece.front()) + static_cast<std::uint64_t>(piece.back());
-      ring.reader->advance(there);
+      if (const std::uint64_t there = ring.reader->look(); there != 0) {
+        ASSERT_LE(kin::detail::bytes_of_frame(there), kin::detail::ring_capacity(3));
+        touched += ring.reader->second() & 1;
+        const auto piece = ring.reader->piece(there, random() % 64, kin::detail::bytes_of_frame(there));
+        if (!piece.empty())
+          touched += static_cast<std::uint64_t>(piece.front()) + static_cast<std::uint64_t>(piece.back());
+        ring.reader->advance(there);
+        ring.reader->give_back();
+      }
     } catch (const kin::decode_error&) {
       ++refused;
     }
     try {
-      (void)ring.writer->try_put({static_cast<std::uint64_t>(round), 0},
-                                 std::span(bytes).first(random() % bytes.size()));
+      const auto some = std::span(bytes).first(random() % bytes.size());
+      (void)ring.writer->try_put(kin::detail::frame_word(frame_kind::message, some.size()), 1, some);
+      (void)ring.writer->room_at_last();
     } catch (const kin::decode_error&) {
       ++refused;
     }

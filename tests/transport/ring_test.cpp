@@ -398,27 +398,52 @@ struct lying_pipe {
   kin::connection here, there;
 };
 
-TEST(ring, answers_a_tail_that_no_writer_writes_with_decode_error_and_closes) {
-  for (const std::uint64_t tail : {std::uint64_t{4104}, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
+TEST(ring, answers_a_frame_that_no_writer_writes_with_decode_error_and_closes) {
+  using kin::detail::frame_kind;
+  for (const std::uint64_t word : {std::uint64_t{7} << 60 | std::uint64_t{1} << 63, std::uint64_t{1},
+                                   kin::detail::frame_word(frame_kind::message, 4096),
+                                   kin::detail::frame_word(frame_kind::raw_message, std::uint64_t{1} << 41),
+                                   kin::detail::frame_word(frame_kind::next_level, 0)}) {
     lying_pipe pipe;
-    pipe.to_here().tail = tail;
-    EXPECT_THROW((void)pipe.here.recv<int>(), kin::decode_error);
+    std::memcpy(pipe.memory->data(1), &word, sizeof word);
+    EXPECT_THROW((void)pipe.here.recv_bytes(), kin::decode_error) << word;
     EXPECT_TRUE(pipe.here.closed());
-    EXPECT_THROW((void)pipe.here.recv<int>(), kin::closed_error);
+    EXPECT_THROW((void)pipe.here.recv_bytes(), kin::closed_error);
   }
 }
 
-TEST(ring, answers_a_head_that_no_reader_writes_with_decode_error) {
+TEST(ring, answers_pieces_that_are_none_with_decode_error) {
+  using kin::detail::frame_kind;
+  for (const std::uint64_t next :
+       {kin::detail::frame_word(frame_kind::raw_message, 8), kin::detail::frame_word(frame_kind::piece, 0),
+        kin::detail::frame_word(frame_kind::piece, 101)}) {
+    lying_pipe pipe;
+    const std::uint64_t announced[] = {kin::detail::frame_word(frame_kind::announcement, 100), kin::detail::raw_bytes};
+    std::memcpy(pipe.memory->data(1), announced, sizeof announced);
+    std::memcpy(pipe.memory->data(1) + sizeof announced, &next, sizeof next);
+    EXPECT_THROW((void)pipe.here.recv_bytes(), kin::decode_error) << next;
+  }
+}
+
+TEST(ring, answers_a_position_that_no_reader_writes_with_decode_error) {
   lying_pipe pipe;
-  pipe.from_here().head = std::uint64_t{1} << 50;
+  pipe.from_here().position = std::uint64_t{1} << 50;
   EXPECT_THROW(pipe.here.send_bytes(std::vector<std::byte>(1 << 20)), kin::decode_error);
+}
+
+TEST(ring, answers_a_reader_that_writes_behind_the_last_message_with_decode_error) {
+  lying_pipe pipe;
+  const std::uint64_t words[] = {kin::detail::frame_word(kin::detail::frame_kind::raw_message, 0), 1};
+  std::memcpy(pipe.memory->data(0), words, sizeof words);
+  EXPECT_THROW(pipe.here.send(1), kin::decode_error);
 }
 
 TEST(ring, does_not_believe_a_size_in_the_ring_that_never_comes) {
   lying_pipe pipe;
-  pipe.there.send_bytes(std::vector<std::byte>(8));
-  const std::uint64_t size = (std::uint64_t{1} << 42) + 5;
-  std::memcpy(pipe.memory->data(1), &size, sizeof size);
+  const std::uint64_t announced[] = {
+      kin::detail::frame_word(kin::detail::frame_kind::announcement, (std::uint64_t{1} << 41) + 5),
+      kin::detail::raw_bytes};
+  std::memcpy(pipe.memory->data(1), announced, sizeof announced);
   pipe.there.close();
   EXPECT_THROW((void)pipe.here.recv_bytes(), kin::closed_error);
 }
@@ -426,7 +451,7 @@ TEST(ring, does_not_believe_a_size_in_the_ring_that_never_comes) {
 TEST(ring, does_not_believe_descriptors_in_the_ring_that_never_come) {
   lying_pipe pipe;
   pipe.there.send_bytes(std::vector<std::byte>(8));
-  const std::uint64_t word = std::uint64_t{3} << 43 | 8;
+  const std::uint64_t word = kin::detail::frame_word(kin::detail::frame_kind::raw_message, 8, 3);
   std::memcpy(pipe.memory->data(1), &word, sizeof word);
   EXPECT_THROW((void)pipe.here.recv_bytes(), kin::decode_error);
 }
