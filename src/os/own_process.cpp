@@ -52,7 +52,8 @@ void set_standard_stream(int from, int to) {
 void close_descriptors_from(int first) noexcept { ::syscall(SYS_close_range, first, ~0u, 0); }
 
 void silence_standard_streams() {
-  const unique_fd null(call("open", "open /dev/null", [] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); }));
+  const unique_fd null =
+      above_standard(unique_fd(call("open", "open /dev/null", [] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); })));
   for (int fd = 0; fd < 3; ++fd) set_standard_stream(null.get(), fd);
 }
 

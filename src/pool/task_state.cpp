@@ -205,6 +205,8 @@ bool task_state::cancel() {
 }
 
 bool task_state::withdraw() {
+  // The pieces of a map that nobody waits for go with the last of them to be settled: under their pool's lock.
+  if (ready()) return false;
   const auto owner = owner_.lock();
   return owner && owner->withdraw_task(*this);
 }

@@ -67,6 +67,7 @@ class server {
   };
 
   void prepare(int asker) {
+    os::silence_standard_streams();  // first: where they are closed, what is opened here would get their numbers
     // The copy that was launched has armed the lifeline's end for itself.
     unique_fd line = os::reopen_pipe(lifeline_fd);
     auto [notes, writer] = os::make_text_pipe();
@@ -77,7 +78,6 @@ class server {
     os::name_own_process("kin-forkserver");
     os::ignore_group_signals();
     os::allow_most_descriptors();
-    os::silence_standard_streams();
     const unique_fd pidfd = os::open_pidfd(self_);
     const server_report hello{0, self_, 0, 0, 0, 0, 0, 0, 0, 0};
     const int sent[]{pidfd.get()};

@@ -119,7 +119,9 @@ void ring_sender::ring_reader() {
   else
     is_gone = os::is_hung_up(socket_.get());
   control_.reader_bell.fetch_and(~bell_ringing);
-  if (is_gone) throw_peer_closed();
+  // A reader may leave as soon as it has what it waited for: all that it has taken was sent.
+  if (is_gone && control_.head.load(std::memory_order_acquire) != control_.tail.load(std::memory_order_relaxed))
+    throw_peer_closed();
 }
 
 int ring_sender::native_handle() {

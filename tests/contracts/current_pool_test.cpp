@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // Promise 9: tasks submit to their own pool and wait, and never deadlock; by processes and by threads.
 #include <algorithm>
+#include <latch>
 #include <ranges>
 #include <set>
 #include <thread>
 
+#include <kin/event.hpp>
 #include <kin/thread_pool.hpp>
 
 #include "contracts/pool_contract.hpp"
@@ -129,11 +131,16 @@ TEST_P(own_pool, refuses_to_be_ended_by_its_task_and_recursions_without_end) {
 TEST_P(own_pool, takes_tasks_of_tasks_while_it_finishes) {
   kin::future<int> f;
   {
+    const kin::event closed;
     kin::pool workers(options(1));
-    f = workers.apply_async([] {
-      std::this_thread::sleep_for(20ms);
-      return kin::current_pool().apply(square, 4);
-    });
+    f = workers.apply_async(
+        [](const kin::event& e) {
+          e.wait();
+          return kin::current_pool().apply(square, 4);
+        },
+        closed);
+    workers.close();
+    closed.set();
   }
   EXPECT_EQ(f.get(), 16);
 }
@@ -191,11 +198,13 @@ TEST(own_thread_pool, refuses_what_a_task_must_not_do) {
   EXPECT_THROW(workers.apply([] { kin::current_pool().close(); }), std::logic_error);
   EXPECT_THROW(workers.apply(dive, 100000), std::length_error);
   EXPECT_THROW((void)kin::current_pool(), std::logic_error);
+  std::latch closed(1);
   auto late = workers.apply_async([&] {
-    std::this_thread::sleep_for(20ms);
+    closed.wait();
     return workers.apply(square, 3);
   });
   workers.close();
+  closed.count_down();
   workers.join();
   EXPECT_EQ(late.get(), 9);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Promises 1 to 3: a worker's death costs exactly its task, and every failure reaches the caller of that task.
+// Promises 1 to 3: a worker's death costs exactly its task, and every failure reaches the caller of that task. Failures
+// at each station of a task's journey are in parity/deadlock_test.cpp.
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -10,6 +11,7 @@
 #include <random>
 #include <set>
 
+#include <kin/event.hpp>
 #include <kin/process.hpp>
 
 #include "contracts/pool_contract.hpp"
@@ -18,108 +20,6 @@ namespace kin_test {
 namespace {
 class pool_deaths : public pool_contract {};
 KIN_POOL_CONTRACT(pool_deaths);
-
-// A value that misbehaves while it is encoded or decoded, in whichever process that happens.
-enum class harm { none, throws, exits, crashes };
-enum class station { encode_argument, decode_argument, run, encode_result, decode_result };
-void do_harm(harm h) {
-  if (h == harm::throws) throw std::domain_error("harm");
-  if (h == harm::exits) std::exit(7);
-  if (h == harm::crashes) ::kill(::getpid(), SIGKILL);
-}
-struct troubled {
-  harm encoding = harm::none, decoding = harm::none;
-};
-}  // namespace
-}  // namespace kin_test
-template <>
-struct kin::codec<kin_test::troubled> {
-  static void encode(kin::writer& out, const kin_test::troubled& t) {
-    kin_test::do_harm(t.encoding);
-    out.put(static_cast<int>(t.decoding));
-  }
-  static kin_test::troubled decode(kin::reader& in) {
-    kin_test::do_harm(static_cast<kin_test::harm>(in.take<int>()));
-    return {};
-  }
-};
-namespace kin_test {
-namespace {
-
-troubled trouble(troubled, harm running, troubled result) {
-  do_harm(running);
-  return result;
-}
-// A harm to a result's encoding cannot cross as itself (it would be done to the argument): made in the worker.
-troubled make_trouble(int encoding, int decoding) { return {static_cast<harm>(encoding), static_cast<harm>(decoding)}; }
-
-kin::future<troubled> submit_harm(kin::pool& workers, station s, harm h) {
-  switch (s) {
-    case station::encode_argument:
-      return workers.apply_async(trouble, troubled{h, harm::none}, harm::none, troubled{});
-    case station::decode_argument:
-      return workers.apply_async(trouble, troubled{harm::none, h}, harm::none, troubled{});
-    case station::run:
-      return workers.apply_async(trouble, troubled{}, h, troubled{});
-    case station::encode_result:
-      return workers.apply_async(make_trouble, static_cast<int>(h), 0);
-    case station::decode_result:
-      break;
-  }
-  return workers.apply_async(make_trouble, 0, static_cast<int>(h));
-}
-
-TEST_P(pool_deaths, fails_only_the_task_for_whatever_happens_at_each_station) {
-  kin::pool workers(options(1));
-  for (const station s : {station::encode_argument, station::decode_argument, station::run, station::encode_result,
-                          station::decode_result})
-    for (const harm h : {harm::throws, harm::exits, harm::crashes}) {
-      const bool in_caller = s == station::encode_argument || s == station::decode_result;
-      if (in_caller && h != harm::throws) continue;
-      SCOPED_TRACE("station " + std::to_string(static_cast<int>(s)) + ", harm " + std::to_string(static_cast<int>(h)));
-      const int before = workers.apply(own_pid);
-      std::string failure;
-      try {
-        failure = failure_of(submit_harm(workers, s, h));
-      } catch (const std::domain_error& e) {
-        failure = std::string("exception: ") + e.what();  // at once, from encode
-      }
-      if (h == harm::throws) {
-        EXPECT_THAT(failure, HasSubstr("harm"));
-        if (s == station::decode_argument) {
-          EXPECT_THAT(failure, testing::StartsWith("decode_error"));
-        }
-        if (s == station::encode_result) {
-          EXPECT_THAT(failure, testing::StartsWith("encode_error"));
-        }
-        EXPECT_EQ(workers.apply(own_pid), before);
-      } else {
-        EXPECT_THAT(failure, testing::StartsWith("worker_lost"));
-        EXPECT_THAT(failure, HasSubstr(h == harm::exits ? "exit code 7" : "SIGKILL"));
-        EXPECT_NE(workers.apply(own_pid), before);
-      }
-    }
-}
-
-// The other four cells of the matrix end the caller: nothing of the pool may be left (the fixture sees to that).
-TEST_P(pool_deaths, goes_with_a_caller_that_ends_while_it_encodes_or_decodes) {
-  for (const station s : {station::encode_argument, station::decode_result})
-    for (const harm h : {harm::exits, harm::crashes}) {
-      kin::process caller(
-          [](int where, int what, int method) {
-            kin::pool_options o;
-            o.workers = 2;
-            o.start = method_of(method);
-            kin::pool workers(std::move(o));
-            workers.apply(square, 2);
-            auto busy = workers.apply_async(nap, 60000);
-            submit_harm(workers, static_cast<station>(where), static_cast<harm>(what)).get();
-          },
-          static_cast<int>(s), static_cast<int>(h), static_cast<int>(GetParam().which()));
-      ASSERT_TRUE(caller.join_for(20s));
-      EXPECT_EQ(caller.exitcode(), h == harm::exits ? 7 : -SIGKILL);
-    }
-}
 
 struct unregistered {
   int n = 3;
@@ -190,8 +90,14 @@ TEST_P(pool_deaths, tells_a_loss_soon) {
   std::vector<double> times;
   for (int i = 0; i < 9; ++i) {
     const int pid = workers.apply(own_pid);
-    auto f = workers.apply_async(nap, 60000);
-    std::this_thread::sleep_for(5ms);
+    const kin::event running;
+    auto f = workers.apply_async(
+        [](const kin::event& e) {
+          e.set();
+          return nap(60000);
+        },
+        running);
+    running.wait();
     const auto start = clock::now();
     ::kill(pid, SIGKILL);
     EXPECT_THROW(f.get(), kin::worker_lost);

@@ -578,4 +578,22 @@ TEST(connection, is_movable_by_assignment_and_closes_what_it_had) {
   EXPECT_EQ(d.recv<int>(), 1);
 }
 
+TEST(connection, has_sent_what_was_received_although_the_receiver_closed_at_once) {
+  auto [there, here] = kin::pipe();
+  for (int round = 0; round < 2000; ++round) {
+    auto [a, b] = kin::pipe();
+    there.send(std::move(b));  // after a move, a sender asks whether anybody holds the other end any more
+    std::thread reader([&, &from = here] {
+      auto end = from.recv<kin::connection>();
+      end.send(6);
+      EXPECT_EQ(end.recv<int>(), 7);
+      end.close();
+    });
+    EXPECT_EQ(a.recv<int>(), 6);
+    EXPECT_NO_THROW(a.send(7));
+    reader.join();
+    EXPECT_THROW(a.send(8), kin::closed_error);
+  }
+}
+
 }  // namespace
