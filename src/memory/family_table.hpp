@@ -31,10 +31,11 @@ struct family_table {
   /// inside of an object. So nobody looks for an object where none begins. Last: the file grows with the arena.
   alignas(4096) std::atomic<std::uint16_t> stride[arena_units];
 
-  /// One plain load. Pairs with the root's store before it rouses the sleepers.
+  /// One plain load. Pairs with the root's store before it rouses the sleepers. A word that is no claim at all, in
+  /// damaged memory, counts as a dead one's.
   [[nodiscard]] bool is_dead(claim c) const noexcept {
     const std::uint32_t m = member_of(c);
-    return m >= members || generation[m].load(std::memory_order_acquire) != generation_of(c);
+    return m >= members || generation_of(c) == 0 || generation[m].load(std::memory_order_acquire) != generation_of(c);
   }
   /// Whether an object of exactly `granules` may begin at `granule` of the arena, which is one of those allocated.
   [[nodiscard]] bool may_begin(std::uint64_t granule, std::uint64_t granules) const noexcept {

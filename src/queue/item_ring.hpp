@@ -58,7 +58,7 @@ class item_ring {
  private:
   // A segment as this process has it mapped.
   struct view {
-    std::uint64_t place = 0;
+    std::uint64_t place = ~std::uint64_t{0};  // none: damaged memory may say any other
     std::byte* base = nullptr;
     std::uint64_t size = 0;
 

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSL-1.0
+// A worker that writes over every page that kin has given it for writing costs at most its pool, never the parent.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <kin/kin.hpp>
+
+#include "support/leaves_nothing_behind.hpp"
+
+namespace kin_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+enum class ink { zeros, ones, noise, flips };
+
+// All shared memory that this process may write to. Returns how many pages that was.
+std::size_t scribble(ink with, unsigned seed) {
+  std::ifstream maps("/proc/self/maps");
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> areas;
+  for (std::string line; std::getline(maps, line);) {
+    std::istringstream words(line);
+    std::uintptr_t begin = 0, end = 0;
+    char dash = 0;
+    std::string rights;
+    words >> std::hex >> begin >> dash >> end >> rights;
+    if (rights == "rw-s") areas.emplace_back(begin, end);
+  }
+  std::mt19937_64 random(seed);
+  std::size_t pages = 0;
+  for (const auto& [begin, end] : areas)
+    for (std::uintptr_t page = begin; page < end; page += 4096) {
+      // What lies beyond the file's end cannot be touched: mincore() says nothing of that, write(2) to a pipe does.
+      static int probe[2] = {-1, -1};
+      if (probe[0] < 0 && ::pipe(probe) != 0) return 0;
+      char byte = 0;
+      if (::write(probe[1], reinterpret_cast<const void*>(page), 1) != 1 || ::read(probe[0], &byte, 1) != 1) break;
+      ++pages;
+      auto* words = reinterpret_cast<volatile std::uint64_t*>(page);
+      for (std::size_t i = 0; i < 512; ++i) switch (with) {
+          case ink::zeros:
+            words[i] = 0;
+            break;
+          case ink::ones:
+            words[i] = ~std::uint64_t{0};
+            break;
+          case ink::noise:
+            words[i] = random();
+            break;
+          case ink::flips:
+            if (random() % 16 == 0) words[i] = words[i] ^ std::uint64_t{1} << random() % 64;
+            break;
+        }
+    }
+  return pages;
+}
+
+struct nouns {
+  kin::queue<int> items;
+  kin::mutex lock;
+  kin::value<long> number{0};
+  kin::shared_dict<int, std::string> words;
+  kin::array<int> numbers = kin::array<int>(1000);
+};
+
+std::size_t use_and_scribble(const kin::queue<int>& items, const kin::mutex& lock, const kin::value<long>& number,
+                             const kin::shared_dict<int, std::string>& words, const kin::array<int>& numbers, int with,
+                             unsigned seed) {
+  items.put(1);
+  { const std::scoped_lock hold(lock); }
+  number.fetch_add(1);
+  words.set(1, "one");
+  numbers[0] = 1;
+  return scribble(static_cast<ink>(with), seed);
+}
+
+// Whatever it answers or throws: what it must not do is to crash or to wait for ever.
+template <class F>
+void survive(F operation) {
+  try {
+    operation();
+  } catch (const kin::error&) {
+  } catch (const std::exception&) {
+  }
+}
+
+void use(nouns& n) {
+  survive([&] { (void)n.items.try_put(2); });
+  survive([&] { (void)n.items.try_get(); });
+  survive([&] { (void)n.items.size(); });
+  survive([&] {
+    if (n.lock.try_lock_for(1ms)) n.lock.unlock();
+  });
+  survive([&] { n.number.fetch_add(1); });
+  survive([&] { n.numbers[5] = 6; });
+  survive([&] { (void)n.words.get(1); });
+  survive([&] { n.words.set(2, "two"); });
+}
+
+class scribbling_worker : public testing::TestWithParam<kin::start_method> {};
+
+// The program as the first process of a family of its own: what is scribbled over here is nobody else's.
+TEST_P(scribbling_worker, costs_at_most_its_pool) {
+  for (const ink with : {ink::zeros, ink::ones, ink::noise, ink::flips})
+    for (unsigned seed = 1; seed <= (with == ink::zeros || with == ink::ones ? 1U : 4U); ++seed) {
+      SCOPED_TRACE("ink " + std::to_string(static_cast<int>(with)) + ", seed " + std::to_string(seed));
+      const pid_t pid = ::fork();
+      if (pid == 0) {
+        ::setenv("KIN_TEST_METHOD", std::to_string(static_cast<int>(GetParam().which())).c_str(), 1);
+        ::setenv("KIN_TEST_INK", std::to_string(static_cast<int>(with)).c_str(), 1);
+        ::setenv("KIN_TEST_SEED", std::to_string(seed).c_str(), 1);
+        ::execl("/proc/self/exe", "caller", "--gtest_filter=scribbled_caller.DISABLED_lives_on",
+                "--gtest_also_run_disabled_tests", nullptr);
+        ::_exit(127);
+      }
+      int status = 0;
+      ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+      EXPECT_EQ(status, 0);
+    }
+}
+INSTANTIATE_TEST_SUITE_P(by, scribbling_worker,
+                         testing::Values(kin::start_method(kin::start::fork), kin::start_method(kin::start::spawn),
+                                         kin::start_method(kin::start::forkserver)),
+                         [](const auto& method) {
+                           return std::string(method.index == 0 ? "fork" : method.index == 1 ? "spawn" : "forkserver");
+                         });
+
+int setting(const char* name) { return std::atoi(std::getenv(name)); }
+
+TEST(scribbled_caller, DISABLED_lives_on) {
+  leave_this_one_alone("its pool's memory is damaged");
+  kin::pool_options options;
+  options.workers = 2;
+  for (const kin::start_method m : {kin::start_method(kin::start::fork), kin::start_method(kin::start::forkserver)})
+    if (static_cast<int>(m.which()) == setting("KIN_TEST_METHOD")) options.start = m;
+  nouns n;
+  {
+    kin::pool workers(options);
+    const std::vector<int> numbers(10'000, 1);
+    survive([&] { (void)workers.map([](int i) { return i + 1; }, numbers); });  // so that there is memory for a map
+    std::vector<kin::future<std::size_t>> done;
+    for (int i = 0; i < 8; ++i)
+      done.push_back(workers.apply_async(use_and_scribble, n.items, n.lock, n.number, n.words, n.numbers,
+                                         setting("KIN_TEST_INK"), static_cast<unsigned>(setting("KIN_TEST_SEED") + i)));
+    auto beside = workers.map_async([](int i) { return i + 1; }, numbers);
+    std::size_t pages = 0;
+    for (const auto& f : done) {
+      bool answered = false;
+      survive([&] { answered = f.wait_for(20s); });
+      if (!answered) workers.terminate();
+      survive([&] { pages += f.get(); });
+    }
+    survive([&] { (void)beside.get_for(20s); });
+    EXPECT_GT(pages, 4U);
+    workers.terminate();
+    workers.join();
+  }
+  use(n);
+  kin::pool others(options);
+  EXPECT_EQ(others.apply([](int i) { return i * i; }, 12), 144);
+}
+
+}  // namespace
+}  // namespace kin_test
