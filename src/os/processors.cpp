@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -25,8 +26,10 @@ std::optional<double> quota_v2(const std::string& directory) {
   std::ifstream file(directory + "/cpu.max");
   std::string quota;
   double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return std::nullopt;
-  return std::stod(quota) / period;
+  if (!(file >> quota >> period) || period <= 0) return std::nullopt;
+  const double granted = std::strtod(quota.c_str(), nullptr);  // 0 for "max"
+  if (granted <= 0) return std::nullopt;
+  return granted / period;
 }
 
 std::optional<double> quota_v1(const std::string& directory) {
@@ -66,23 +69,23 @@ int current_processor() noexcept { return ::sched_getcpu(); }
 
 void let_others_run() noexcept { ::sched_yield(); }
 
-std::optional<double> cgroup_cpu_quota() {
+std::optional<double> cgroup_cpu_quota(const std::string& root) {
   std::optional<double> result;
-  std::ifstream membership("/proc/self/cgroup");
+  std::ifstream membership(root + "/proc/self/cgroup");
   for (std::string line; std::getline(membership, line);) {
     // hierarchy-ID:controller-list:path
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
     if (controllers.empty()) {
-      result = smaller(result, smallest_up_the_tree("/sys/fs/cgroup", path, quota_v2));
+      result = smaller(result, smallest_up_the_tree(root + "/sys/fs/cgroup", path, quota_v2));
       continue;
     }
     std::stringstream list(controllers);
     for (std::string c; std::getline(list, c, ',');)
       if (c == "cpu")
         for (const char* mount : {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"})
-          result = smaller(result, smallest_up_the_tree(mount, path, quota_v1));
+          result = smaller(result, smallest_up_the_tree(root + mount, path, quota_v1));
   }
   return result;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 namespace kin::os {
 
@@ -15,6 +16,7 @@ int current_processor() noexcept;
 /// Lets others run who wait for this processor.
 void let_others_run() noexcept;
 /// CPU quota of this process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_quota_us), in processors; empty: none.
-std::optional<double> cgroup_cpu_quota();
+/// Their files are looked for below `root`.
+std::optional<double> cgroup_cpu_quota(const std::string& root = {});
 
 }  // namespace kin::os

@@ -24,7 +24,7 @@ namespace {
 
 [[maybe_unused]] const bool warm = kin_test::warm_up([] {
   kin::process([] {}).join();
-  (void)kin::detail::one_call_processes();  // what async keeps, without a worker that would still be leaving
+  (void)kin::detail::one_call_processes(kin::start::spawn);  // what async keeps, without a worker that would still be leaving
 });
 
 void greet(const std::string& name) { ASSERT_FALSE(name.empty()); }

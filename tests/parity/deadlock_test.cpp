@@ -168,10 +168,10 @@ TEST_P(deadlock, does_not_keep_a_map_from_ending) {
   struct late_fate {
     int station, harm;
     harmful operator()(int n) const {
-      const auto h = n == 3 ? static_cast<kin_test::harm>(harm) : kin_test::harm::none;
-      if (static_cast<kin_test::station>(station) == kin_test::station::run) do_harm(h);
-      if (static_cast<kin_test::station>(station) == kin_test::station::encode_result) return {h, {}};
-      return {{}, h};
+      const auto now = n == 3 ? static_cast<kin_test::harm>(harm) : kin_test::harm::none;
+      if (static_cast<kin_test::station>(station) == kin_test::station::run) do_harm(now);
+      if (static_cast<kin_test::station>(station) == kin_test::station::encode_result) return {now, {}};
+      return {{}, now};
     }
   };
   kin::pool workers(two_workers(start));

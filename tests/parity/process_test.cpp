@@ -347,6 +347,4 @@ TEST_P(python_process, runs_an_object_that_holds_its_own_channels) {
   EXPECT_EQ(child.exitcode(), 0);
 }
 
-TEST(python_cpu_count, is_at_least_one) { EXPECT_GE(kin::cpu_count(), 1u); }
-
 }  // namespace
