@@ -54,12 +54,18 @@ void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes
     look_around();
 }
 
+// A reader may leave as soon as it has what it waited for: all that it has read was sent.
+void ring_sender::tell_of_closed_end() const {
+  if (control_.position.load(std::memory_order_acquire) != control_.tail.load(std::memory_order_relaxed))
+    throw_peer_closed();
+}
+
 void ring_sender::look_around() {
   note_processor(control_.writer_processor);
   const std::uint64_t now = cpu::ticks();
   if (now - looked_at_ < cpu::a_moment()) return;
   looked_at_ = now;
-  if (os::is_hung_up(socket_.get())) throw_peer_closed();
+  if (os::is_hung_up(socket_.get())) tell_of_closed_end();
 }
 
 // They are in the socket before the frame is in the ring: who sees the frame finds them there.
@@ -119,9 +125,7 @@ void ring_sender::ring_reader() {
   else
     is_gone = os::is_hung_up(socket_.get());
   control_.reader_bell.fetch_and(~bell_ringing);
-  // A reader may leave as soon as it has what it waited for: all that it has taken was sent.
-  if (is_gone && control_.head.load(std::memory_order_acquire) != control_.tail.load(std::memory_order_relaxed))
-    throw_peer_closed();
+  if (is_gone) tell_of_closed_end();
 }
 
 int ring_sender::native_handle() {

@@ -31,6 +31,7 @@ class ring_sender {
 
  private:
   void look_around();
+  void tell_of_closed_end() const;
   void send_descriptors(std::span<const unique_fd> fds, deadline until, bool& begun);
   void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until,
                    bool& begun);
