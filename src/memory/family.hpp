@@ -27,7 +27,8 @@ void attach(unique_fd link);
 /// See memory/fork_hooks.hpp.
 void register_fork_hooks();
 
-extern thread_local constinit claim this_thread;  // 0: not known yet
+/// 0: not known yet. Read without a call (which a plugin's __tls_get_addr would be): it is on the way of every operation.
+[[gnu::tls_model("initial-exec")]] extern thread_local constinit claim this_thread;
 /// Makes this process a member and gives this thread a slot. Throws os_error.
 claim join();
 /// The claim of the calling thread. Called first in every operation that may sleep or ring, claims or not: only a

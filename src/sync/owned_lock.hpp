@@ -19,12 +19,21 @@ namespace kin::detail {
 struct owned_lock : object_header {
   std::atomic<claim> word;
   std::atomic<std::uint32_t> depth;  // recursive_mutex: how often its holder has locked it; only the holder's
+  // mutex: says "this claim holds the lock" at once, where the word, just written by a locked instruction, is slow to
+  // read again. Written after the word is taken and cleared before it is given up, by the holder alone: so who finds
+  // its own mark holds the lock, and who finds anything else looks at the word. A dead holder's mark is nobody else's.
+  std::atomic<std::uint32_t> mark;
 
   enum class outcome { locked, not_in_time, abandoned };
 
   bool try_take(claim me) noexcept {
     claim free = 0;
     return word.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed);
+  }
+  static std::uint32_t mark_of(claim me) noexcept {
+    // Claims of one member and thread in turn differ in their generation alone, and so do their marks.
+    const std::uint32_t mixed = static_cast<std::uint32_t>(me) ^ (generation_of(me) * 0x9e3779b1u);
+    return mixed != 0 ? mixed : 1;
   }
   outcome lock_slowly(claim me, deadline until);
   outcome recover_slowly(claim me);
@@ -54,8 +63,10 @@ struct owned_lock : object_header {
 /// mutex::lock and its timed forms.
 inline bool lock_owned(owned_lock& lock, deadline until) {
   const claim me = family::self();
-  if (lock.try_take(me)) [[likely]]
+  if (lock.try_take(me)) [[likely]] {
+    lock.mark.store(owned_lock::mark_of(me), std::memory_order_relaxed);
     return true;
+  }
   switch (lock.lock_slowly(me, until)) {
     case owned_lock::outcome::locked:
       return true;
@@ -72,7 +83,10 @@ inline bool try_lock_owned(owned_lock& lock) {
   return false;
 }
 inline void unlock_owned(owned_lock& lock) {
-  if (!lock.is_held_by(family::self())) [[unlikely]]
+  const claim me = family::self();
+  if (lock.mark.load(std::memory_order_relaxed) == owned_lock::mark_of(me)) [[likely]]
+    lock.mark.store(0, std::memory_order_relaxed);
+  else if (!lock.is_held_by(me))
     throw_not_held();
   lock.release();
 }
