@@ -15,6 +15,7 @@ enum class frame_kind : std::uint32_t {
   raw_message,   ///< its bytes; no second word
   announcement,  ///< of a message in pieces: its size; second word: its signature
   piece,         ///< the next bytes of the announced message
+  block,         ///< a raw message of this size in a block; second word: the block's number
   next_level,    ///< the stream goes on in the ring's next area
 };
 
@@ -47,11 +48,17 @@ constexpr std::uint64_t padded(std::uint64_t size) noexcept { return (size + 7) 
 
 /// Before a frame's bytes.
 constexpr std::size_t words_of_frame(std::uint64_t word) noexcept {
-  return is_frame(word, frame_kind::message) || is_frame(word, frame_kind::announcement) ? 16 : 8;
+  return is_frame(word, frame_kind::message) || is_frame(word, frame_kind::announcement) ||
+                 is_frame(word, frame_kind::block)
+             ? 16
+             : 8;
 }
 /// The bytes that lie in the ring behind the words.
 constexpr std::uint64_t bytes_of_frame(std::uint64_t word) noexcept {
-  return is_frame(word, frame_kind::announcement) || is_frame(word, frame_kind::next_level) ? 0 : size_of_frame(word);
+  return is_frame(word, frame_kind::announcement) || is_frame(word, frame_kind::block) ||
+                 is_frame(word, frame_kind::next_level)
+             ? 0
+             : size_of_frame(word);
 }
 
 inline constexpr std::uint64_t cache_line = 64;

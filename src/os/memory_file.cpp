@@ -64,7 +64,7 @@ bool is_whole_memory_file(int fd, std::size_t size) noexcept {
   struct stat status {};
   const int seals = ::fcntl(fd, F_GET_SEALS);
   return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && ::fstat(fd, &status) == 0 &&
-         static_cast<std::size_t>(status.st_size) == size;
+         static_cast<std::size_t>(status.st_size) >= size;
 }
 
 void grow_memory_file(int fd, std::size_t size) { grow_memory_file(fd, 0, size); }

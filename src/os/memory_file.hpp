@@ -14,7 +14,7 @@ namespace kin::os {
 unique_fd make_memory_file(const char* name, std::size_t size);
 /// The same, but none of its pages is allocated yet; grow_memory_file(fd, from, to) does that for a part.
 unique_fd make_sparse_memory_file(const char* name, std::size_t size);
-/// Whether `fd` is a memory file of exactly `size` bytes that nobody can shrink: safe to map.
+/// Whether `fd` is a memory file of at least `size` bytes that nobody can shrink: safe to map.
 bool is_whole_memory_file(int fd, std::size_t size) noexcept;
 /// Grows the file to `size`, allocating its pages; never shrinks. Throws os_error (ENOSPC, EFBIG, ENOMEM).
 void grow_memory_file(int fd, std::size_t size);

@@ -106,6 +106,16 @@ void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, st
   }
 }
 
+block_claim channel::lend(std::size_t size) {
+  require(writable_, "send on the receiving end of a simplex pipe");
+  return rings_ ? rings_->sender().lend(size) : block_claim{};
+}
+
+void channel::send_block(block_claim built, deadline until) {
+  require(writable_, "send on the receiving end of a simplex pipe");
+  rings_->sender().send_block(std::move(built), until);
+}
+
 // A reader that was lied to, or has lost descriptors, cannot go on. That nothing came in time, or nothing will, is no
 // such failure.
 template <class Call>
@@ -182,6 +192,11 @@ parcel channel::take(deadline until) {
     close();  // the next frame's start cannot be found any more
     throw;
   }
+}
+
+block_claim channel::take_block() {
+  if (!rings_) return {};
+  return or_close([&] { return rings_->receiver().take_block(); });
 }
 
 void channel::take_into(std::span<std::byte> room, deadline until) {

@@ -10,9 +10,17 @@
 
 namespace kin {
 
+message_loan::message_loan(connection& to, std::size_t size) : to_(&to), block_(to.channel_.lend(size)) {
+  if (!block_) room_.resize(size);
+}
+
 void message_loan::commit() {
   if (!to_) throw std::logic_error("kin: commit() was called twice on one loan, or on one that was moved from");
-  std::exchange(to_, nullptr)->send_bytes(room_);
+  connection& to = *std::exchange(to_, nullptr);
+  if (block_)
+    to.channel_.send_block(std::move(block_));
+  else
+    to.send_bytes(room_);
 }
 
 void connection::send_bytes(std::span<const std::byte> bytes, count offset, std::optional<count> size) {
@@ -49,6 +57,12 @@ std::vector<std::byte> connection::recv_bytes(std::optional<count> most) {
                        std::to_string(*most) + " are allowed",
                    "recv_bytes", EMSGSIZE);
   return channel_.take().bytes;
+}
+
+message_view connection::recv_view() {
+  (void)next_bytes();
+  if (detail::block_claim block = channel_.take_block()) return message_view(std::move(block));
+  return message_view(channel_.take().bytes);
 }
 
 std::size_t connection::recv_bytes_into(std::span<std::byte> buffer, count offset) {

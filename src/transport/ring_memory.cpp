@@ -2,6 +2,8 @@
 // ring_memory: see the header.
 #include "transport/ring_memory.hpp"
 
+#include <cerrno>
+
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 
@@ -14,10 +16,13 @@ constexpr std::uint64_t magic_heavy = 0x31676e69726e696b, magic_light = magic_he
 
 struct first_page {
   alignas(ring_control::apart) std::atomic<std::uint64_t> magic;
+  std::atomic<std::uint64_t> behind;  // bytes of blocks so far
   ring_control rings[2];
+  block_table blocks[2];
 };
 constexpr std::size_t page = 4096;
 static_assert(sizeof(first_page) <= page);
+constexpr std::uint64_t most_in_file = std::uint64_t{1} << 46;
 constexpr std::size_t whole = page + 2 * ring_data_size;
 
 constexpr std::size_t offset_of(unsigned direction) { return page + direction * ring_data_size; }
@@ -63,6 +68,10 @@ ring_control& ring_memory::control(unsigned direction) const noexcept {
   return reinterpret_cast<first_page*>(map_.data())->rings[direction];
 }
 
+block_table& ring_memory::blocks(unsigned direction) const noexcept {
+  return reinterpret_cast<first_page*>(map_.data())->blocks[direction];
+}
+
 std::byte* ring_memory::data(unsigned direction) const noexcept { return map_.data() + offset_of(direction); }
 
 bool ring_memory::allocate(unsigned direction, std::size_t offset, std::size_t size) const noexcept {
@@ -73,6 +82,25 @@ bool ring_memory::allocate(unsigned direction, std::size_t offset, std::size_t s
   } catch (const std::exception&) {
     return false;
   }
+}
+
+// Two writers, one of each direction, may come at the same time; what one that is killed had taken is not used.
+std::uint64_t ring_memory::allocate_behind(std::size_t size) const {
+  const std::uint64_t at = whole + reinterpret_cast<first_page*>(map_.data())->behind.fetch_add(size);
+  if (at % page != 0 || at < whole || at + size > most_in_file)
+    throw os_error("allocate shared memory", "fallocate", EFBIG);
+  os::grow_memory_file(file_.get(), static_cast<std::size_t>(at), static_cast<std::size_t>(at + size));
+  return at;
+}
+
+bool ring_memory::is_behind(std::uint64_t offset, std::uint64_t size) const {
+  return offset >= whole && offset <= most_in_file && size <= most_in_file &&
+         offset + size <= os::memory_file_size(file_.get());
+}
+
+void ring_memory::free(std::uint64_t offset, std::uint64_t size) const noexcept {
+  if (offset >= whole && offset <= most_in_file && size <= most_in_file)
+    (void)os::free_memory(file_.get(), static_cast<std::size_t>(offset), static_cast<std::size_t>(size));
 }
 
 }  // namespace kin::detail

@@ -2,13 +2,14 @@
 // ring_memory: the memory file of one pipe: a byte ring in each direction. Shared by the ends in one process, passed
 // along when an end moves to another.
 //
-// One page of control blocks, then the areas of both rings; only what is in use has pages.
+// One page of control blocks and tables, then the areas of both rings, then blocks; only what is in use has pages.
 #pragma once
 
 #include <memory>
 
 #include <kin/os/unique_fd.hpp>
 
+#include "memory/block_table.hpp"
 #include "memory/byte_ring.hpp"
 #include "os/memory_file.hpp"
 
@@ -25,11 +26,18 @@ class ring_memory {
 
   [[nodiscard]] int file() const noexcept { return file_.get(); }
   [[nodiscard]] ring_control& control(unsigned direction) const noexcept;
+  [[nodiscard]] block_table& blocks(unsigned direction) const noexcept;
   [[nodiscard]] std::byte* data(unsigned direction) const noexcept;
   /// Whether publishers may leave the fence to those who go to sleep; the same in all processes.
   [[nodiscard]] bool light() const noexcept { return light_; }
   /// Gives memory to a part of a ring's data. False: there is none.
   bool allocate(unsigned direction, std::size_t offset, std::size_t size) const noexcept;
+  /// Whole pages behind all that is in use; where in the file. Throws os_error.
+  [[nodiscard]] std::uint64_t allocate_behind(std::size_t size) const;
+  /// Whether the file has such a part behind the rings.
+  [[nodiscard]] bool is_behind(std::uint64_t offset, std::uint64_t size) const;
+  /// Gives the memory of such a part back.
+  void free(std::uint64_t offset, std::uint64_t size) const noexcept;
 
  private:
   unique_fd file_;

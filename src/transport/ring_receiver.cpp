@@ -14,6 +14,7 @@
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
+#include "transport/ring_blocks.hpp"
 #include "transport/ring_wait.hpp"
 
 namespace kin::detail {
@@ -47,7 +48,7 @@ ring_receiver::~ring_receiver() {
 
 // --- waiting --------------------------------------------------------------------------------------------------------
 
-ring_receiver::arrival ring_receiver::wait_longer(bool in_a_streak, deadline until) {
+ring_receiver::arrival ring_receiver::wait_longer(bool in_a_streak, const deadline& until) {
   ring_.give_back();
   const auto look_again = [this] { return look(); };
   note_processor(control_.reader_processor);
@@ -68,7 +69,7 @@ void ring_receiver::clear_bell() {
   bell_set_ = false;
 }
 
-ring_receiver::arrival ring_receiver::sleep(deadline until) {
+ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
   std::array<std::byte, 64> rings;
   for (;;) {
     set_bell();
@@ -97,7 +98,7 @@ ring_receiver::arrival ring_receiver::sleep(deadline until) {
 }
 
 // The bytes stay in the socket for as long as there is something to be read: they are what pollers see.
-ring_receiver::arrival ring_receiver::sleep_beside_pollers(deadline until) {
+ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until) {
   std::array<std::byte, 64> rings;
   for (;;) {
     set_bell();
@@ -110,13 +111,13 @@ ring_receiver::arrival ring_receiver::sleep_beside_pollers(deadline until) {
   }
 }
 
-bool ring_receiver::poll(deadline until) {
+bool ring_receiver::poll(const deadline& until) {
   const bool is_ready = wait_for_frame(until) != arrival::deadline;
   frame_ = 0;  // seen, but not shown
   return is_ready;
 }
 
-const frame_header& ring_receiver::next(deadline until) {
+const frame_header& ring_receiver::next(const deadline& until) {
   switch (wait_for_frame(until)) {
     case arrival::end:
       throw closed_error("kin: the other end of the connection is closed");
@@ -127,7 +128,9 @@ const frame_header& ring_receiver::next(deadline until) {
   }
   header_.descriptors = descriptors_of_frame(frame_);
   header_.size = size_of_frame(frame_);
-  header_.signature = words_of_frame(frame_) == 16 ? ring_.second() : raw_bytes;
+  const bool is_raw = is_frame(frame_, frame_kind::raw_message) || is_frame(frame_, frame_kind::block);
+  header_.signature = is_raw ? raw_bytes : ring_.second();
+  if (is_frame(frame_, frame_kind::piece)) throw_damaged_ring();
   return header_;
 }
 
@@ -150,7 +153,7 @@ void ring_receiver::ring_writer(std::uint64_t position) {
   control_.writer_bell.compare_exchange_strong(wanted, 0);
 }
 
-void ring_receiver::next_piece(deadline until) {
+void ring_receiver::next_piece(const deadline& until) {
   switch (wait_for_frame(until)) {
     case arrival::end:
       throw_died_in_a_message();
@@ -162,8 +165,25 @@ void ring_receiver::next_piece(deadline until) {
   if (!is_frame(frame_, frame_kind::piece) || size_of_frame(frame_) == 0) throw_damaged_ring();
 }
 
+block_claim ring_receiver::take_block() {
+  if (!is_frame(frame_, frame_kind::block)) return {};
+  if (!blocks_) blocks_ = std::make_shared<ring_blocks>(memory_, direction_, ring_blocks::role::receiver);
+  block_claim found = blocks_->show(ring_.second(), header_.size);
+  pass_frame();
+  end_taking();
+  return found;
+}
+
+void ring_receiver::end_taking() {
+  frame_ = 0;
+  if (pollers_.in_use()) [[unlikely]]
+    settle(occasion::taking);
+}
+
 template <class Sink>
-void ring_receiver::take_bytes(Sink&& sink, deadline until) {
+void ring_receiver::take_bytes(Sink&& sink, const deadline& until) {
+  if (is_frame(frame_, frame_kind::block)) [[unlikely]]
+    return sink(take_block().bytes());
   const auto pour = [&](std::size_t size) {
     const auto here = ring_.piece(frame_, 0, size);
     sink(here);
@@ -183,9 +203,7 @@ void ring_receiver::take_bytes(Sink&& sink, deadline until) {
       pour(size);
     }
   }
-  frame_ = 0;
-  if (pollers_.in_use()) [[unlikely]]
-    settle(occasion::taking);
+  end_taking();
 }
 
 void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds) {
@@ -198,7 +216,7 @@ void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd
   arrived_.erase(arrived_.begin(), end);
 }
 
-parcel ring_receiver::take(deadline until) {
+parcel ring_receiver::take(const deadline& until) {
   parcel message;
   if (header_.descriptors != 0) take_descriptors(header_.descriptors, message.fds);
   // A liar may announce any size: beyond what is trusted, memory grows with what has arrived.
@@ -209,7 +227,7 @@ parcel ring_receiver::take(deadline until) {
   return message;
 }
 
-void ring_receiver::take_into(std::span<std::byte> room, deadline until) {
+void ring_receiver::take_into(std::span<std::byte> room, const deadline& until) {
   take_bytes(
       [&](std::span<const std::byte> piece) {
         std::memcpy(room.data(), piece.data(), piece.size());

@@ -14,6 +14,7 @@
 
 #include <kin/core/deadline.hpp>
 #include <kin/os/unique_fd.hpp>
+#include <kin/transport/block_claim.hpp>
 #include <kin/transport/channel.hpp>
 #include <kin/wire/parcel.hpp>
 
@@ -34,14 +35,16 @@ class ring_receiver {
   ~ring_receiver();
 
   /// See channel.
-  bool poll(deadline until);
-  const frame_header& next(deadline until);
+  bool poll(const deadline& until);
+  const frame_header& next(const deadline& until);
   /// Whether next() has shown a frame that was not taken yet.
   [[nodiscard]] bool has_shown() const noexcept { return frame_ != 0; }
   /// Takes the frame that next() showed. After a failure the next frame's start is lost.
-  parcel take(deadline until);
+  parcel take(const deadline& until);
   /// The same for a frame without descriptors that fits into `room`.
-  void take_into(std::span<std::byte> room, deadline until);
+  void take_into(std::span<std::byte> room, const deadline& until);
+  /// The same for a message that lies in a block: where it was built. Empty: it lies in the ring, and was not taken.
+  block_claim take_block();
   /// Throws os_error when it is first needed and cannot be made.
   [[nodiscard]] int native_handle();
 
@@ -52,21 +55,22 @@ class ring_receiver {
  private:
   enum class arrival { data, deadline, end };
   // For a frame, which frame_ then is.
-  arrival wait_for_frame(deadline until) {
+  arrival wait_for_frame(const deadline& until) {
     const bool in_a_streak = std::exchange(os::streak, this) == this;
     return look() ? arrival::data : wait_longer(in_a_streak, until);
   }
   bool look() { return (frame_ = ring_.look()) != 0; }
-  arrival wait_longer(bool in_a_streak, deadline until);
-  arrival sleep(deadline until);
-  arrival sleep_beside_pollers(deadline until);
-  void next_piece(deadline until);
+  arrival wait_longer(bool in_a_streak, const deadline& until);
+  arrival sleep(const deadline& until);
+  arrival sleep_beside_pollers(const deadline& until);
+  void next_piece(const deadline& until);
   void set_bell();
   void clear_bell();
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
-  void take_bytes(Sink&& sink, deadline until);
+  void take_bytes(Sink&& sink, const deadline& until);
   void pass_frame();
+  void end_taking();
   void ring_writer(std::uint64_t position);
   [[nodiscard]] bool is_empty() const;
   enum class occasion { first_poll, taking };
@@ -80,8 +84,9 @@ class ring_receiver {
   std::uint64_t frame_ = 0;  // the word of the frame that was seen last
   frame_header header_{};
   readiness pollers_;
-  std::atomic<bool> bell_set_{false};  // by this end; perhaps taken since
-  std::atomic<bool> ring_due_{false};  // a byte is in the socket, or soon will be, that nobody waits for
+  std::shared_ptr<ring_blocks> blocks_;  // made when the first one comes
+  std::atomic<bool> bell_set_{false};    // by this end; perhaps taken since
+  std::atomic<bool> ring_due_{false};    // a byte is in the socket, or soon will be, that nobody waits for
   unsigned direction_;
   bool light_;
 };

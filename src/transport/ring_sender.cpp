@@ -14,6 +14,7 @@
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
+#include "transport/ring_blocks.hpp"
 #include "transport/ring_wait.hpp"
 
 namespace kin::detail {
@@ -36,7 +37,7 @@ ring_sender::ring_sender(std::shared_ptr<const ring_memory> memory, unsigned dir
       light_(memory_->light()) {}
 
 void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
-                       deadline until, bool& begun) {
+                       const deadline& until, bool& begun) {
   const bool in_a_streak = std::exchange(os::streak, this) == this;
   const bool is_raw = signature == raw_bytes;
   const std::uint64_t word =
@@ -48,8 +49,35 @@ void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes
   } else {
     send_slowly(word, signature, bytes, until, begun);
   }
-  // Publishing in memory tells nobody whether the reader still lives. It is asked for whenever time may have passed: in
-  // a streak of sends now and then, else each time. After the publication, while the message is on its way.
+  look_around_sometimes(in_a_streak);
+}
+
+block_claim ring_sender::lend(std::size_t size) {
+  if (size < ring_blocks::least_size) return {};
+  if (!blocks_) blocks_ = std::make_shared<ring_blocks>(memory_, direction_, ring_blocks::role::sender);
+  block_claim found = blocks_->lend(size);
+  // All are on the way, or with a receiver that keeps them. One that is at work gives one back at once; a sender does
+  // not sleep for it, and does not try each time.
+  if (!found && !waited_in_vain_)
+    (void)spin_until(control_.reader_processor, 1, [&] {
+      found = blocks_->lend(size);
+      return static_cast<bool>(found);
+    });
+  waited_in_vain_ = !found;
+  return found;
+}
+
+void ring_sender::send_block(block_claim built, const deadline& until) {
+  const bool in_a_streak = std::exchange(os::streak, this) == this;
+  put(frame_word(frame_kind::block, built.bytes().size()), built.number(), {}, until);
+  built.hand_over();
+  ring_reader();
+  look_around_sometimes(in_a_streak);
+}
+
+// Publishing in memory tells nobody whether the reader still lives. It is asked for whenever time may have passed: in a
+// streak of sends now and then, else each time. After the publication, while the message is on its way.
+void ring_sender::look_around_sometimes(bool in_a_streak) {
   if (!in_a_streak || ++streak_ % looks_per_streak == 0) [[unlikely]]
     look_around();
 }
@@ -69,7 +97,7 @@ void ring_sender::look_around() {
 }
 
 // They are in the socket before the frame is in the ring: who sees the frame finds them there.
-void ring_sender::send_descriptors(std::span<const unique_fd> fds, deadline until, bool& begun) {
+void ring_sender::send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun) {
   const std::byte any{0};
   std::vector<int> batch;
   while (!fds.empty()) {
@@ -83,7 +111,7 @@ void ring_sender::send_descriptors(std::span<const unique_fd> fds, deadline unti
 }
 
 void ring_sender::send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes,
-                              deadline until, bool& begun) {
+                              const deadline& until, bool& begun) {
   while (padded(bytes.size()) >= ring_.capacity() / 2 && grow()) {
   }
   if (padded(bytes.size()) < ring_.capacity() / 2) {
@@ -104,7 +132,8 @@ void ring_sender::send_slowly(std::uint64_t word, std::uint64_t signature, std::
   }
 }
 
-void ring_sender::put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until) {
+void ring_sender::put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes,
+                      const deadline& until) {
   while (!ring_.try_put(word, signature, bytes))
     if (!grow()) wait_for_room(static_cast<std::size_t>(ring_.needed(word)), until);
 }
@@ -134,7 +163,7 @@ int ring_sender::native_handle() {
   return pollers_.native_handle();
 }
 
-void ring_sender::wait_for_room(std::size_t size, deadline until) {
+void ring_sender::wait_for_room(std::size_t size, const deadline& until) {
   // Once it waits it waits for half of the ring, so that the reader does not wake it for every message.
   const std::size_t wanted = std::max(size, ring_.capacity() / 2);
   const std::size_t worth_it = std::max(size, ring_.capacity() / 8);

@@ -9,6 +9,7 @@
 
 #include <kin/core/deadline.hpp>
 #include <kin/os/unique_fd.hpp>
+#include <kin/transport/block_claim.hpp>
 
 #include "memory/byte_ring.hpp"
 #include "transport/readiness.hpp"
@@ -21,8 +22,13 @@ class ring_sender {
   ring_sender(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket) noexcept;
 
   /// See channel::send. `begun` becomes true when part of the message has gone: it can only be finished then.
-  void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until,
-            bool& begun);
+  void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
+            const deadline& until, bool& begun);
+
+  /// A block to build a message in; empty: there is none, build it elsewhere.
+  block_claim lend(std::size_t size);
+  /// Sends the message of `size` bytes that was built there.
+  void send_block(block_claim built, const deadline& until);
 
   /// Readable when nobody receives any more. Throws os_error when it is first needed and cannot be made.
   [[nodiscard]] int native_handle();
@@ -30,22 +36,25 @@ class ring_sender {
   [[nodiscard]] unsigned direction() const noexcept { return direction_; }
 
  private:
+  void look_around_sometimes(bool in_a_streak);
   void look_around();
   void tell_of_closed_end() const;
-  void send_descriptors(std::span<const unique_fd> fds, deadline until, bool& begun);
-  void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until,
+  void send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun);
+  void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until,
                    bool& begun);
-  void put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, deadline until);
+  void put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until);
   void ring_reader();
   bool grow();
-  void wait_for_room(std::size_t size, deadline until);
+  void wait_for_room(std::size_t size, const deadline& until);
 
   std::shared_ptr<const ring_memory> memory_;
   ring_control& control_;
   ring_writer ring_;
   unique_fd socket_;
   readiness pollers_;
-  std::uint64_t looked_at_ = 0;  // ticks
+  std::shared_ptr<ring_blocks> blocks_;  // made at the first loan
+  bool waited_in_vain_ = false;          // for a block, since there was one
+  std::uint64_t looked_at_ = 0;          // ticks
   unsigned direction_;
   unsigned streak_ = 0;
   bool light_;

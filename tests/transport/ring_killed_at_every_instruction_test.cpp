@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <optional>
@@ -30,6 +31,7 @@ struct scenario {
   bool sends = true;
   std::size_t before = 0, size = 10;  // messages that lie in the pipe before, and how long each is
   bool with_fd = false, with_sleeper = false, polled = false;
+  bool in_place = false;    // a loan
   bool twice_held = false;  // the test itself also holds the end whose user is killed
 };
 
@@ -44,6 +46,18 @@ message make_message(char letter, std::size_t size, bool with_fd) {
 }
 bool is_message(const message& m, char letter, std::size_t size, bool with_fd) {
   return m.text == std::string(size, letter) && m.fds.size() == (with_fd ? 1u : 0u);
+}
+
+void send_one(kin::connection& to, const scenario& s, char letter) {
+  if (!s.in_place) return to.send(make_message(letter, s.size, s.with_fd));
+  auto room = to.loan(s.size);
+  std::memset(room.bytes().data(), letter, s.size);  // few instructions
+  room.commit();
+}
+message recv_one(kin::connection& from, const scenario& s) {
+  if (!s.in_place) return from.recv<message>();
+  const auto got = from.recv_view();
+  return {std::string(reinterpret_cast<const char*>(got.bytes().data()), got.bytes().size()), {}};
 }
 
 // One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
@@ -122,7 +136,7 @@ class sleeper {
     if (pid_ == 0) {
       there.close();
       try {
-        const auto got = here.recv<message>();
+        const auto got = recv_one(here, s);
         _exit(is_message(got, 'z', s.size, s.with_fd) ? message_whole : wrong);
       } catch (const kin::closed_error&) {
         _exit(end_of_file);
@@ -165,7 +179,7 @@ void check_receiver(const scenario& s, kin::connection& from) {
       EXPECT_EQ(poll(&entry, 1, 0), 1) << "a poller is not told";
     }
     try {
-      return from.recv<message>();
+      return recv_one(from, s);
     } catch (const kin::closed_error&) {
       return std::nullopt;
     }
@@ -183,11 +197,14 @@ void check_receiver(const scenario& s, kin::connection& from) {
 bool kill_a_sender(const scenario& s, long steps, long& made) {
   auto [here, there] = kin::pipe();
   const int handle = s.polled ? here.native_handle() : -1;
-  for (std::size_t i = 0; i < s.before; ++i) there.send(make_message(static_cast<char>('a' + i), s.size, s.with_fd));
+  for (std::size_t i = 0; i < s.before; ++i) send_one(there, s, static_cast<char>('a' + i));
   message mine = make_message('z', s.size, s.with_fd);
   victim v([&, &here = here, &there = there] {
     here.close();
-    there.send(std::move(mine));
+    if (s.in_place)
+      send_one(there, s, 'z');
+    else
+      there.send(std::move(mine));
   });
   std::optional<sleeper> other;
   if (s.with_sleeper) other.emplace(s, here, there);
@@ -195,19 +212,19 @@ bool kill_a_sender(const scenario& s, long steps, long& made) {
   const bool inside = v.step_and_die(steps, made);
   if (s.twice_held) {
     // A copy of the end goes on: at most the dead one's message is missing.
-    there.send(make_message(s.with_sleeper ? 'z' : 'y', s.size, s.with_fd));
+    send_one(there, s, s.with_sleeper ? 'z' : 'y');
     if (other) {
       EXPECT_EQ(other->answer(), sleeper::message_whole);
       return inside;
     }
     there.close();
-    const auto first = here.recv<message>();
+    const auto first = recv_one(here, s);
     const bool whole = is_message(first, 'z', s.size, s.with_fd);
     EXPECT_TRUE(whole || is_message(first, 'y', s.size, s.with_fd));
     if (whole) {
-      EXPECT_TRUE(is_message(here.recv<message>(), 'y', s.size, s.with_fd));
+      EXPECT_TRUE(is_message(recv_one(here, s), 'y', s.size, s.with_fd));
     }
-    EXPECT_THROW((void)here.recv<message>(), kin::closed_error);
+    EXPECT_THROW((void)recv_one(here, s), kin::closed_error);
     return inside;
   }
   if (other) {
@@ -226,24 +243,24 @@ bool kill_a_sender(const scenario& s, long steps, long& made) {
 // The receiver is killed: the sender hears of it; or the copy of the end goes on with whole messages.
 bool kill_a_receiver(const scenario& s, long steps, long& made) {
   auto [here, there] = kin::pipe();
-  for (std::size_t i = 0; i < s.before; ++i) there.send(make_message(static_cast<char>('a' + i), s.size, s.with_fd));
+  for (std::size_t i = 0; i < s.before; ++i) send_one(there, s, static_cast<char>('a' + i));
   victim v([&, &here = here, &there = there] {
     there.close();
     if (s.polled) (void)here.native_handle();
-    (void)here.recv<message>();
+    (void)recv_one(here, s);
   });
   if (!s.twice_held) here.close();
   const bool inside = v.step_and_die(steps, made);
   if (!s.twice_held) {
-    EXPECT_THROW(for (int i = 0; i < 16; ++i) there.send(make_message('y', s.size, s.with_fd)), kin::closed_error);
+    EXPECT_THROW(for (int i = 0; i < 16; ++i) send_one(there, s, 'y'), kin::closed_error);
     return inside;
   }
-  there.send(make_message('y', s.size, s.with_fd));
+  send_one(there, s, 'y');
   there.close();
   std::string letters;
   try {
     for (;;) {
-      const auto got = here.recv<message>();
+      const auto got = recv_one(here, s);
       const char letter = got.text.empty() ? '?' : got.text[0];
       EXPECT_TRUE(is_message(got, letter, s.size, s.with_fd));
       letters += letter;
@@ -284,11 +301,22 @@ const std::vector<scenario> scenarios = {
     {.name = "send for one who polls", .polled = true},
     {.name = "send beside a copy of the end", .twice_held = true},
     {.name = "send beside a copy of the end, for one who sleeps", .with_sleeper = true, .twice_held = true},
+    {.name = "loan", .before = 1, .size = 20'000, .in_place = true},
+    {.name = "loan that makes a block", .size = 20'000, .in_place = true},
+    {.name = "loan for one who sleeps", .size = 20'000, .with_sleeper = true, .in_place = true},
+    {.name = "loan beside a copy of the end", .size = 20'000, .in_place = true, .twice_held = true},
     {.name = "recv of the only message", .sends = false, .before = 1},
     {.name = "recv of the first message", .sends = false, .before = 3},
     {.name = "recv of a large message", .sends = false, .before = 2, .size = 60'000},
     {.name = "recv with a descriptor", .sends = false, .before = 2, .with_fd = true},
     {.name = "recv beside a poller", .sends = false, .before = 1, .polled = true},
+    {.name = "recv of a loan", .sends = false, .before = 2, .size = 20'000, .in_place = true},
+    {.name = "recv of a loan beside a copy of the end",
+     .sends = false,
+     .before = 2,
+     .size = 20'000,
+     .in_place = true,
+     .twice_held = true},
     {.name = "recv beside a copy of the end", .sends = false, .before = 2, .twice_held = true},
 };
 

@@ -17,6 +17,7 @@
 #include <kin/core/deadline.hpp>
 #include <kin/core/export.hpp>
 #include <kin/os/unique_fd.hpp>
+#include <kin/transport/block_claim.hpp>
 #include <kin/wire/parcel.hpp>
 
 namespace kin {
@@ -61,6 +62,12 @@ class KIN_EXPORT channel {
   void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {},
             deadline until = deadline::never());
 
+  /// Shared memory to build a raw message of `size` bytes in, for send_block(); empty where there is none, or it is not
+  /// worth it. Waits for nobody. Throws closed_error, os_error (EBADF).
+  block_claim lend(std::size_t size);
+  /// Sends what was built there. Throws like send().
+  void send_block(block_claim built, deadline until = deadline::never());
+
   /// Waits for a message or the end of file; false at the deadline.
   bool poll(deadline until);
   /// Waits for the next frame and shows its header without taking the message. closed_error at end of file,
@@ -70,6 +77,8 @@ class KIN_EXPORT channel {
   parcel take(deadline until = deadline::never());
   /// The same for a message without descriptors that fits into `room`; else take() must be used.
   void take_into(std::span<std::byte> room, deadline until = deadline::never());
+  /// The frame that next() showed, where its sender has built it; empty, and the frame not taken, if it was copied.
+  block_claim take_block();
   /// next() and take(), for callers to whom all types are one; empty at end of file.
   std::optional<parcel> take_any(deadline until = deadline::never());
 

@@ -15,6 +15,7 @@
 #include <kin/core/deadline.hpp>
 #include <kin/core/error.hpp>
 #include <kin/core/export.hpp>
+#include <kin/transport/block_claim.hpp>
 #include <kin/transport/channel.hpp>
 #include <kin/wire/codec.hpp>
 
@@ -25,23 +26,45 @@ class connection;
 /// Room for one message that is built in place; see connection::loan. Move-only; outlived by its connection.
 class KIN_EXPORT message_loan {
  public:
-  message_loan(message_loan&& other) noexcept : to_(std::exchange(other.to_, nullptr)), room_(std::move(other.room_)) {}
+  message_loan(message_loan&& other) noexcept
+      : to_(std::exchange(other.to_, nullptr)), block_(std::move(other.block_)), room_(std::move(other.room_)) {}
   message_loan& operator=(message_loan&& other) noexcept {
     to_ = std::exchange(other.to_, nullptr);
+    block_ = std::move(other.block_);
     room_ = std::move(other.room_);
     return *this;
   }
-  /// The message's bytes, to be written by the caller. Zeroed at first.
-  [[nodiscard]] std::span<std::byte> bytes() noexcept { return room_; }
+  /// The message's bytes, to be written by the caller. What is in them at first is not specified.
+  [[nodiscard]] std::span<std::byte> bytes() noexcept { return block_ ? block_.bytes() : std::span(room_); }
   /// Sends the message, like send_bytes. Without it, nothing is sent. Throws what send_bytes throws; std::logic_error
   /// the second time, and for a loan that was moved from.
   void commit();
 
  private:
   friend class connection;
-  message_loan(connection& to, std::size_t size) : to_(&to), room_(size) {}
+  message_loan(connection& to, std::size_t size);
   connection* to_;
-  std::vector<std::byte> room_;
+  detail::block_claim block_;
+  std::vector<std::byte> room_;  // where there is no block
+};
+
+/// One message where its sender has built it, or a copy of it; see connection::recv_view. Move-only. While it lives its
+/// sender cannot use that memory again: who keeps many makes the sender's later loans be copied.
+class KIN_EXPORT message_view {
+ public:
+  message_view(message_view&&) noexcept = default;
+  message_view& operator=(message_view&&) noexcept = default;
+  /// The message's bytes. A sender that does not keep to the rules may change them.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return block_ ? block_.bytes() : std::span(copy_); }
+  /// Whether nothing was copied.
+  [[nodiscard]] bool in_place() const noexcept { return static_cast<bool>(block_); }
+
+ private:
+  friend class connection;
+  explicit message_view(detail::block_claim block) noexcept : block_(std::move(block)) {}
+  explicit message_view(std::vector<std::byte> copy) noexcept : copy_(std::move(copy)) {}
+  detail::block_claim block_;
+  std::vector<std::byte> copy_;
 };
 
 /// One end of a pipe, move-only. Usable by one thread per direction at a time: one may send while another receives.
@@ -103,7 +126,14 @@ class KIN_EXPORT connection {
   /// buffer_too_short, which carries the whole message; the buffer is untouched. Bad offset: std::out_of_range.
   std::size_t recv_bytes_into(std::span<std::byte> buffer, count offset = 0);
 
-  /// Room for a message of `size` bytes to be built in place and sent by its commit().
+  /// Receives one raw message without copying it where it was built in place by loan(), which costs the same at any
+  /// size; a copy of it otherwise. Throws like recv_bytes.
+  [[nodiscard]] message_view recv_view();
+
+  /// Room for a message of `size` bytes to be built in place and sent by its commit(): shared memory that the receiver
+  /// reads where it is (recv_view), and gives back. Up to 16 such messages a direction may be on their way or with the
+  /// receiver; beyond, and where memory is refused, and below 8 KiB, it is private memory that commit() copies. Throws
+  /// closed_error.
   [[nodiscard]] message_loan loan(count size) { return {*this, size}; }
 
   /// Closes this end. The other side's recv throws closed_error once it has received everything. Idempotent.
@@ -119,6 +149,7 @@ class KIN_EXPORT connection {
 
  private:
   friend struct codec<connection>;
+  friend class message_loan;
 
   template <class Sent, class T>
   static detail::parcel encoded(const T& value) {
