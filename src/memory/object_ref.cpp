@@ -37,9 +37,15 @@ struct object_hold {
 
 namespace {
 
+// ~object_hold takes the mutex, so nobody lets go of a hold with it. A hold is forgotten, with the mutex, before its
+// memory goes back: with the mutex the headers here are those of objects.
 struct registry {
+  struct known {
+    std::weak_ptr<object_hold> hold;
+    object_header* header = nullptr;
+  };
   std::mutex mutex;
-  std::unordered_map<std::uint64_t, std::weak_ptr<object_hold>> holds;
+  std::unordered_map<std::uint64_t, known> holds;
   std::uint64_t next_serial = 0;
   int maker = -1;  // of next_serial: a forked copy begins elsewhere
 };
@@ -51,8 +57,8 @@ registry& the() {
         [] {
           the().mutex.lock();
           // The copy will have handles too.
-          for (auto& [offset, weak] : the().holds)
-            if (const auto h = weak.lock()) h->header->escaped.store(1);
+          for (auto& [offset, one] : the().holds)
+            if (one.header) one.header->escaped.store(1);
         },
         [] { the().mutex.unlock(); }, [] { the().mutex.unlock(); });
     return made;
@@ -73,7 +79,7 @@ object_hold::~object_hold() {
     registry& all = the();
     const std::lock_guard guard(all.mutex);
     const auto found = all.holds.find(offset);
-    if (found != all.holds.end() && found->second.expired()) all.holds.erase(found);
+    if (found != all.holds.end() && found->second.hold.expired()) all.holds.erase(found);
   }
   beside.reset();
   if (maker != os::own_pid() || header->escaped.load() != 0) return;
@@ -91,6 +97,14 @@ object_ref object_ref::make(object_kind kind, std::size_t size) {
   size = (size + granule - 1) / granule * granule;
   const family::piece piece = family::allocate(size);
   auto* header = reinterpret_cast<object_header*>(piece.data);
+  std::shared_ptr<object_hold> hold;
+  try {
+    hold = std::make_shared<object_hold>(piece.offset, header, size, 0);
+  } catch (...) {
+    family::release(piece.offset, size);
+    throw;
+  }
+  hold->maker = os::own_pid();
   registry& all = the();
   const std::lock_guard guard(all.mutex);
   // A number that no other object of the family has had, as far as 64 bits of chance can say.
@@ -99,17 +113,15 @@ object_ref object_ref::make(object_kind kind, std::size_t size) {
     all.next_serial = std::uint64_t{source()} << 32 | source();
     all.maker = os::own_pid();
   }
-  const std::uint64_t serial = ++all.next_serial;
-  header->serial.store(serial);
+  all.holds[piece.offset] = {hold, header};
+  hold->serial = ++all.next_serial;
+  header->serial.store(hold->serial);
   header->escaped.store(0);
   header->bell.word.store(0);
   header->bell.slept_on.store(0);
   header->bell.in_vain.store(0);
   header->more_bells.store(0);
   header->granules.store(static_cast<std::uint32_t>(size / granule));
-  auto hold = std::make_shared<object_hold>(piece.offset, header, size, serial);
-  all.holds[piece.offset] = hold;
-  hold->maker = os::own_pid();
   header->kind.store(static_cast<std::uint32_t>(kind), std::memory_order_release);
   return object_ref(std::move(hold));
 }
@@ -134,12 +146,15 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
       header->serial.load() != serial || header->granules.load() != size / granule)
     throw decode_error("kin: a handle to a shared object that does not exist (any more)");
   registry& all = the();
-  const std::lock_guard guard(all.mutex);
-  auto& known = all.holds[offset];
-  if (auto held = known.lock(); held && held->serial == serial) return object_ref(std::move(held));
-  auto held = std::make_shared<object_hold>(offset, header, size, serial);
-  known = held;
-  return object_ref(std::move(held));
+  for (std::shared_ptr<object_hold> fresh;; fresh = std::make_shared<object_hold>(offset, header, size, serial)) {
+    std::shared_ptr<object_hold> held;
+    const std::lock_guard guard(all.mutex);
+    if (const auto found = all.holds.find(offset); found != all.holds.end()) held = found->second.hold.lock();
+    if (held && held->serial == serial) return object_ref(std::move(held));
+    if (!fresh) continue;
+    all.holds[offset] = {fresh, header};
+    return object_ref(std::move(fresh));
+  }
 }
 
 std::uint64_t object_ref::offset() const noexcept { return hold_->offset; }
