@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-// queue: 64-byte items between processes, against a cache line's round trip, pipe(2), and moodycamel's queue between
-// threads where that is installed. One producer and one consumer are pinned to a core each; two and two are four
-// processes on two cores, as the kernel likes.
+// queue: 64-byte items between processes, against a cache line's round trip, pipe(2), and, where those are installed,
+// moodycamel's queue between threads and Boost.Interprocess's between processes. One producer and one consumer are
+// pinned to a core each; two and two are four processes on two cores, as the kernel likes.
 #include <sched.h>
 #include <sys/mman.h>
 
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,6 +20,11 @@
 #if __has_include(<concurrentqueue/blockingconcurrentqueue.h>)
 #include <concurrentqueue/blockingconcurrentqueue.h>
 #define KIN_BENCH_MOODYCAMEL
+#endif
+
+#if __has_include(<boost/interprocess/ipc/message_queue.hpp>)
+#include <boost/interprocess/ipc/message_queue.hpp>
+#define KIN_BENCH_BOOST
 #endif
 
 namespace {
@@ -173,6 +180,35 @@ void moodycamel_one_and_one(benchmark::State& state) { moodycamel_queue(state, 1
 void moodycamel_two_and_two(benchmark::State& state) { moodycamel_queue(state, 2); }
 BENCHMARK(moodycamel_one_and_one)->UseManualTime()->Iterations(50);
 BENCHMARK(moodycamel_two_and_two)->UseManualTime()->Iterations(50);
+#endif
+
+#ifdef KIN_BENCH_BOOST
+void boost_message_queue(benchmark::State& state) {
+  using boost::interprocess::message_queue;
+  const std::string name = "kin-bench-" + std::to_string(::getpid());
+  stay(first_core);
+  {
+    message_queue items(boost::interprocess::create_only, name.c_str(), 1024, sizeof(item));
+    const pid_t producer = bench::forked([&] {
+      stay(second_core);
+      const item one{};
+      for (;;) items.send(one.data(), one.size(), 0);
+    });
+    message_queue::remove(name.c_str());  // both have it mapped
+    item one{};
+    std::size_t size = 0;
+    unsigned priority = 0;
+    for (auto _ : state)
+      for (std::uint64_t i = 0; i < batch; ++i) {
+        items.receive(one.data(), one.size(), size, priority);
+        benchmark::DoNotOptimize(one);
+      }
+    ::kill(producer, SIGKILL);
+    bench::join(producer);
+  }
+  stay(anywhere);
+}
+BENCHMARK(boost_message_queue)->UseRealTime();
 #endif
 
 BENCHMARK(cache_line)->UseRealTime();

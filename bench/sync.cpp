@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// sync: a mutex alone and contended, against an atomic addition alone and contended.
+// sync: a mutex alone and contended, against an atomic addition alone and contended; and taken over from the dead.
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <mutex>
 
 #include <kin/kin.hpp>
@@ -55,6 +57,35 @@ void contended_fetch_add(benchmark::State& state) {
   for (auto _ : state) n.fetch_add(1);
   done.store(true);
 }
+// From the kill of who holds a mutex to the survivor that has it.
+void claim_after_a_kill(benchmark::State& state) {
+  const kin::mutex m;
+  const kin::event held;
+  for (auto _ : state) {
+    const pid_t holder = bench::forked([&] {
+      m.lock();
+      held.set();
+      for (;;) ::pause();
+    });
+    held.wait();
+    const auto start = std::chrono::steady_clock::now();
+    ::kill(holder, SIGKILL);
+    try {
+      m.lock();
+    } catch (const kin::owner_died&) {
+      auto mine = m.recover();
+      state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    held.clear();
+    bench::join(holder);
+  }
+}
+void one_millisecond(benchmark::State& state) {
+  for (auto _ : state) state.SetIterationTime(0.001);
+}
+BENCHMARK(claim_after_a_kill)->UseManualTime()->Iterations(50);
+BENCHMARK(one_millisecond)->UseManualTime()->Iterations(1);
+
 BENCHMARK(lock_unlock);
 BENCHMARK(fetch_add);
 BENCHMARK(contended_lock)->UseRealTime();
