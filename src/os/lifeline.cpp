@@ -4,6 +4,7 @@
 #include "os/lifeline.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -11,7 +12,6 @@
 #include <kin/os/duplicate.hpp>
 
 #include "os/gate.hpp"
-#include "os/poll.hpp"
 
 namespace kin::os {
 
@@ -31,7 +31,7 @@ void arm_lifeline(unique_fd end) {
   call("fcntl(F_SETFL)", doing, [&] { return ::fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK); });
   // The parent may have died before the signal was armed.
   pollfd entry{fd, POLLIN, 0};
-  if (poll_until(std::span(&entry, 1), deadline::now()) > 0) ::_exit(127);
+  if (call("poll", doing, [&] { return ::poll(&entry, 1, 0); }) > 0) ::_exit(127);
 }
 
 }  // namespace kin::os

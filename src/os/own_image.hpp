@@ -2,6 +2,7 @@
 // own_image: what a forked child does to itself, with ordinary calls, to become what a launched one is from its start.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,9 +34,28 @@ struct refused_change {
 
 /// fork(2), with stdio and iostreams flushed first so that nothing is printed twice. Throws os_error (EAGAIN, ENOMEM).
 int fork_process();
-/// In the forked child: /dev/null as stdin, default signal dispositions and mask, then the changes, up to the first
-/// that is refused.
-std::optional<refused_change> change_own_image(const image_changes& changes);
+
+/// What of the changes a copy of this process has to make, found out before the fork: what is so already costs the copy
+/// nothing. Each page that a copy touches is a fault, and each first call of a library function a search for it.
+class image_plan {
+ public:
+  explicit image_plan(image_changes wanted);
+  /// Whether the system may refuse something that was asked for. If not, apply() as good as never fails.
+  [[nodiscard]] bool can_be_refused() const noexcept;
+  /// Whether the copy is to differ from `inherited` in what its own children get from it.
+  [[nodiscard]] bool changes_surroundings() const noexcept { return changes_surroundings_; }
+  /// In the copy: /dev/null as stdin, default signal dispositions and mask, then the changes, up to the first that is
+  /// refused.
+  [[nodiscard]] std::optional<refused_change> apply() const;
+
+ private:
+  [[nodiscard]] std::optional<refused_change> set_affinity() const;
+
+  image_changes wanted_;
+  bool new_environment_, changes_surroundings_;
+  std::vector<std::pair<int, rlimit>> new_limits_;
+  std::optional<std::vector<std::byte>> new_affinity_;  // empty: a processor number that cannot be
+};
 /// In the forked child: calls `end` with the code when somebody calls exit(), before any exit handler of the parent.
 void on_exit_of_copy(void (*end)(int code));
 /// In the forked child: flushes stdio and iostreams and leaves without exit handlers, which are the parent's.

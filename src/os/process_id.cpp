@@ -19,6 +19,12 @@ void lead_process_group() noexcept { ::setpgid(0, 0); }
 
 std::array<unsigned, 4> own_credentials() noexcept { return {::getuid(), ::geteuid(), ::getgid(), ::getegid()}; }
 
+bool leaves_ended_children() noexcept {
+  struct sigaction present {};
+  return ::sigaction(SIGCHLD, nullptr, &present) == 0 && present.sa_handler == SIG_DFL &&
+         (present.sa_flags & SA_NOCLDWAIT) == 0;
+}
+
 void kill_by_pid(int pid) noexcept {
   ::kill(pid, SIGKILL);
   reap_by_pid(pid);

@@ -14,6 +14,9 @@ bool signal_group(int leader, int signal) noexcept;
 void lead_process_group() noexcept;
 /// Real and effective user and group.
 std::array<unsigned, 4> own_credentials() noexcept;
+/// Whether a child that ends stays a zombie until it is waited for: nobody ignores SIGCHLD, and no handler of the
+/// user's may be waiting for all children.
+bool leaves_ended_children() noexcept;
 /// Waits for a child by number; only for one that nobody else knows of yet.
 void reap_by_pid(int pid) noexcept;
 /// The same, after killing it.

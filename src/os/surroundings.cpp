@@ -8,8 +8,10 @@
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <clocale>
@@ -101,14 +103,18 @@ surroundings surroundings::now() {
 }
 
 namespace {
-int foreign_threads_now() {
+int threads_now() {
+  // The folder of a process's threads has a link for each, and two more: one call instead of five.
+  struct stat status {};
+  if (::stat("/proc/self/task", &status) == 0 && status.st_nlink > 2) return static_cast<int>(status.st_nlink) - 2;
   const std::unique_ptr<DIR, int (*)(DIR*)> tasks(::opendir("/proc/self/task"), &::closedir);
-  if (!tasks) return 0;
+  if (!tasks) return 1;
   int n = 0;
   while (const dirent* entry = ::readdir(tasks.get()))
     if (std::isdigit(static_cast<unsigned char>(entry->d_name[0]))) ++n;
-  return n - 1 - sanitizer_threads - own_threads.load();
+  return n;
 }
+int foreign_threads_now() { return std::max(0, threads_now() - 1 - sanitizer_threads - own_threads.load()); }
 }  // namespace
 
 // A joined thread is listed for a moment longer, and one of kin's own is counted a moment after it began.

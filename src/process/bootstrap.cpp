@@ -86,7 +86,7 @@ void say_exit_code(int code) noexcept {
     to(code & 0xff, began_by_exec ? os::peak_resident_memory() : os::peak_since_fork());  // as wait(2) tells it
     const parcel message = to.take();
     if (channel* link = link_slot(); link && !link->closed())
-      link->send(exit_frame, message.bytes, {}, deadline::now());
+      link->send(exit_frame, message.bytes, {}, deadline::at(deadline::clock::time_point{}));  // without a wait
   } catch (...) {
     // The parent is gone or does not listen; nothing is owed to it then.
   }

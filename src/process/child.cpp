@@ -56,6 +56,7 @@ bool child::join(deadline until) {
 void child::set_server(std::shared_ptr<fork_server> server, std::uint64_t serial) noexcept {
   server_ = std::move(server);
   serial_ = serial;
+  greeted_ = true;
 }
 
 void child::take_status() {
@@ -75,7 +76,8 @@ exit_status child::final_status() {
   } else {
     status.known = false;
   }
-  if (role_ == child_role::process) complete_from_last_words(channel_, status, server_ != nullptr);
+  if (role_ == child_role::process && !(greeted_ && status.known && status.peak_memory != 0))
+    complete_from_last_words(channel_, status, greeted_);
   return status;
 }
 

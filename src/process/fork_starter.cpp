@@ -28,8 +28,15 @@ namespace {
 // What a copy of this process does from fork on.
 class forked_copy {
  public:
-  forked_copy(child_role role, introduction who, os::image_changes changes)
-      : role_(role), who_(std::move(who)), changes_(std::move(changes)) {}
+  forked_copy(const process_options& options, child_role role, introduction who, const opened_output& output)
+      : role_(role),
+        who_(std::move(who)),
+        plan_(image_changes_for(options, role, output)),
+        awaited_(plan_.can_be_refused() || !os::leaves_ended_children()) {}
+
+  /// Whether the copy waits for a word of the parent's, and the parent for its hello. Not where nothing can be refused
+  /// and a copy that has ended stays for the parent to look at: then a start is two switches of process shorter.
+  [[nodiscard]] bool awaited() const { return awaited_; }
 
   [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, unique_fd crash_file,
                          const std::function<void()>& body) {
@@ -38,7 +45,7 @@ class forked_copy {
       os::arm_lifeline(std::move(lifeline));
       set_link_to_parent(channel(std::move(channel_end)));
       // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
-      link_to_parent().take();
+      if (awaited_) link_to_parent().take();
       if (change_into_child()) {
         os::on_exit_of_copy(&end);
         if (crash_file) os::report_crashes_to(crash_file.release());
@@ -67,18 +74,21 @@ class forked_copy {
     } catch (const os_error&) {
       // It is about to end, or a sandbox refuses pidfd_open: parent_process() then knows less.
     }
-    if (const auto refused = os::change_own_image(changes_)) {
+    if (const auto refused = plan_.apply()) {
+      if (!awaited_) throw os_error(refused->doing, refused->call.c_str(), refused->error);
       link_to_parent().send(refused_frame, encode_refusal(*refused).bytes);
       return false;
     }
+    if (plan_.changes_surroundings()) runtime::get().note_surroundings();  // its own children get them, too
     become_child(who_, std::move(parent));
-    link_to_parent().send(hello_frame, {});
+    if (awaited_) link_to_parent().send(hello_frame, {});
     return true;
   }
 
   const child_role role_;
   const introduction who_;
-  const os::image_changes changes_;
+  const os::image_plan plan_;
+  const bool awaited_;
 };
 
 // Lets the copy begin, and waits for its hello. A process's is left for complete_from_last_words; a service's is taken,
@@ -109,7 +119,9 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
         "Fork before starting threads, or use start::spawn");
   const auto name = self.next_child_name(options.name);
   const opened_output output = open_redirections(options);
-  forked_copy copy(role, introduce(options, role, name), image_changes_for(options, role, output));
+  introduction who = introduce(options, role, name);
+  if (const char* locale = std::setlocale(LC_ALL, nullptr); locale && who.locale == locale) who.locale.clear();
+  forked_copy copy(options, role, std::move(who), output);
   (void)family::link();  // so that the copy belongs to it
 
   std::unique_lock starting(self.starting());
@@ -129,15 +141,16 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   try {
     pidfd = os::open_pidfd(pid);
   } catch (...) {
-    ours.reset();  // the child sees the end of file and leaves
-    os::reap_by_pid(pid);
+    os::kill_by_pid(pid);
     throw;
   }
   auto started = std::make_shared<child>(pid, std::move(pidfd), channel(std::move(ours)), std::move(parent_line),
                                          name.name, options.daemon, role);
   started->set_crash_file(std::move(crash_file));
+  started->set_copy();
   self.add_child(started);
   starting.unlock();
+  if (!copy.awaited()) return started;
   try {
     release_copy(*started, role);
   } catch (...) {

@@ -59,7 +59,7 @@ bool change_surroundings(const start_order& order, channel& link) {
   changes.limits = order.limits;
   changes.affinity = order.affinity;
   changes.inherited = &at_init;
-  if (const auto refused = os::change_own_image(changes)) {
+  if (const auto refused = os::image_plan(std::move(changes)).apply()) {
     link.send(refused_frame, encode_refusal(*refused).bytes);
     return false;
   }

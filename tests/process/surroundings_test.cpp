@@ -128,6 +128,20 @@ TEST_P(surroundings, are_those_of_the_options) {
   EXPECT_TRUE(f.first_processor);
 }
 
+void look_deeper(kin::connection to) { kin::process(look_around, std::move(to)).join(); }
+
+TEST_P(surroundings, of_the_options_are_what_a_childs_own_children_get) {
+  const temporary_folder folder;
+  auto [a, b] = kin::pipe();
+  const kin::process_options options =
+      with({.environment = {{"KIN_TEST_OWN", "a=b"}}, .working_directory = folder.path, .limits = {.open_files = 123}});
+  kin::process child(options, look_deeper, std::move(b));
+  const found f = a.recv<found>();
+  EXPECT_EQ(f.environment.at("KIN_TEST_OWN"), "a=b");
+  EXPECT_EQ(f.directory, fs::canonical(folder.path));
+  EXPECT_EQ(f.open_files, 123u);
+}
+
 TEST_P(surroundings, hold_nothing_on_stdin_and_default_signals) {
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGUSR1, SIG_IGN);

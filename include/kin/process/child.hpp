@@ -59,6 +59,9 @@ class KIN_EXPORT child {
   void set_crash_file(unique_fd file) noexcept { crash_file_ = std::move(file); }
   /// For a child that `server` has forked: it takes the status, and tells it. Set before anybody else knows the child.
   void set_server(std::shared_ptr<fork_server> server, std::uint64_t serial) noexcept;
+  /// For a copy of this process: it cannot have missed kin::init(), and says hello only where somebody waits for it. Set
+  /// before anybody else knows the child.
+  void set_copy() noexcept { greeted_ = true; }
   /// The stack of a worker that crashed, by name, cut at its task's entry; empty for other ends. After join().
   [[nodiscard]] std::string crash_report() const;
   /// In a forked copy of the parent: closes what would keep the parent's child from noticing the parent's death.
@@ -79,6 +82,7 @@ class KIN_EXPORT child {
   const bool daemon_;
   const child_role role_;
   std::shared_ptr<fork_server> server_;  // empty for children that this process has started itself
+  bool greeted_ = false;                 // its hello is not to be looked for
   std::uint64_t serial_ = 0;             // the child's number with the server
   const std::uint64_t booked_memory_;    // what of its peak memory may be its parent's
   std::mutex mutex_;
