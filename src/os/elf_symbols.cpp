@@ -87,6 +87,12 @@ std::uint64_t elf_symbols::address_of(std::uint64_t file_offset) const {
   return file_offset;
 }
 
+std::string elf_symbols::symbol_beginning_at(std::uint64_t address) const {
+  const auto it = std::lower_bound(symbols_.begin(), symbols_.end(), address,
+                                   [](const symbol& s, std::uint64_t a) { return s.address < a; });
+  return it != symbols_.end() && it->address == address ? it->name : std::string();
+}
+
 std::string elf_symbols::function_at(std::uint64_t address) const {
   auto it = std::upper_bound(symbols_.begin(), symbols_.end(), address,
                              [](std::uint64_t a, const symbol& s) { return a < s.address; });

@@ -15,6 +15,8 @@ class elf_symbols {
   explicit elf_symbols(const std::string& path);
   /// Virtual address of a place in the file.
   [[nodiscard]] std::uint64_t address_of(std::uint64_t file_offset) const;
+  /// Mangled name of the function that begins at the address; empty when none does.
+  [[nodiscard]] std::string symbol_beginning_at(std::uint64_t address) const;
   /// Demangled name of the function that holds the address; empty when none does.
   [[nodiscard]] std::string function_at(std::uint64_t address) const;
 

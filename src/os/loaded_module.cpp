@@ -11,9 +11,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "os/elf_symbols.hpp"
 
 namespace kin::os {
 namespace {
@@ -167,11 +172,40 @@ bool keep_loaded(const std::string& path) {
   return ::dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
 }
 
+namespace {
+
+/// The symbols of each module that was asked for, by the identity of what was loaded.
+class symbol_files {
+ public:
+  std::string begins_at(const module_place& place) {
+    const std::lock_guard hold(mutex_);
+    auto& symbols = files_[place.identity];
+    if (!symbols) {
+      const std::string path = place.path.empty() ? "/proc/self/exe" : place.path;
+      // A file that was replaced since has other functions at these places.
+      symbols = std::make_unique<elf_symbols>(file_identity(path) == place.identity ? path : std::string());
+    }
+    return symbols->symbol_beginning_at(place.offset);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<elf_symbols>> files_;
+};
+
+std::string symbol_in_file(const void* address) {
+  static auto& files = *new symbol_files;  // never destroyed: threads may still fail while static objects are
+  const auto place = find_place(address);
+  return place && place->is_code ? files.begins_at(*place) : std::string();
+}
+
+}  // namespace
+
 std::string symbol_at(const void* address) {
   Dl_info info{};
   // dladdr also answers with the nearest symbol below, which would name some other function.
-  if (::dladdr(address, &info) == 0 || info.dli_sname == nullptr || info.dli_saddr != address) return {};
-  return info.dli_sname;
+  if (::dladdr(address, &info) != 0 && info.dli_sname != nullptr && info.dli_saddr == address) return info.dli_sname;
+  return symbol_in_file(address);
 }
 
 std::uint64_t unload_count() noexcept {

@@ -43,7 +43,8 @@ std::string load_module(const std::string& path);
 /// Keeps a loaded module (the path that find_place told) loaded for good. False: there is none under this path.
 bool keep_loaded(const std::string& path);
 
-/// The mangled name of the exported function that begins at `address`; empty when there is none.
+/// The mangled name of the function that begins at `address`; empty when there is none. One that is not exported is
+/// looked for in the module's file, which takes some milliseconds the first time; a stripped one does not have it.
 std::string symbol_at(const void* address);
 
 /// Grows whenever a module is unloaded: an address found earlier may be stale then.

@@ -18,6 +18,7 @@
 #include <kin/wire/outcome.hpp>
 
 int global_function(int n) { return n + 1; }
+static int static_function(int n) { return n - 1; }
 namespace {
 int anonymous_function(const std::string& s) { return static_cast<int>(s.size()); }
 }  // namespace
@@ -204,7 +205,8 @@ TEST(call, is_named_alike_on_both_sides) {
   EXPECT_EQ(names([](int n) { return n; }, 1), "lambda in call_is_named_alike_on_both_sides_Test::TestBody()");
   EXPECT_EQ(names(plain_job{}, 1), "(anonymous namespace)::plain_job");
   EXPECT_EQ(names(kin::bind(kin::bind(plain_job{}), 1)), "(anonymous namespace)::plain_job");
-  EXPECT_EQ(names(&anonymous_function, std::string()), "function int(std::string const&)");
+  EXPECT_EQ(names(&anonymous_function, std::string()), "(anonymous namespace)::anonymous_function(std::string const&)");
+  EXPECT_EQ(names(&static_function, 1), "static_function(int)") << "not exported: only the file has its name";
   EXPECT_EQ(names(&::toupper, 1), "toupper") << "exported, so it has a name";
   EXPECT_EQ(names(kin::bind(&::toupper, 1)), "toupper");
 }

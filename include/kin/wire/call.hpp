@@ -78,7 +78,7 @@ inline constexpr call_descriptor descriptor_of{call_mark,
 
 /// Writes the task's identity. Throws encode_error.
 KIN_EXPORT void encode_descriptor(writer& out, const call_descriptor& descriptor);
-/// "parse(std::string)" where the callable is a pointer to an exported function, else by its type: "lambda in main".
+/// "parse(std::string)" where the callable is a pointer to a function with a symbol, else by its type: "lambda in main".
 KIN_EXPORT std::string name_of_call(const call_descriptor& descriptor, const void* function);
 
 /// The function that a callable will run, if it is one or is bound to one.
