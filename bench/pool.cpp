@@ -40,6 +40,7 @@ void first_result(benchmark::State& state, kin::start_method start) {
   }
 }
 BENCHMARK(two_bare_forks)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(first_result, forkserver, kin::start::forkserver)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(first_result, fork, kin::start::fork)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(first_result, spawn, kin::start::spawn)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
