@@ -127,11 +127,14 @@ void give_this_thread_an_alternate_stack() {
 
 }  // namespace
 
+void prepare_crash_reports() {
+  _Unwind_Backtrace([](_Unwind_Context*, void*) { return _URC_END_OF_STACK; }, nullptr);
+}
+
 void report_crashes_to(int fd) {
   report_fd = fd;
   give_this_thread_an_alternate_stack();
-  // The first use may load and initialise: not in the handler.
-  _Unwind_Backtrace([](_Unwind_Context*, void*) { return _URC_END_OF_STACK; }, nullptr);
+  prepare_crash_reports();
   for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP}) {
     struct sigaction present {};
     ::sigaction(signal, nullptr, &present);

@@ -20,6 +20,9 @@ struct crash_head {
 inline constexpr std::uint32_t crash_magic = 0x6b637273;
 inline constexpr std::uint32_t most_frames = 128;
 
+/// Loads and initialises what reporting needs: the handler must not, and copies of this process need not.
+void prepare_crash_reports();
+
 /// Handles SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS and SIGTRAP, except where somebody else (a sanitizer, the
 /// user) already does. The process then dies of the same signal, so that its status and core dump stay true. `fd` is
 /// kept for good.

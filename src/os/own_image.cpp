@@ -142,9 +142,9 @@ std::vector<std::pair<int, rlimit>> new_limits(const image_changes& changes) {
 
 image_plan::image_plan(image_changes wanted)
     : wanted_(std::move(wanted)),
-      new_environment_(!has_environment(wanted_.environment)),
+      new_environment_(!has_environment(environment())),
       changes_surroundings_(!wanted_.working_directory.empty() || !wanted_.limits.empty() ||
-                            !wanted_.affinity.empty() || wanted_.environment != wanted_.inherited->environment),
+                            !wanted_.affinity.empty() || !wanted_.environment.empty()),
       new_limits_(new_limits(wanted_)),
       new_affinity_(wanted_.affinity.empty() ? wanted_.inherited->affinity : mask_of(wanted_.affinity)) {
   if (new_affinity_ && has_affinity(*new_affinity_)) new_affinity_->clear();
@@ -171,7 +171,7 @@ std::optional<refused_change> image_plan::set_affinity() const {
 std::optional<refused_change> image_plan::apply() const {
   default_signals();
   if (wanted_.own_process_group) ::setpgid(0, 0);
-  if (new_environment_) replace_environment(wanted_.environment);
+  if (new_environment_) replace_environment(environment());
   ::umask(wanted_.inherited->umask);
   if (auto r = redirect(wanted_)) return r;
   if (auto r = enter_directory(wanted_)) return r;

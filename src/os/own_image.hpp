@@ -17,7 +17,7 @@
 namespace kin::os {
 
 struct image_changes {
-  std::vector<std::string> environment;          ///< all of it, NAME=VALUE
+  std::vector<std::string> environment;          ///< all of it, NAME=VALUE; empty: the inherited one
   std::string working_directory;                 ///< empty: `inherited.directory`
   std::vector<std::pair<int, int>> descriptors;  ///< {number to be, number here}
   std::vector<std::pair<int, rlimit>> limits;    ///< instead of the inherited ones
@@ -49,6 +49,9 @@ class image_plan {
   [[nodiscard]] std::optional<refused_change> apply() const;
 
  private:
+  [[nodiscard]] const std::vector<std::string>& environment() const noexcept {
+    return wanted_.environment.empty() ? wanted_.inherited->environment : wanted_.environment;
+  }
   [[nodiscard]] std::optional<refused_change> set_affinity() const;
 
   image_changes wanted_;

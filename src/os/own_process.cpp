@@ -3,13 +3,15 @@
 #include "os/own_process.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <csignal>
-#include <cstdio>
+#include <cstring>
 
 #include <kin/os/duplicate.hpp>
 
@@ -26,8 +28,10 @@ void die_with_parent(int parent) noexcept {
 void outlive_parent() noexcept { ::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); }
 
 unique_fd reopen_pipe(int fd) {
-  char path[32];
-  std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  // Not by snprintf, whose pages a copy would have to fetch.
+  char path[32] = "/proc/self/fd/";
+  char* end = std::to_chars(path + std::strlen(path), path + sizeof path - 1, fd).ptr;
+  *end = '\0';
   return above_standard(unique_fd(call("open", "tie this process to the one it was started for",
                                        [&] { return ::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); })));
 }
@@ -66,6 +70,16 @@ void ignore_group_signals() noexcept {
 }
 void default_group_signals() noexcept {
   for (const int s : group_signals) std::signal(s, SIG_DFL);
+}
+
+bool give_way_when_woken() noexcept {
+  const sched_param none{};
+  return ::sched_getscheduler(0) == SCHED_OTHER && ::sched_setscheduler(0, SCHED_BATCH, &none) == 0;
+}
+
+void stop_giving_way() noexcept {
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_OTHER, &none);
 }
 
 void name_own_process(const char* name) noexcept { ::prctl(PR_SET_NAME, name, 0, 0, 0); }

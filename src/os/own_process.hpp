@@ -36,6 +36,12 @@ void silence_standard_streams();
 void ignore_group_signals() noexcept;
 void default_group_signals() noexcept;
 
+/// From now on this process does not take the processor from whom it is woken by (man 7 sched, SCHED_BATCH). False:
+/// it has another policy, and keeps it.
+bool give_way_when_woken() noexcept;
+/// Undoes that.
+void stop_giving_way() noexcept;
+
 /// Shown by ps and in /proc/PID/comm; at most 15 bytes of it.
 void name_own_process(const char* name) noexcept;
 

@@ -38,7 +38,10 @@ bool began_by_exec = false;
 
 // exit() in the task, a return and an exception all pass here: the parent learns the code even when a foreign
 // waitpid(-1) takes the status.
-void say_code_at_exit(int code, void*) { say_exit_code(code); }
+bool code_is_told = false;
+void say_code_at_exit(int code, void*) {
+  if (code_is_told) say_exit_code(code);
+}
 
 }  // namespace
 
@@ -78,6 +81,11 @@ void set_link_to_parent(channel c) {
   link_slot() = new channel(std::move(c));
   // A copy that the user forks is not the child that its parent's parent knows: it must not speak for it.
   runtime::get().on_fork([] { link_slot()->close(); });
+}
+
+void prepare_exit() {
+  static const bool registered = ::on_exit(&say_code_at_exit, nullptr) == 0;
+  (void)registered;
 }
 
 void say_exit_code(int code) noexcept {
@@ -168,7 +176,8 @@ void run_call_in_role(const introduction& who, parcel request) {
     }
     std::exit(0);
   }
-  ::on_exit(&say_code_at_exit, nullptr);
+  prepare_exit();
+  code_is_told = true;
   std::exit(run_in_role(who.role, who.name, [&] {
     incoming_call call(std::move(request));
     writer ignored;

@@ -60,6 +60,8 @@ int run_in_role(child_role role, const std::string& name, const std::function<vo
 channel& link_to_parent();
 void set_link_to_parent(channel c);
 void say_exit_code(int code) noexcept;
+/// Registers the handler that says it when a child whose role that is calls exit(). Once, however often it is called.
+void prepare_exit();
 
 /// After the end: reads what the child said last. Fills in an exit code that nobody could take any more, and marks a
 /// child whose main() returned without ever reaching kin::init(). `greeted`: its hello has been taken already.

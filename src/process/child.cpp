@@ -32,7 +32,9 @@ child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std
       role_(role),
       booked_memory_(booked_memory) {}
 
-child::~child() = default;
+child::~child() {
+  if (server_ && !status_ && owner_ == os::own_pid()) server_->forget(serial_);
+}
 
 void child::require_owner() const {
   if (os::own_pid() != owner_)
@@ -49,7 +51,8 @@ bool child::join(deadline until) {
   }
   // Waited for outside the lock, so that many threads may wait, each with its own deadline.
   if (!os::wait_for_end(pidfd_.get(), until)) return false;
-  take_status();
+  // A server takes its children's; what it has to tell of them is only waited for by those who ask.
+  if (!server_) take_status();
   return true;
 }
 
@@ -82,7 +85,8 @@ exit_status child::final_status() {
 }
 
 std::optional<exit_status> child::status() {
-  (void)join(deadline::now());
+  if (!join(deadline::now())) return std::nullopt;
+  take_status();
   const std::lock_guard hold(mutex_);
   return status_;
 }
@@ -90,6 +94,7 @@ std::optional<exit_status> child::status() {
 bool child::signal(int number) {
   require_owner();
   const std::lock_guard hold(mutex_);
+  if (server_ && os::wait_for_end(pidfd_.get(), deadline::now())) return false;
   return !status_ && os::send_signal(pidfd_.get(), number);
 }
 

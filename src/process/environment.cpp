@@ -2,6 +2,7 @@
 // environment: see the header.
 #include "process/environment.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -13,7 +14,9 @@
 namespace kin::detail {
 namespace {
 constexpr const char* variable = "KIN_CHILD";
-}
+constexpr const char* bind_now = "LD_BIND_NOW";
+constexpr std::string_view bound = ":bound";  // follows the mark where that variable is kin's
+}  // namespace
 
 std::optional<child_mark> take_child_mark() {
   const char* text = std::getenv(variable);
@@ -21,6 +24,7 @@ std::optional<child_mark> take_child_mark() {
   int fd = -1;
   child_mark mark{};
   const bool whole = std::sscanf(text, "%d:%d:%d", &fd, &mark.parent_pid, &mark.depth) == 3;
+  if (std::string_view(text).ends_with(bound)) ::unsetenv(bind_now);
   ::unsetenv(variable);
   if (!whole || fd != channel_fd) return std::nullopt;
   return mark;
@@ -46,6 +50,17 @@ std::vector<std::string> child_environment(const std::vector<std::string>& at_in
 std::string entry_of(const child_mark& mark) {
   return std::string(variable) + "=" + std::to_string(channel_fd) + ":" + std::to_string(mark.parent_pid) + ":" +
          std::to_string(mark.depth);
+}
+
+void bind_at_start(std::vector<std::string>& environment) {
+  const auto names = [](std::string_view name) {
+    return [name](const std::string& entry) {
+      return entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=';
+    };
+  };
+  if (std::ranges::any_of(environment, names(bind_now))) return;
+  *std::ranges::find_if(environment, names(variable)) += bound;
+  environment.push_back(std::string(bind_now) + "=1");
 }
 
 std::string library_entry(const std::string& library) { return "KIN_LIBRARY=" + library; }

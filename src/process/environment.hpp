@@ -21,6 +21,9 @@ std::vector<std::string> child_environment(const std::vector<std::string>& at_in
                                            const std::map<std::string, std::string>& extra);
 /// The entry that makes a child of a program that begins with it.
 std::string entry_of(const child_mark& mark);
+/// Has the loader look for all functions when the program starts (man 8 ld.so), and the program forget that it was told
+/// so. For an environment that has its mark.
+void bind_at_start(std::vector<std::string>& environment);
 /// The entry that tells kin-worker which module holds kin (src/worker/main.cpp).
 std::string library_entry(const std::string& library);
 

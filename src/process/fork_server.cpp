@@ -18,6 +18,7 @@
 #include "os/process_id.hpp"
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
+#include "process/environment.hpp"
 #include "process/runtime.hpp"
 #include "process/spawner.hpp"
 #include "process/start_plan.hpp"
@@ -27,6 +28,12 @@ namespace {
 
 // A server that says nothing for so long about a child that has ended is stopped (SIGSTOP).
 constexpr std::chrono::seconds report_patience{2};
+
+// What the loader says of a program that it cannot load.
+struct not_loaded : start_error {
+  using start_error::start_error;
+  static constexpr int exit_code = 127;
+};
 
 std::mutex making;
 std::shared_ptr<fork_server>& the() {
@@ -55,22 +62,26 @@ void await_departure(const os::launched& launched, deadline until) {
         "or the constructor of a static object, does not end");
   }
   const auto ended = os::reap(launched.pidfd.get());
+  if (ended && ended->code == not_loaded::exit_code)
+    throw not_loaded(
+        "kin: the fork server did not begin: exit code 127 (a shared library is missing or was replaced; see its "
+        "stderr)");
   if (ended && (ended->signal != 0 || ended->code != 0))
-    throw start_error(
-        "kin: the fork server did not begin: " +
-        (ended->signal != 0 ? "signal " + std::to_string(ended->signal) : "exit code " + std::to_string(ended->code)) +
-        (ended->code == 127 ? " (a shared library is missing or was replaced; see its stderr)" : ""));
+    throw start_error("kin: the fork server did not begin: " + (ended->signal != 0
+                                                                    ? "signal " + std::to_string(ended->signal)
+                                                                    : "exit code " + std::to_string(ended->code)));
 }
 
 }  // namespace
 
-fork_server::fork_server() : credentials_(os::own_credentials()) {
+fork_server::fork_server(binding bind) : credentials_(os::own_credentials()) {
   runtime& self = runtime::get();
   static const bool registered = (self.on_fork(&forget_all), true);
   (void)registered;
   const deadline until = deadline::after(self.start_patience());
   const process_options plain;
   os::launch_request request = launch_request_for(plain, child_role::fork_server, {});
+  if (bind == binding::at_start) bind_at_start(request.environment);
   const introduction who{child_role::fork_server, {}, {}, self.name(), {}, false, os::own_pid(), {}};
   const int family_link = family::link();
 
@@ -146,11 +157,19 @@ fork_server::closed_in_copy::~closed_in_copy() {
   std::erase(unheard(), &channel_);
 }
 
+// A program whose functions cannot all be found may still run, as long as it calls those that can.
+std::shared_ptr<fork_server> fork_server::started() {
+  try {
+    return std::make_shared<fork_server>(binding::at_start);
+  } catch (const not_loaded&) {
+    return std::make_shared<fork_server>(binding::lazily);
+  }
+}
+
 std::shared_ptr<fork_server> fork_server::current(const std::shared_ptr<fork_server>& bad) {
   const std::lock_guard hold(making);
   // A server that was started with other credentials would give children more than this process has kept.
-  if (!the() || the() == bad || !the()->alive() || the()->credentials_ != os::own_credentials())
-    the() = std::make_shared<fork_server>();
+  if (!the() || the() == bad || !the()->alive() || the()->credentials_ != os::own_credentials()) the() = started();
   return the();
 }
 
@@ -166,8 +185,8 @@ bool fork_server::send(const order_packet& order, std::span<const int> descripto
                          os::packet_wait::block);
 }
 
-// Called without the lock.
-void fork_server::take_reports(deadline until) {
+// Called without the lock. False: nothing came.
+bool fork_server::take_reports(deadline until) {
   std::vector<server_report> news;
   bool end = false;
   if (os::poll_until(control_.get(), POLLIN, until)) {
@@ -180,8 +199,13 @@ void fork_server::take_reports(deadline until) {
       end = true;
   }
   const std::lock_guard hold(mutex_);
-  for (const auto& report : news) reports_[report.serial] = report;
+  for (const auto& report : news)
+    if (forgotten_.erase(report.serial) == 0)
+      reports_[report.serial] = report;
+    else if (report.kept != 0)
+      tell(server_request::verb::release, report.serial);
   lost_ = lost_ || end;
+  return !news.empty();
 }
 
 void fork_server::tell(server_request::verb what, std::uint64_t number) noexcept {
@@ -190,6 +214,33 @@ void fork_server::tell(server_request::verb what, std::uint64_t number) noexcept
     os::send_all(control_.get(), std::as_bytes(std::span(&request, 1)), {}, deadline::after(report_patience));
   } catch (const os_error&) {
     // A stopped server, which does not read any more.
+  }
+}
+
+// Takes what has come in the meantime as well, or the reports that nobody asks for would fill the socket.
+void fork_server::forget(std::uint64_t serial) noexcept {
+  try {
+    std::unique_lock hold(mutex_);
+    if (const auto found = reports_.find(serial); found != reports_.end()) {
+      const bool kept = found->second.kept != 0;
+      reports_.erase(found);
+      if (kept) tell(server_request::verb::release, serial);
+    } else {
+      forgotten_.insert(serial);
+    }
+    if (reading_ || lost_) return;  // whoever reads takes these, too
+    reading_ = true;
+    hold.unlock();
+    try {
+      for (bool more = true; more;) more = take_reports(deadline::at(deadline::clock::time_point{}));
+    } catch (const os_error&) {
+      // No memory to wait with: the next one takes them.
+    }
+    hold.lock();
+    reading_ = false;
+    changed_.notify_all();
+  } catch (const std::exception&) {
+    // Without memory a report stays.
   }
 }
 

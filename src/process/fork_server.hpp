@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 
 #include <kin/core/deadline.hpp>
@@ -27,8 +28,10 @@ namespace kin::detail {
 
 class fork_server {
  public:
+  /// When functions of other libraries are looked for: by the server, once for all its copies, or by each at first use.
+  enum class binding { at_start, lazily };
   /// Starts a server. Throws start_error, os_error.
-  fork_server();
+  explicit fork_server(binding bind);
   fork_server(const fork_server&) = delete;
   fork_server& operator=(const fork_server&) = delete;
   ~fork_server();
@@ -43,6 +46,8 @@ class fork_server {
   /// The status of a child that has ended; empty when the server is gone, or silent for so long that it must be
   /// stopped. Any thread.
   std::optional<os::ended_child> take_status(std::uint64_t serial);
+  /// Nobody will ask for the status of this child, which has ended. Any thread.
+  void forget(std::uint64_t serial) noexcept;
   [[nodiscard]] bool alive() const;
   /// Process id of the running one, or -1.
   static int current_pid();
@@ -63,7 +68,8 @@ class fork_server {
 
  private:
   static void forget_all();
-  void take_reports(deadline until);
+  static std::shared_ptr<fork_server> started();
+  bool take_reports(deadline until);
   void tell(server_request::verb what, std::uint64_t number) noexcept;
   void abandon() noexcept;
 
@@ -75,6 +81,7 @@ class fork_server {
   bool reading_ = false;  // one thread reads the reports for all
   bool lost_ = false;
   std::map<std::uint64_t, server_report> reports_;
+  std::set<std::uint64_t> forgotten_;  // whose reports are still to come
 };
 
 }  // namespace kin::detail

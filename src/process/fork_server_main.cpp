@@ -15,6 +15,7 @@
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 
+#include "os/crash_handler.hpp"
 #include "os/lifeline.hpp"
 #include "os/own_image.hpp"
 #include "os/own_process.hpp"
@@ -74,10 +75,14 @@ class server {
     unique_fd asker_pidfd = os::open_pidfd(asker);
     os::arm_lifeline(os::at_or_above(first_private_fd, std::move(line)));
     notes_ = os::at_or_above(first_private_fd, std::move(notes));
-    ties_ = {0, self_, writer.release(), asker_pidfd.release()};
+    // A spare that was taken wakes the server, which would go on at once in its place and fork, for as long as the
+    // spare itself needs to begin five times over.
+    ties_ = {0, self_, writer.release(), asker_pidfd.release(), os::give_way_when_woken()};
     os::name_own_process("kin-forkserver");
     os::ignore_group_signals();
     os::allow_most_descriptors();
+    rehearse_order(rehearsal::server);
+    os::prepare_crash_reports();
     const unique_fd pidfd = os::open_pidfd(self_);
     const server_report hello{0, self_, 0, 0, 0, 0, 0, 0, 0, 0};
     const int sent[]{pidfd.get()};

@@ -31,7 +31,7 @@ start_order order_for(const process_options& options, child_role role, const run
   order.who = introduce(options, role, name);
   order.who.task = task_to_load(call);
   os::image_changes changes = image_changes_for(options, role, {});
-  if (!options.environment.empty()) order.environment = std::move(changes.environment);
+  order.environment = std::move(changes.environment);
   order.working_directory = std::move(changes.working_directory);
   order.limits = std::move(changes.limits);
   order.affinity = std::move(changes.affinity);
@@ -148,7 +148,8 @@ std::shared_ptr<child> serve_child(const process_options& options, child_role ro
   attempt tries(packet, order, output, crash_file.get());
   std::shared_ptr<fork_server> server;
   for (int i = 0; i < most_attempts; ++i) {
-    server = fork_server::current(server);
+    // At first only the spares may have been killed, and not the server: its next one takes the next attempt.
+    server = fork_server::current(i < 3 ? nullptr : server);
     if (auto started = tries.start(server, options, role, name, call, crash_file)) return started;
   }
   throw start_error(

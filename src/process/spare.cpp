@@ -4,11 +4,14 @@
 #include "process/spare.hpp"
 
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 #include <kin/transport/channel.hpp>
+#include <kin/wire/call.hpp>
+#include <kin/wire/incoming_call.hpp>
 
 #include "os/crash_handler.hpp"
 #include "os/lifeline.hpp"
@@ -32,9 +35,9 @@ struct taken_order {
   unique_fd crash_file;
 };
 
-taken_order take_order() {
+taken_order take_order(int orders) {
   order_packet packet;
-  os::packet got = os::recv_packet(orders_fd, std::as_writable_bytes(std::span(&packet, 1)), os::packet_wait::block);
+  os::packet got = os::recv_packet(orders, std::as_writable_bytes(std::span(&packet, 1)), os::packet_wait::block);
   if (got.size == 0) os::leave_at_once(0);  // nobody asks any more
   const std::size_t files = std::size_t{1} + packet.has_out + packet.has_err + packet.has_crash;
   if (packet.magic != order_packet::magic_value || got.size != packet.bytes_used() || got.fds.size() != files)
@@ -49,12 +52,23 @@ taken_order take_order() {
   return taken;
 }
 
+void say_hello(channel& to_asker, std::uint64_t serial, unique_fd own_pidfd) {
+  const served_hello hello{serial, os::own_pid()};
+  const unique_fd sent[]{std::move(own_pidfd)};
+  to_asker.send(hello_frame, std::as_bytes(std::span(&hello, 1)), sent);
+}
+
+void nothing() {}
+struct no_call {
+  void operator()() const {}
+};
+
 // False: the asker has been told why not.
 bool change_surroundings(const start_order& order, channel& link) {
   if (!order.changes_surroundings()) return true;
   const os::surroundings& at_init = runtime::get().at_init();
   os::image_changes changes;
-  changes.environment = order.environment.empty() ? at_init.environment : order.environment;
+  changes.environment = order.environment;
   changes.working_directory = order.working_directory;
   changes.limits = order.limits;
   changes.affinity = order.affinity;
@@ -82,9 +96,7 @@ bool change_surroundings(const start_order& order, channel& link) {
     os::write_note(ties.notes, std::as_bytes(std::span(&note, 1)));
     unique_fd(ties.notes).reset();
     os::outlive_parent();
-    const served_hello hello{ties.serial, os::own_pid()};
-    const unique_fd sent[]{std::move(own_pidfd)};
-    taken.link.send(hello_frame, std::as_bytes(std::span(&hello, 1)), sent);
+    say_hello(taken.link, ties.serial, std::move(own_pidfd));
   } catch (const closed_error&) {
     os::leave_at_once(127);  // the asker has gone, or has lost patience
   } catch (const std::exception& e) {
@@ -105,17 +117,50 @@ bool change_surroundings(const start_order& order, channel& link) {
 
 }  // namespace
 
+void rehearse_order(rehearsal where) {
+  auto [orders, asker] = os::packet_pair();
+  auto [mine, other] = os::socket_pair();
+  order_packet packet;
+  start_order order;
+  order.who = {child_role::process, "Process-1", "1", "MainProcess", runtime::get().at_init().locale, false,
+               os::own_pid(),       {}};
+  const parcel encoded = encode_order(order);
+  packet.size = static_cast<std::uint32_t>(encoded.bytes.size());
+  packet.has_out = packet.has_err = 1;
+  std::memcpy(packet.order, encoded.bytes.data(), encoded.bytes.size());
+  const int files[]{mine.get(), 1, 2};
+  os::send_packet(asker.get(), std::as_bytes(std::span(&packet, 1)).first(packet.bytes_used()), files,
+                  os::packet_wait::no);
+  channel link(std::move(other));
+  // A task that has been looked for is known from then on: the copies have to look for one of their own.
+  link.send(call_frame, (where == rehearsal::server ? encode_call(&nothing) : encode_call(no_call{})).bytes);
+  taken_order taken = take_order(orders.get());
+  os::default_group_signals();
+  become_child(taken.order.who, {});
+  os::ignore_group_signals();
+  say_hello(taken.link, 0, os::open_pidfd(os::own_pid()));
+  incoming_call call(taken.link.take());
+  set_link_to_parent(std::move(taken.link));
+  writer ignored;
+  prepare_exit();
+  (void)run_in_role(child_role::process, "Process-1", [&] { call.run(ignored); });
+  say_exit_code(0);
+  link_to_parent().close();
+}
+
 void live_as_spare(const spare_ties& ties) {
   try {
     os::die_with_parent(ties.server);
+    if (ties.server_gives_way) os::stop_giving_way();
     os::close_descriptors_from(first_private_fd);
     // Over the number of the server's, whose description is not this process's.
     os::move_descriptor(os::reopen_pipe(lifeline_fd), lifeline_fd);
     os::limit_descriptors(runtime::get().at_init().limits[RLIMIT_NOFILE]);
     os::arm_lifeline(unique_fd(lifeline_fd));
     unique_fd own_pidfd = os::open_pidfd(os::own_pid());
+    rehearse_order(rehearsal::spare);
     os::name_own_process("kin-spare");
-    taken_order taken = take_order();
+    taken_order taken = take_order(orders_fd);
     unique_fd(orders_fd).reset();
     become(std::move(taken), ties, std::move(own_pidfd));
   } catch (...) {

@@ -62,13 +62,17 @@ introduction introduce(const process_options& options, child_role role, const ru
   return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid(), {}};
 }
 
-namespace {
-os::launch_request plan(const process_options& options, child_role role, const opened_output& output) {
-  const runtime& self = runtime::get();
+os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {
+  runtime& self = runtime::get();
   os::launch_request request;
   request.inherited = &self.at_init();
   request.arguments = self.at_init().arguments;
   request.environment = child_environment(self.at_init().environment, options.environment);
+  request.environment.push_back(entry_of({os::own_pid(), self.depth() + 1}));
+  if (const auto worker = self.worker()) {
+    request.environment.push_back(library_entry(worker->library));
+    request.executable = worker->executable;
+  }
   request.working_directory = options.working_directory.string();
   request.descriptors = output.descriptors;
   request.limits = limits_of(options.limits);
@@ -76,28 +80,18 @@ os::launch_request plan(const process_options& options, child_role role, const o
   request.own_process_group = role == child_role::service;
   return request;
 }
-}  // namespace
-
-os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {
-  runtime& self = runtime::get();
-  os::launch_request request = plan(options, role, output);
-  request.environment.push_back(entry_of({os::own_pid(), self.depth() + 1}));
-  if (const auto worker = self.worker()) {
-    request.environment.push_back(library_entry(worker->library));
-    request.executable = worker->executable;
-  }
-  return request;
-}
 
 os::image_changes image_changes_for(const process_options& options, child_role role, const opened_output& output) {
-  os::launch_request same = plan(options, role, output);
-  return {std::move(same.environment),
-          std::move(same.working_directory),
-          std::move(same.descriptors),
-          std::move(same.limits),
-          std::move(same.affinity),
-          same.own_process_group,
-          same.inherited};
+  const os::surroundings& at_init = runtime::get().at_init();
+  os::image_changes changes;
+  if (!options.environment.empty()) changes.environment = child_environment(at_init.environment, options.environment);
+  changes.working_directory = options.working_directory.string();
+  changes.descriptors = output.descriptors;
+  changes.limits = limits_of(options.limits);
+  changes.affinity = options.affinity;
+  changes.own_process_group = role == child_role::service;
+  changes.inherited = &at_init;
+  return changes;
 }
 
 parcel encode_refusal(const os::refused_change& refused) {

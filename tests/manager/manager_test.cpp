@@ -242,6 +242,16 @@ TEST(manager, gives_its_server_the_options) {
   EXPECT_GT(m.pid(), 0);
 }
 
+TEST(manager, serves_from_a_copy_of_the_fork_server_too) {
+  kin::manager m({.name = "the-server", .start = kin::start::forkserver, .environment = {{"KIN_TEST_OPTION", "yes"}}});
+  auto list = m.list<int>({1, 2});
+  list.push_back(3);
+  EXPECT_THAT(list.snapshot(), ElementsAre(1, 2, 3));
+  EXPECT_EQ(m.make<looker>().call<&looker::look>(), "yes");
+  m.shutdown();
+  EXPECT_THROW((void)list.snapshot(), kin::closed_error);
+}
+
 TEST(manager, serves_from_a_forked_copy_too) {
 #ifdef __SANITIZE_THREAD__
   GTEST_SKIP() << "ThreadSanitizer forbids threads in a forked copy";

@@ -139,6 +139,25 @@ TEST(fork_server, that_is_killed_at_any_moment_costs_no_start) {
   });
 }
 
+TEST(fork_server, stays_when_spares_are_killed_with_an_order_in_hand) {
+  alone([] {
+    ASSERT_TRUE(spares_are_ready());
+    const int server = fork_server::current_pid();
+    for (int i = 0; i < 60; ++i) {
+      ASSERT_TRUE(spares_are_ready());
+      const std::vector<int> ready = spares();
+      const std::jthread killer([&ready, i] {
+        std::this_thread::sleep_for(std::chrono::microseconds(i * 5));  // each time a little later in its work
+        for (const int pid : ready) ::kill(pid, SIGKILL);
+      });
+      kin::process child(kin::start::forkserver, leave_with, 7);
+      child.join();
+      EXPECT_TRUE(child.exitcode() == 7 || child.exitcode() == -SIGKILL) << i;  // it had begun, and was killed then
+    }
+    EXPECT_EQ(fork_server::current_pid(), server);
+  });
+}
+
 TEST(fork_server, whose_spares_are_killed_costs_no_start) {
   alone([] {
     ASSERT_TRUE(spares_are_ready());

@@ -107,7 +107,7 @@ class KIN_EXPORT process {
   [[nodiscard]] int pid() const { return get().pid(); }
   [[nodiscard]] const std::string& name() const { return get().name(); }
   [[nodiscard]] bool daemon() const { return get().daemon(); }
-  [[nodiscard]] bool is_alive() const { return !get().status(); }
+  [[nodiscard]] bool is_alive() const { return !get().join(deadline::now()); }
   /// Waits until it has ended. May be called again, and by several threads.
   void join() { get().join(deadline::never()); }
   /// The same, at most `timeout`; true when it has ended.
