@@ -2,6 +2,7 @@
 // manager_server: see the header.
 #include "manager/manager_server.hpp"
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <span>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
 
 #include "manager/server_session.hpp"
 #include "manager/session_frames.hpp"
@@ -53,8 +55,11 @@ void manager_server::serve(int parent) {
     // A session that ends by itself at this moment may have closed its socket, and the number be another's: of the
     // sockets of a server that is ending, whichever it is.
     const std::lock_guard hold(mutex_);
-    for (const session& s : sessions_)
-      if (!s.ended) os::shut_down(s.socket);
+    for (session& s : sessions_) {
+      s.over = true;
+      if (!s.ended)
+        for (const int socket : s.sockets) os::shut_down(socket);
+    }
   }
   for (session& s : sessions_) s.thread.join();
   for (const int pipe : table_.pipes()) table_.drop(pipe);
@@ -62,37 +67,48 @@ void manager_server::serve(int parent) {
 
 // Many processes write here, and each packet is judged alone: what is no knock is thrown away with its descriptors.
 void manager_server::open_door() {
-  door_knock message{};
+  std::array<std::byte, most_in_a_knock> message{};
   std::vector<unique_fd> fds;
   try {
-    const os::io_result got = os::recv_some(door_.get(), std::as_writable_bytes(std::span(&message, 1)), fds);
+    const os::io_result got = os::recv_some(door_.get(), message, fds);
     if (got.state == os::io_state::closed && fds.empty()) {
       // A packet of no bytes, or nobody outside has the door any more (or somebody has shut it down).
       if (os::poll_until(door_.get(), POLLRDHUP, deadline::now())) door_.reset();
       return;
     }
-    if (got.bytes == sizeof message && message.mark == knock_mark && fds.size() == 1)
-      admit(std::move(fds[0]), message.client);
+    reader in(std::span<const std::byte>(message.data(), got.bytes), fds);
+    door_knock knock{};
+    in(knock.mark, knock.client);
+    if (knock.mark == knock_mark && got.bytes == sizeof knock && fds.size() == 1) {
+      admit(channel(std::move(fds[0])), knock.client);
+    } else if (knock.mark == pipe_knock_mark) {
+      channel link = channel::passed(in);
+      in.finish();
+      if (link.readable() && link.writable()) admit(std::move(link), knock.client);
+    }
   } catch (const std::exception&) {
-    // No descriptors, threads or memory left: this client sees the end of its socket, the others go on.
+    // What is no knock; or no descriptors, threads or memory left: this client sees the end of its session, the others
+    // go on.
   }
 }
 
-void manager_server::admit(unique_fd socket, std::uint64_t number) {
+void manager_server::admit(channel link, std::uint64_t number) {
   auto references = client(number);
+  std::vector<int> sockets = link.sockets();
   const std::lock_guard hold(mutex_);
-  session& s = sessions_.emplace_back(session{socket.get(), {}});
+  session& s = sessions_.emplace_back();
   try {
-    s.thread = std::thread(&manager_server::run_session, this, std::ref(s), std::move(socket), std::move(references));
+    s.sockets = std::move(sockets);
+    s.thread = std::thread(&manager_server::run_session, this, std::ref(s), std::move(link), std::move(references));
   } catch (...) {
     sessions_.pop_back();
     throw;
   }
 }
 
-void manager_server::run_session(session& s, unique_fd socket, std::shared_ptr<client_references> references) {
+void manager_server::run_session(session& s, channel link, std::shared_ptr<client_references> references) {
   const os::own_thread me("kin-session");
-  server_session(table_, std::move(socket), std::move(references)).serve();
+  server_session(table_, std::move(link), std::move(references)).serve(s.over);
   const std::lock_guard hold(mutex_);
   s.ended = true;
   changed_.set();

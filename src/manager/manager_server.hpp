@@ -3,15 +3,18 @@
 // proxies in flight to hang up, and for the end of the manager; every session has a thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include <kin/manager/manager_stats.hpp>
 #include <kin/os/unique_fd.hpp>
+#include <kin/transport/channel.hpp>
 
 #include "manager/client_references.hpp"
 #include "manager/object_table.hpp"
@@ -36,13 +39,14 @@ class manager_server {
 
  private:
   struct session {
-    int socket;
+    std::vector<int> sockets;
     std::thread thread;
     bool ended = false;
+    std::atomic<bool> over{false};
   };
   void open_door();
-  void admit(unique_fd socket, std::uint64_t client);
-  void run_session(session& s, unique_fd socket, std::shared_ptr<client_references> references);
+  void admit(channel link, std::uint64_t client);
+  void run_session(session& s, channel link, std::shared_ptr<client_references> references);
   void join_ended_sessions();
   std::shared_ptr<client_references> client(std::uint64_t number);
 

@@ -70,7 +70,7 @@ std::unique_ptr<session_socket> server_link::check_out() {
       return session;
     }
   }
-  return std::make_unique<session_socket>(door_.get(), client_);
+  return std::make_unique<session_socket>(door_.get(), client_, session_socket::over::rings);
 }
 
 void server_link::check_in(std::unique_ptr<session_socket> session) {
@@ -92,7 +92,7 @@ parcel server_link::run(const parcel& request) {
 }
 
 session_socket& server_link::control() {
-  if (!control_) control_ = std::make_unique<session_socket>(door_.get(), client_);
+  if (!control_) control_ = std::make_unique<session_socket>(door_.get(), client_, session_socket::over::socket);
   return *control_;
 }
 

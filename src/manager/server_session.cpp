@@ -14,9 +14,9 @@
 
 namespace kin::detail {
 
-void server_session::serve() noexcept {
+void server_session::serve(const std::atomic<bool>& over) noexcept {
   try {
-    for (;;) take_frame();
+    while (!over.load()) take_frame();
   } catch (const std::exception&) {
     // closed_error is how a client goes; the rest (damaged frames, no descriptors or memory left) costs this session,
     // and the client sees its end. There is nobody else to tell.

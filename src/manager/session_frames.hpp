@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // session_frames: what a manager's server and its clients say to each other.
 //
-// Through the door, a packet socket of which every client has a copy of one end, a client hands in its sockets: one
-// door_knock each, with the socket. On such a session it sends frames (transport/channel.hpp) of these signatures.
+// Through the door, a packet socket of which every client has a copy of one end, a client hands in the other ends of
+// its sessions: a door_knock each, with a socket, or with the end of a pipe and what channel::pass() says of it. On
+// such a session it sends frames (transport/channel.hpp) of these signatures.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace kin::detail {
@@ -17,10 +19,13 @@ struct server_id {
 };
 
 struct door_knock {
-  std::uint64_t mark;    ///< knock_mark
+  std::uint64_t mark;    ///< knock_mark, or pipe_knock_mark
   std::uint64_t client;  ///< the same for all sessions of one client
 };
 inline constexpr std::uint64_t knock_mark = 0x6b6e6f636b6e6f63;
+inline constexpr std::uint64_t pipe_knock_mark = 0x6b6e6f636b706970;
+/// The longest knock.
+inline constexpr std::size_t most_in_a_knock = 256;
 
 inline constexpr std::uint64_t request_frame = 0x6b696e2d6d726571;  ///< a call; answered by an outcome
 inline constexpr std::uint64_t answer_frame = 0x6b696e2d6d616e73;

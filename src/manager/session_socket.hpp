@@ -13,8 +13,10 @@ namespace kin::detail {
 
 class session_socket {
  public:
+  /// Over a pipe's rings, for many calls, or over a socket, which is made faster.
+  enum class over { rings, socket };
   /// Opens a session by handing the other end in at the door. Throws closed_error when the server is gone.
-  session_socket(int door, std::uint64_t client);
+  session_socket(int door, std::uint64_t client, over what);
   session_socket(const session_socket&) = delete;
   session_socket& operator=(const session_socket&) = delete;
   ~session_socket();

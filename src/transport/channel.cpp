@@ -264,6 +264,19 @@ int channel::native_handle() const {
   return rings_->receives() ? rings_->receiver().native_handle() : rings_->sender().native_handle();
 }
 
+std::vector<int> channel::sockets() const {
+  if (!rings_) return {socket_.get()};
+  std::vector<int> all;
+  if (rings_->sends()) all.push_back(rings_->sender().socket());
+  if (rings_->receives()) all.push_back(rings_->receiver().socket());
+  return all;
+}
+
+std::pair<channel, channel> channel::over_rings() {
+  auto [a, b] = ring_ends::make(ring_ends::directions::both);
+  return {channel(std::move(a)), channel(std::move(b))};
+}
+
 void channel::pass(writer& to) const {
   if (closed()) throw encode_error("kin: a closed connection cannot be sent to another process");
   to(readable_, writable_, rings_ != nullptr);

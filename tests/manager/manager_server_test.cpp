@@ -12,8 +12,12 @@
 #include <kin/wire/call.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "manager/object_reference.hpp"
@@ -41,6 +45,19 @@ channel open_session(int door) {
   const int fd = theirs.get();
   knock(door, std::as_bytes(std::span(&message, 1)), std::span(&fd, 1));
   return channel(std::move(ours));
+}
+
+/// The same over a pipe's rings, as kin's own clients do.
+channel open_rings(int door) {
+  auto [ours, theirs] = channel::over_rings();
+  kin::writer message;
+  message(pipe_knock_mark, std::uint64_t{78});
+  theirs.pass(message);
+  const parcel whole = message.take();
+  std::vector<int> fds;
+  for (const auto& fd : whole.fds) fds.push_back(fd.get());
+  knock(door, whole.bytes, fds);
+  return std::move(ours);
 }
 
 parcel size_request(const kin::list_proxy<int>& list) {
@@ -168,6 +185,53 @@ TEST_F(manager_server, survives_a_knock_with_what_is_no_socket) {
   const int fd = pipe.get();
   const door_knock good{knock_mark, 5};
   knock(door, std::as_bytes(std::span(&good, 1)), std::span(&fd, 1));
+}
+
+TEST_F(manager_server, answers_over_rings_and_ends_a_session_that_speaks_something_else_there) {
+  const parcel request = size_request(list);
+  channel session = open_rings(door);
+  for (int i = 0; i < 3; ++i) {
+    session.send(request_frame, request.bytes);
+    auto answer = session.take_any(kin::deadline::after(10s));
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(decode_outcome<std::size_t>(std::move(*answer), "server"), 1u);
+  }
+  session.send(std::uint64_t{0}, std::as_bytes(std::span("odd")));
+  EXPECT_FALSE(session.take_any(kin::deadline::after(10s)));
+}
+
+TEST_F(manager_server, throws_away_what_is_no_knock_with_a_pipe) {
+  auto [ours, theirs] = channel::over_rings();
+  kin::writer message;
+  message(pipe_knock_mark, std::uint64_t{78});
+  theirs.pass(message);
+  parcel whole = message.take();
+  theirs.close();
+  std::vector<int> fds;
+  for (const auto& fd : whole.fds) fds.push_back(fd.get());
+  for (std::size_t size = 0; size < whole.bytes.size(); ++size) knock(door, std::span(whole.bytes).first(size), fds);
+  knock(door, whole.bytes, {});
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    auto turned = fds;
+    std::rotate(turned.begin(), turned.begin() + 1 + static_cast<std::ptrdiff_t>(i), turned.end());
+    if (turned != fds) knock(door, whole.bytes, turned);
+  }
+  whole.fds.clear();
+  EXPECT_FALSE(ours.take_any(kin::deadline::after(10s)));  // all copies are closed
+}
+
+TEST_F(manager_server, ends_although_a_client_never_stops_talking) {
+  std::optional<kin::manager> other(std::in_place);
+  const auto numbers = other->list<int>({1});
+  channel session = open_rings(door_of(numbers));
+  const std::uint64_t nobody = 4711;
+  std::atomic<int> said{0};
+  std::thread talker([&] {
+    EXPECT_THROW(for (;; ++said) session.send(release_frame, std::as_bytes(std::span(&nobody, 1))), kin::closed_error);
+  });
+  while (said < 1000) std::this_thread::yield();
+  other.reset();
+  talker.join();
 }
 
 TEST_F(manager_server, is_not_held_up_by_silent_clients) {

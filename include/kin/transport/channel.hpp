@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
@@ -50,6 +51,8 @@ class KIN_EXPORT channel {
  public:
   /// Over the rings of a pipe.
   explicit channel(std::unique_ptr<ring_ends> rings) noexcept;
+  /// Two connected ends over rings. Throws os_error.
+  static std::pair<channel, channel> over_rings();
   /// Over one end of a connected unix stream socket.
   explicit channel(unique_fd socket, bool readable = true, bool writable = true) noexcept;
   channel(channel&&) noexcept;
@@ -88,6 +91,10 @@ class KIN_EXPORT channel {
   [[nodiscard]] bool writable() const noexcept { return writable_; }
   /// Throws os_error when the descriptor that pollers need cannot be made.
   [[nodiscard]] int native_handle() const;
+
+  /// The sockets whose hang-up is its end: for whoever shuts them down from another thread, or closes copies of them.
+  /// Throws os_error, decode_error at the first use of an end that came from another process.
+  [[nodiscard]] std::vector<int> sockets() const;
 
   /// For moving a channel to another process: a frame whose header has been read travels along. Throws encode_error
   /// for a closed one.
