@@ -4,13 +4,13 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <iterator>
 
 #include <kin/core/error.hpp>
 
 #include "memory/wake_cost.hpp"
+#include "os/pidfd.hpp"
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
@@ -244,16 +244,29 @@ bool ring_receiver::is_empty() const {
   return look.look() == 0;
 }
 
+// A bell that was taken has been rung, or is just being rung. Then the byte comes next, unless its writer dies; and if
+// it has come, another holder of this end may have taken it.
+void ring_receiver::let_ringer_finish() {
+  const std::uint32_t bell = control_.reader_bell.load();
+  if ((bell & bell_ringing) == 0 || os::poll_until(socket_.get(), POLLIN, deadline::now())) return;
+  unique_fd ringer;
+  try {
+    ringer = os::open_pidfd(ringer_of(bell));
+  } catch (const os_error&) {
+    // It is dead already, or nobody can be asked: a byte that comes later only makes a poller look once in vain.
+    return;
+  }
+  std::array<pollfd, 2> either{{{socket_.get(), POLLIN, 0}, {ringer.get(), POLLIN, 0}}};
+  if ((control_.reader_bell.load() & bell_ringing) != 0) os::poll_until(either, deadline::never());
+}
+
 // After something was taken, and before the first poll: readable exactly if something is left. While nothing is there
 // the bell is set, so that the next message makes the socket readable.
 void ring_receiver::settle(occasion when) {
   const auto hold = pollers_.lock();
   if (is_empty()) {
     const bool taken = when == occasion::taking && bell_set_ && (control_.reader_bell.load() & bell_asleep) == 0;
-    // The writer sends that byte next, or is dead, which makes the socket readable, too. Only where several processes
-    // hold this end may another of them have taken it: hence the limit.
-    if (taken || ring_due_)
-      (void)os::poll_until(socket_.get(), POLLIN, deadline::after(std::chrono::milliseconds(100)));
+    if (taken || ring_due_) let_ringer_finish();
     // At the first poll a thread may sleep here already, for whom that byte is.
     if (when == occasion::taking || ring_due_) {
       std::array<std::byte, 64> rings;

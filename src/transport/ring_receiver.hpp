@@ -75,6 +75,7 @@ class ring_receiver {
   [[nodiscard]] bool is_empty() const;
   enum class occasion { first_poll, taking };
   void settle(occasion when);
+  void let_ringer_finish();
 
   std::shared_ptr<const ring_memory> memory_;
   ring_control& control_;

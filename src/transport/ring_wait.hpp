@@ -16,8 +16,13 @@ namespace kin::detail {
 
 /// The values of a reader's bell. Somebody sleeps, or has shown a poller that nothing is there.
 inline constexpr std::uint32_t bell_asleep = 1;
-/// A writer has taken the bell and is about to send the byte. Found by another writer: that one died on the way.
+/// A writer has taken the bell and is about to send the byte; its process is named above. Found by another writer: that
+/// one died on the way.
 inline constexpr std::uint32_t bell_ringing = 4;
+constexpr std::uint32_t bell_rung_by(int process) noexcept {
+  return bell_ringing | static_cast<std::uint32_t>(process) << 3;  // process numbers have 22 bits
+}
+constexpr int ringer_of(std::uint32_t bell) noexcept { return static_cast<int>(bell >> 3); }
 /// An end of the reading side has been closed; perhaps it was the last.
 inline constexpr std::uint32_t bell_closed = 2;
 

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 
 #include "sync/forked.hpp"
 #include "transport/ring_ends.hpp"
+#include "transport/ring_wait.hpp"
 
 using namespace std::chrono_literals;
 
@@ -54,6 +56,23 @@ std::size_t number_of(const kin::unique_fd& file) {
   EXPECT_EQ(::fstat(file.get(), &status), 0);
   return static_cast<std::size_t>(status.st_size);
 }
+
+// Its memory and sockets are in the test's hands.
+struct lying_pipe {
+  lying_pipe() {
+    auto [mine, theirs] = kin::detail::ring_ends::make(kin::detail::ring_ends::directions::both);
+    memory = mine->memory();
+    socket = mine->receiver().socket();
+    other_socket = theirs->sender().socket();
+    here = kin::connection(kin::detail::channel(std::move(mine)));
+    there = kin::connection(kin::detail::channel(std::move(theirs)));
+  }
+  kin::detail::ring_control& to_here() { return memory->control(1); }
+  kin::detail::ring_control& from_here() { return memory->control(0); }
+  std::shared_ptr<const kin::detail::ring_memory> memory;
+  int socket = -1, other_socket = -1;  // of what comes here
+  kin::connection here, there;
+};
 
 // --- memory ---------------------------------------------------------------------------------------------------------
 
@@ -342,6 +361,46 @@ TEST(ring, may_be_received_from_blindly_beside_polling) {
   for (int i = 0; i < 20'000; ++i) ASSERT_EQ(a.recv<int>(), i);
 }
 
+// What a writer leaves that was killed between taking the bell and sending the byte.
+TEST(ring, does_not_wait_for_the_ring_of_one_who_died) {
+  lying_pipe pipe;
+  const int handle = pipe.here.native_handle();
+  for (int i = 0; i < 3; ++i) {
+    pipe.there.send(i);
+    EXPECT_TRUE(is_readable(handle, 10'000));
+    forked dead([] {});
+    const int pid = dead.pid();
+    (void)dead.join();
+    char byte = 0;
+    EXPECT_EQ(::recv(pipe.socket, &byte, 1, 0), 1);  // as if it had not been sent
+    pipe.to_here().reader_bell = kin::detail::bell_rung_by(pid);
+    EXPECT_EQ(pipe.here.recv<int>(), i);
+    EXPECT_FALSE(is_readable(handle));
+  }
+  pipe.there.send(7);
+  EXPECT_TRUE(is_readable(handle, 10'000));
+  EXPECT_EQ(pipe.here.recv<int>(), 7);
+}
+
+TEST(ring, waits_for_the_byte_of_one_who_rings_just_now) {
+  lying_pipe pipe;
+  const int handle = pipe.here.native_handle();
+  for (int i = 0; i < 20; ++i) {
+    pipe.there.send(i);
+    EXPECT_TRUE(is_readable(handle, 10'000));
+    char byte = 0;
+    EXPECT_EQ(::recv(pipe.socket, &byte, 1, 0), 1);
+    pipe.to_here().reader_bell = kin::detail::bell_rung_by(::getpid());
+    std::thread slow([&] {
+      EXPECT_EQ(::send(pipe.other_socket, &byte, 1, MSG_NOSIGNAL), 1);
+      pipe.to_here().reader_bell.fetch_and(kin::detail::bell_asleep);
+    });
+    EXPECT_EQ(pipe.here.recv<int>(), i);
+    EXPECT_FALSE(is_readable(handle)) << i;
+    slow.join();
+  }
+}
+
 // --- descriptors ----------------------------------------------------------------------------------------------------
 
 struct numbered {
@@ -384,19 +443,6 @@ TEST(ring, moves_with_descriptors_that_had_arrived) {
 }
 
 // --- a peer that lies -----------------------------------------------------------------------------------------------
-
-struct lying_pipe {
-  lying_pipe() {
-    auto [mine, theirs] = kin::detail::ring_ends::make(kin::detail::ring_ends::directions::both);
-    memory = mine->memory();
-    here = kin::connection(kin::detail::channel(std::move(mine)));
-    there = kin::connection(kin::detail::channel(std::move(theirs)));
-  }
-  kin::detail::ring_control& to_here() { return memory->control(1); }
-  kin::detail::ring_control& from_here() { return memory->control(0); }
-  std::shared_ptr<const kin::detail::ring_memory> memory;
-  kin::connection here, there;
-};
 
 TEST(ring, answers_a_frame_that_no_writer_writes_with_decode_error_and_closes) {
   using kin::detail::frame_kind;
