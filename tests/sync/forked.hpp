@@ -51,12 +51,12 @@ class forked {
   void wait_until_asleep() const { kin_test::forked::wait_until_asleep(pid_); }
   /// Asleep in a futex, and not, say, on the way into the family. Returns for one that has ended, too.
   static void wait_until_asleep(int pid) {
-    for (;;) {
-      std::ifstream file("/proc/" + std::to_string(pid) + "/syscall");
-      std::string call;
-      if (!(file >> call) || call == std::to_string(SYS_futex)) return;
-      ::usleep(100);
-    }
+    while (!is_asleep(pid)) ::usleep(100);
+  }
+  static bool is_asleep(int pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/syscall");
+    std::string call;
+    return !(file >> call) || call == std::to_string(SYS_futex);
   }
 
  private:
