@@ -62,5 +62,15 @@ std::size_t pool_handle::chunk_size(std::size_t items, const map_options& option
   return items <= chunks ? 1 : (items + chunks - 1) / chunks;
 }
 
+void pool_handle::check_lengths(std::size_t in, std::size_t to, const void* from_data, const void* to_data,
+                                const map_options& options) {
+  if (in != to)
+    throw std::invalid_argument("kin: a map of an array of " + std::to_string(in) + " elements into one of " +
+                                std::to_string(to));
+  if (from_data == to_data && options.task.retries > 0)
+    throw std::invalid_argument(
+        "kin: a map of an array into itself cannot have retries: what a lost worker has changed is no input any more");
+}
+
 }  // namespace detail
 }  // namespace kin

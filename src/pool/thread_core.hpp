@@ -20,6 +20,7 @@ namespace kin::detail {
 
 class thread_core final : public task_pool, public std::enable_shared_from_this<thread_core> {
  public:
+  static constexpr std::size_t most_threads = 4096;
   explicit thread_core(pool_options options);
 
   void submit(task_work work, task_label name, std::shared_ptr<task_state> state, const task_options& options) override;
@@ -37,23 +38,27 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
 
  private:
   using lock = std::unique_lock<std::mutex>;
+
+  // thread_core.cpp
+  void require_owner() const;
+  [[nodiscard]] bool in_own_task() const noexcept;
+  bool settle(task_state& state, std::exception_ptr failure);
+  void note_settled(bool failed);
+  void fail_waiting(const std::exception_ptr& why);
+  void tell(worker_event::kind what, const std::string& text);
+
+  // pool_thread.cpp
   struct thread_record;
+  void start_thread();
+  void need_thread() noexcept;
   void serve(thread_record& self);
   bool initialise(lock& hold);
   bool wait_for_task(lock& hold);
   void run(lock& hold, std::unique_ptr<pooled_task> t);
   /// One attempt; true when the task is to be tried again.
   bool run_once(pooled_task& t);
-  bool settle(task_state& state, std::exception_ptr failure);
-  void note_settled(bool failed);
   [[nodiscard]] bool may_run() const { return running_ < options_.workers + blocked_; }
-  void need_thread() noexcept;
-  void start_thread();
-  void fail_waiting(const std::exception_ptr& why);
-  void tell(worker_event::kind what, const std::string& text);
-  void require_owner() const;
   [[nodiscard]] bool own_thread() const noexcept;
-  [[nodiscard]] bool in_own_task() const noexcept;
 
   pool_options options_;
   const int owner_;

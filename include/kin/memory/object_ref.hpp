@@ -39,6 +39,7 @@ enum class object_kind : std::uint32_t {
   shared_dict = 13,
   queue = 20,
   queue_segment = 21,
+  range_claims = 22,
 };
 
 class KIN_EXPORT object_ref {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <kin/core/export.hpp>
+#include <kin/pool/claimed_map.hpp>
 #include <kin/pool/future.hpp>
 #include <kin/pool/gather.hpp>
 #include <kin/pool/imap.hpp>
@@ -61,6 +62,9 @@ class KIN_EXPORT pool_handle {
   [[nodiscard]] task_pool& core() const;
   [[nodiscard]] const std::shared_ptr<task_pool>& shared_core() const;
   [[nodiscard]] std::size_t chunk_size(std::size_t items, const map_options& options) const;
+  /// Of a map of one array into another. Throws std::invalid_argument.
+  static void check_lengths(std::size_t in, std::size_t to, const void* from_data, const void* to_data,
+                            const map_options& options);
 
  private:
   void finish() noexcept;
@@ -105,6 +109,20 @@ class pool_verbs : public pool_handle {
   template <class F, class T>
   auto map(F&& f, std::initializer_list<T> items, const map_options& options = {}) {
     return run_map<map_chunk>(f, items, options);
+  }
+  /// f on every element of one kin::array, its results written into another of the same length, or the same. Nothing is
+  /// copied: workers claim ranges until there are none left. What failed has left its range of `to` as it was, or
+  /// partly written. A limit is one of a worker's whole part; no progress is told. Throws std::invalid_argument for
+  /// another length, and for retries of a map of an array into itself.
+  template <class F, detail::shared_elements_handle In, detail::shared_elements_handle Out>
+  void map(F&& f, const In& in, const Out& to, const map_options& options = {}) {
+    using result = typename Way::template result_t<F, std::ranges::range_value_t<const In&>>;
+    Way::template check<F, std::ranges::range_value_t<const In&>>();
+    static_assert(std::is_convertible_v<result, std::ranges::range_value_t<const Out&>>,
+                  "kin: what the callable returns does not fit into the elements of the array that it is to go into");
+    check_lengths(std::ranges::size(in), std::ranges::size(to), in.data(), to.data(), options);
+    if (std::ranges::size(in) > 0)
+      run_claimed_map<detail::results_in_array<Out>>(f, in, options, [&] { return detail::results_in_array<Out>{to}; });
   }
   /// f with the elements of each tuple as arguments.
   template <class F, std::ranges::input_range Range>
@@ -192,8 +210,43 @@ class pool_verbs : public pool_handle {
     return all;
   }
 
+  template <class To, class F, class In, class MakeTo>
+  void run_claimed_map(const F& f, const In& in, const map_options& options, MakeTo to) {
+    claimed_map<Way, std::decay_t<F>, In, To>(core(), options, std::ranges::size(in)).run(f, in, to);
+  }
+  // An array that needs not be copied, and a map without what only whole tasks have.
+  template <class Range>
+  static bool may_be_claimed(const Range& range, const map_options& options) {
+    return std::ranges::size(range) > 0 && !options.progress && options.task.timeout == options.task.timeout.zero() &&
+           options.task.memory_limit == 0;
+  }
+
   template <template <class, class, class> class Chunk, class F, class Range>
   auto run_map(const F& f, Range&& range, const map_options& options) {
+    using handle = std::remove_cvref_t<Range>;
+    if constexpr (shared_elements_handle<handle>) {
+      using item = std::ranges::range_value_t<const handle&>;
+      using chunk = Chunk<Way, std::decay_t<F>, item>;
+      if constexpr (std::is_same_v<chunk, map_chunk<Way, std::decay_t<F>, item>>) {
+        chunk::check();
+        using one = typename chunk::one_result;
+        if (may_be_claimed(range, options)) {
+          if constexpr (std::is_void_v<one>) {
+            return run_claimed_map<no_results>(f, range, options, [] { return no_results{}; });
+          } else if constexpr (placeable<one> && std::is_same_v<Way, by_copy>) {
+            const std::size_t n = std::ranges::size(range);
+            if (auto buffer = core().take_buffer(n * sizeof(one))) {
+              run_claimed_map<results_in_buffer<one>>(f, range, options,
+                                                      [&] { return results_in_buffer<one>{buffer->place(0, 0, n)}; });
+              const auto* const results = reinterpret_cast<const one*>(buffer->data());
+              std::vector<one> all(results, results + n);
+              core().give_back(std::move(buffer));
+              return all;
+            }
+          }
+        }
+      }
+    }
     auto started = start_map<Chunk>(f, std::forward<Range>(range), options);
     if (options.caller_takes_part)
       for (auto piece = started.states.rbegin(); piece != started.states.rend(); ++piece) core().run_here(**piece);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSL-1.0
+// range_claims: between threads, where TSan sees it.
+#include <kin/pool/range_claims.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "support/leaves_nothing_behind.hpp"
+
+namespace {
+
+using kin::detail::claimant;
+using kin::detail::range_claims;
+
+// The claims of a process that hands them on live as long as its family, which the first of them starts.
+const bool warm = kin_test::warm_up([] { range_claims::take(1).give_back(); });
+
+TEST(range_claims, give_each_range_to_one) {
+  for (const std::size_t ranges : {std::size_t{1}, std::size_t{7}, std::size_t{500}, range_claims::most_ranges}) {
+    const auto claims = range_claims::take(ranges);
+    std::vector<std::atomic<int>> times(ranges);
+    std::vector<std::thread> threads;
+    for (std::uint32_t who = 1; who <= 4; ++who)
+      threads.emplace_back([&, who] {
+        claimant mine(claims, who, ranges, 4);
+        while (const auto range = mine.next()) ++times[*range];
+      });
+    for (auto& t : threads) t.join();
+    for (const auto& n : times) EXPECT_EQ(n, 1);
+    EXPECT_EQ(claims.done(), ranges);
+    EXPECT_EQ(claims.unclaimed(ranges), 0u);
+    claims.give_back();
+  }
+}
+
+TEST(range_claims, find_what_somebody_reserved_and_never_began) {
+  constexpr std::size_t ranges = 1000;
+  const auto claims = range_claims::take(ranges);
+  std::vector<int> times(ranges, 0);
+  const auto take_all = [&](std::uint32_t who) {
+    claimant mine(claims, who, ranges, 1);
+    while (const auto range = mine.next()) ++times[*range];
+  };
+  std::size_t left = ranges;
+  {
+    // It dies: with one range in hand, and perhaps more of them reserved.
+    claimant dies(claims, 1, ranges, 1);
+    for (int i = 0; i < 20; ++i) {
+      ++times[*dies.next()];
+    }
+    dies.fail();
+    left = claims.left_by(1, ranges).value();
+  }
+  EXPECT_EQ(claims.unclaimed(ranges), ranges - 20);
+  take_all(2);
+  EXPECT_EQ(claims.unclaimed(ranges), 0u);
+  EXPECT_EQ(times, std::vector<int>(ranges, 1));
+  EXPECT_EQ(claims.done(), ranges - 1);
+  EXPECT_EQ(claims.left_by(1, ranges), left);
+  EXPECT_FALSE(claims.left_by(2, ranges));
+  // The same one again: it goes on where it was.
+  take_all(1);
+  EXPECT_EQ(times[left], 2);
+  EXPECT_EQ(claims.done(), ranges);
+  claims.give_back();
+}
+
+TEST(range_claims, refuse_parts_that_cannot_be) {
+  const auto claims = range_claims::take(4);
+  EXPECT_THROW(claimant(claims, 0, 4, 1), kin::decode_error);
+  EXPECT_THROW(claimant(claims, 1, range_claims::most_ranges + 1, 1), kin::decode_error);
+  EXPECT_THROW(claimant(claims, std::uint32_t{1} << 31, 4, 1), kin::decode_error);
+  claims.give_back();
+}
+
+}  // namespace
