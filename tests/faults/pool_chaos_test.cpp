@@ -2,16 +2,10 @@
 // A pool while its workers are killed, stopped and continued at random: each task is done once or failed once, with its
 // reason. KIN_CHAOS_SECONDS and KIN_CHAOS_SEED choose how long and which; the seed is printed.
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
-#include <map>
-#include <mutex>
 #include <new>
 #include <random>
 #include <stdexcept>
@@ -21,53 +15,13 @@
 
 #include <kin/pool.hpp>
 
+#include "faults/victims.hpp"
+
 namespace kin_test {
 namespace {
 
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
-
-long setting(const char* name, long otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::atol(text) : otherwise;
-}
-
-int parent_of(int pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string id, name, state;
-  int parent = -1;
-  stat >> id >> name >> state >> parent;
-  return parent;
-}
-
-/// Workers by pidfd: a number may be somebody else's by the time it is used.
-class victims {
- public:
-  void add(int pid) {
-    kin::unique_fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    if (!fd || parent_of(pid) != ::getpid()) return;
-    const std::lock_guard hold(mutex_);
-    all_.insert_or_assign(pid, std::move(fd));
-  }
-  void remove(int pid) {
-    const std::lock_guard hold(mutex_);
-    all_.erase(pid);
-  }
-  void signal_one(std::mt19937_64& random, int number) {
-    const std::lock_guard hold(mutex_);
-    if (all_.empty()) return;
-    const auto it = std::next(all_.begin(), static_cast<std::ptrdiff_t>(random() % all_.size()));
-    ::syscall(SYS_pidfd_send_signal, it->second.get(), number, nullptr, 0);
-  }
-  void signal_all(int number) {
-    const std::lock_guard hold(mutex_);
-    for (const auto& [pid, fd] : all_) ::syscall(SYS_pidfd_send_signal, fd.get(), number, nullptr, 0);
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<int, kin::unique_fd> all_;
-};
 
 struct tally {
   long values = 0, lost = 0, thrown = 0, late = 0, no_memory = 0;
@@ -103,11 +57,7 @@ void storm(std::chrono::seconds how_long) {
   kin::pool_options options;
   options.workers = 3;
   options.max_tasks_per_worker = 200;
-  options.on_worker_event = [&](const kin::worker_event& e) {
-    if (e.what == kin::worker_event::kind::started) workers_alive.add(e.pid);
-    if (e.what == kin::worker_event::kind::lost || e.what == kin::worker_event::kind::retired)
-      workers_alive.remove(e.pid);
-  };
+  options.on_worker_event = [&](const kin::worker_event& e) { workers_alive.note(e); };
   tally sum;
   long submitted = 0;
   {
