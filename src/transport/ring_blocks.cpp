@@ -12,6 +12,7 @@ namespace kin::detail {
 namespace {
 constexpr std::size_t page = 4096;
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 42;
+constexpr std::uint64_t most_in_blocks = std::uint64_t{64} << 20;
 
 // So that the blocks of messages of different sizes can be used for each other, and little is wasted on large ones.
 std::size_t rounded(std::size_t size) {
@@ -81,6 +82,15 @@ block_claim ring_blocks::lend(std::size_t size) {
 bool ring_blocks::provide(unsigned number, std::size_t size) {
   if (size > most_bytes) return false;
   size = rounded(size);
+  // Two of any size, so that one is built while the other is read; of large ones no more, however far the reader is
+  // behind.
+  std::uint64_t others = 0, bytes = 0;
+  for (unsigned i = 0; i < block_table::blocks; ++i) {
+    const std::uint64_t had = i == number ? 0 : table_.size[i].load(std::memory_order_relaxed);
+    others += had != 0 ? 1 : 0;
+    bytes += std::min(had, most_bytes);
+  }
+  if (others >= 2 && bytes + size > most_in_blocks) return false;
   try {
     const std::uint64_t offset = memory_->allocate_behind(size);
     if (const std::uint64_t had = table_.size[number].load(std::memory_order_relaxed); had != 0)

@@ -136,6 +136,21 @@ TEST(loan, may_be_several_at_once_and_committed_in_another_order) {
   EXPECT_TRUE(is_all(pipe.b.recv_bytes(), 10'000, 1));
 }
 
+TEST(loan, takes_two_large_blocks_and_no_more_shared_memory_however_many_are_asked_for) {
+  open_pipe pipe;
+  {
+    std::vector<kin::message_loan> loans;
+    for (int i = 0; i < 5; ++i) loans.push_back(pipe.a.loan(40 << 20));
+    EXPECT_LE(pipe.resident(), 81u << 20);
+    std::ranges::fill(loans[1].bytes().first(100), std::byte{9});
+    loans[1].commit();
+    const auto message = pipe.b.recv_view();
+    EXPECT_TRUE(message.in_place());
+    EXPECT_TRUE(is_all(message.bytes().first(100), 100, 9));
+  }
+  EXPECT_LE(pipe.resident(), 81u << 20);
+}
+
 TEST(loan, a_view_outlives_its_connection_and_moves) {
   std::optional<kin::message_view> kept;
   {

@@ -131,9 +131,9 @@ class KIN_EXPORT connection {
   [[nodiscard]] message_view recv_view();
 
   /// Room for a message of `size` bytes to be built in place and sent by its commit(): shared memory that the receiver
-  /// reads where it is (recv_view), and gives back. Up to 16 such messages a direction may be on their way or with the
-  /// receiver; beyond, and where memory is refused, and below 8 KiB, it is private memory that commit() copies. Throws
-  /// closed_error.
+  /// reads where it is (recv_view), and gives back. Up to 16 such messages a direction (64 MiB, but at least two) may
+  /// be on their way or with the receiver; beyond, and where memory is refused, and below 8 KiB, it is private memory
+  /// that commit() copies. Throws closed_error.
   [[nodiscard]] message_loan loan(count size) { return {*this, size}; }
 
   /// Closes this end. The other side's recv throws closed_error once it has received everything. Idempotent.
