@@ -15,6 +15,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
+#include <utility>
 
 namespace kin::os {
 namespace {
@@ -128,6 +129,8 @@ void give_this_thread_an_alternate_stack() {
 }  // namespace
 
 void prepare_crash_reports() {
+  static bool prepared = false;  // also in copies of this process
+  if (std::exchange(prepared, true)) return;
   _Unwind_Backtrace([](_Unwind_Context*, void*) { return _URC_END_OF_STACK; }, nullptr);
 }
 

@@ -128,6 +128,7 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   auto [ours, theirs] = os::socket_pair();
   auto [child_line, parent_line] = os::make_lifeline();
   unique_fd crash_file = make_crash_file(role);
+  if (crash_file) os::prepare_crash_reports();
   const int pid = os::fork_process();
   if (pid == 0) {
     starting.release();  // it is a new mutex here
