@@ -120,6 +120,11 @@ int foreign_threads_now() { return std::max(0, threads_now() - 1 - sanitizer_thr
 // A joined thread is listed for a moment longer, and one of kin's own is counted a moment after it began.
 int foreign_threads() {
   int n = foreign_threads_now();
+  // One that a pool has just started needs to be given a processor, no more.
+  for (int attempt = 0; n > 0 && attempt < 100; ++attempt) {
+    ::sched_yield();
+    n = foreign_threads_now();
+  }
   for (int attempt = 0; n > 0 && attempt < 200; ++attempt) {
     const timespec moment{0, 500'000};
     ::nanosleep(&moment, nullptr);
