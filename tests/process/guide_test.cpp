@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "process/life.hpp"
+#include "support/leaves_nothing_behind.hpp"
 
 namespace {
 
@@ -23,6 +24,9 @@ struct greeter {
   std::string name;
   void operator()() const { greet(name); }
 };
+
+// What async keeps for good is made before anything is counted.
+const bool warm = kin_test::warm_up([] { kin::async([] {}).get(); });
 
 TEST(guide, of_processes_starts_them_as_written) {
   kin::process child(greet, "p1");
