@@ -65,6 +65,14 @@ void map(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(workers.map(three_x_plus_one, numbers));
   state.SetItemsProcessed(state.iterations() * items);
 }
+void map_array(benchmark::State& state) {
+  kin::pool workers(2);
+  const kin::array<int> numbers(items), results(items);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  workers.map(three_x_plus_one, numbers, results);
+  for (auto _ : state) workers.map(three_x_plus_one, numbers, results);
+  state.SetItemsProcessed(state.iterations() * items);
+}
 void sequential_loop(benchmark::State& state) {
   int (*volatile f)(int) = three_x_plus_one;
   std::vector<int> numbers(items), results(items);
@@ -76,6 +84,7 @@ void sequential_loop(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * items);
 }
 BENCHMARK(map)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(map_array)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(sequential_loop)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace

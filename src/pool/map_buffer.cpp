@@ -123,7 +123,8 @@ std::shared_ptr<map_buffer> map_buffers::take(std::size_t bytes) {
       }
   }
   try {
-    return std::make_shared<map_buffer>(std::bit_ceil(std::max(bytes, smallest)));
+    // What will not be kept is not made larger than it must be: all of it is allocated.
+    return std::make_shared<map_buffer>(bytes > most_kept ? bytes : std::bit_ceil(std::max(bytes, smallest)));
   } catch (const os_error&) {
     return nullptr;
   }
