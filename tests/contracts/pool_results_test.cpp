@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <forward_list>
 #include <list>
 #include <map>
@@ -11,6 +12,8 @@
 #include <ranges>
 #include <set>
 #include <sstream>
+#include <string_view>
+#include <tuple>
 
 #include "contracts/pool_contract.hpp"
 
@@ -105,6 +108,50 @@ TEST_P(pool_results, spreads_the_elements_of_tuples) {
             (std::vector<std::string>{"abab", "c"}));
   EXPECT_EQ(workers.starmap([](int a, int b) { return a - b; }, {std::pair(3, 1), std::pair(9, 4)}),
             (std::vector<int>{2, 5}));
+}
+
+TEST_P(pool_results, spreads_literals_views_and_arrays_like_arguments) {
+  kin::pool workers(options(2));
+  const auto count = [](std::string_view text, int n) { return static_cast<int>(text.size()) + n; };
+  EXPECT_EQ(workers.starmap(count, {std::tuple{"ab", 1}, std::tuple{"c", 2}}), (std::vector<int>{3, 3}));
+  EXPECT_EQ(workers.starmap(count, std::vector<std::pair<std::string_view, int>>{{"ab", 1}}), std::vector<int>{3});
+  EXPECT_EQ(workers.starmap([](int a, int b, int c) { return a + b * c; }, std::vector<std::array<int, 3>>{{1, 2, 3}}),
+            std::vector<int>{7});
+}
+
+// A generator as coroutines make them: moved, never assigned.
+class countdown {
+ public:
+  explicit countdown(int from) : left_(from) {}
+  countdown(const countdown&) = delete;
+  countdown(countdown&&) noexcept = default;
+  countdown& operator=(const countdown&) = delete;
+  struct iterator {
+    using value_type = int;
+    using difference_type = std::ptrdiff_t;
+    int* left;
+    int operator*() const { return *left; }
+    iterator& operator++() {
+      --*left;
+      return *this;
+    }
+    void operator++(int) { --*left; }
+    bool operator==(std::default_sentinel_t) const { return *left == 0; }
+  };
+  iterator begin() { return {&left_}; }
+  static std::default_sentinel_t end() { return {}; }
+
+ private:
+  int left_;
+};
+
+TEST_P(pool_results, maps_over_a_range_that_cannot_be_assigned) {
+  kin::pool workers(options(2));
+  const std::vector<int> expected{9, 4, 1};
+  EXPECT_EQ(workers.map(square, countdown(3)), expected);
+  std::vector<int> seen;
+  for (const int n : workers.imap(square, countdown(3))) seen.push_back(n);
+  EXPECT_EQ(seen, expected);
 }
 
 TEST_P(pool_results, throws_the_exception_of_the_first_item_that_failed) {

@@ -4,12 +4,16 @@
 
 #include <coroutine>
 #include <future>
+#include <iterator>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <numeric>
 #include <ranges>
 #include <set>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 #include <kin/thread_pool.hpp>
 #include <kin/wait.hpp>
@@ -99,6 +103,25 @@ TEST(thread_pool, maps_any_range_in_order) {
                    },
                    {1, 2, 3}),
                std::out_of_range);
+}
+
+TEST(thread_pool, takes_containers_of_what_can_only_be_moved) {
+  kin::thread_pool workers(2);
+  const auto boxes = [] {
+    std::vector<std::unique_ptr<int>> some;
+    some.push_back(std::make_unique<int>(5));
+    return some;
+  };
+  const auto first = [](const std::vector<std::unique_ptr<int>>& some) { return *some[0]; };
+  EXPECT_EQ(workers.apply(first, boxes()), 5);
+  EXPECT_EQ(workers.apply([mine = boxes()] { return *mine[0]; }), 5);
+  auto items = boxes();
+  EXPECT_EQ(
+      workers.map([](std::unique_ptr<int> item) { return *item; },
+                  std::ranges::subrange(std::make_move_iterator(items.begin()), std::make_move_iterator(items.end()))),
+      std::vector<int>{5});
+  const auto both = kin::when_all(workers.apply_async(boxes), workers.apply_async([] { return 1; }));
+  EXPECT_EQ(first(std::get<0>(both.get())), 5);
 }
 
 TEST(thread_pool, takes_the_items_of_an_imap_within_the_window) {

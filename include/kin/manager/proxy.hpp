@@ -22,7 +22,7 @@ namespace detail {
 /// What was moved into a call is the server's now: descriptors and connections are closed here.
 template <class A>
 void give_up([[maybe_unused]] A& argument) {
-  if constexpr (std::is_class_v<A> && !std::is_copy_constructible_v<A> && !std::is_const_v<A>) [[maybe_unused]]
+  if constexpr (std::is_class_v<A> && !is_copyable<A> && !std::is_const_v<A>) [[maybe_unused]]
     const A given_away = std::move(argument);
 }
 

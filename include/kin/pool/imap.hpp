@@ -26,7 +26,16 @@ namespace kin {
 
 namespace detail {
 enum class imap_order : unsigned char { as_given, as_ended };
+
+/// What is kept of an input: a view of an lvalue, or the range itself, which need not be assignable as views must be.
+template <class Range>
+auto imap_input(Range&& range) {
+  if constexpr (std::ranges::viewable_range<Range>)
+    return std::views::all(std::forward<Range>(range));
+  else
+    return std::remove_cvref_t<Range>(std::forward<Range>(range));
 }
+}  // namespace detail
 
 /// An input range, move-only: `for (int v : workers.imap(f, items))`. A task's exception is thrown where its value
 /// would be read, `*it`; a loop written by hand may go on after it. An exception of the input is thrown when what was

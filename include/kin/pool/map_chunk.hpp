@@ -2,12 +2,15 @@
 // map_chunk: what a worker runs for a piece of a range.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <deque>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <kin/wire/aggregate.hpp>
 #include <kin/wire/call.hpp>
 #include <kin/wire/callable.hpp>
 #include <kin/wire/passing.hpp>
@@ -47,13 +50,48 @@ struct map_chunk {
   }
 };
 
-template <class Way, class F, class Tuple>
-struct call_with_elements;
-template <class Way, class F, template <class...> class Tuple, class... A>
-struct call_with_elements<Way, F, Tuple<A...>> {
+template <class T, std::size_t>
+using repeated = T;
+template <class A, std::size_t... I>
+types<repeated<A, I>...> repeat(std::index_sequence<I...>);
+
+/// A starmap's item travels as `type`: each of its elements as if it were an argument.
+template <class T>
+struct starred {
+  using type = stored_t<T>;
+  using elements = void;
+};
+template <class... A>
+struct starred<std::tuple<A...>> {
+  using type = std::tuple<stored_t<A>...>;
+  using elements = types<stored_t<A>...>;
+};
+template <class A, class B>
+struct starred<std::pair<A, B>> {
+  using type = std::pair<stored_t<A>, stored_t<B>>;
+  using elements = types<stored_t<A>, stored_t<B>>;
+};
+template <class A, std::size_t N>
+struct starred<std::array<A, N>> {
+  using type = std::array<stored_t<A>, N>;
+  using elements = decltype(repeat<stored_t<A>>(std::make_index_sequence<N>{}));
+};
+
+template <class Way, class F, class Tuple, class Elements = typename starred<Tuple>::elements>
+struct call_with_elements {
+  using result = void;
+  static constexpr void check() {
+    static_assert(!std::is_void_v<Elements>,
+                  "kin: starmap calls with the elements of each item as arguments, so the items must be tuples, pairs "
+                  "or arrays; for a callable of one argument write map");
+  }
+  static void call(F&, Tuple&) {}
+};
+template <class Way, class F, class Tuple, class... A>
+struct call_with_elements<Way, F, Tuple, types<A...>> {
   using result = typename Way::template result_t<F, A...>;
   static constexpr void check() { Way::template check<F, A...>(); }
-  static decltype(auto) call(F& f, Tuple<A...>& arguments) {
+  static decltype(auto) call(F& f, Tuple& arguments) {
     return std::apply([&](A&... each) -> decltype(auto) { return invoke_once<F, A...>(f, each...); }, arguments);
   }
 };
@@ -68,5 +106,15 @@ struct starmap_chunk {
         items, [&](Tuple& item) -> decltype(auto) { return call_with_elements<Way, F, Tuple>::call(f.value, item); });
   }
 };
+
+/// What an item becomes in a Chunk of items.
+template <template <class, class, class> class Chunk, class Value>
+struct find_item {
+  using type = stored_t<Value>;
+};
+template <class Value>
+struct find_item<starmap_chunk, Value> : starred<Value> {};
+template <template <class, class, class> class Chunk, class Value>
+using item_of = typename find_item<Chunk, Value>::type;
 
 }  // namespace kin::detail

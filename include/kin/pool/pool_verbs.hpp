@@ -156,7 +156,7 @@ class pool_verbs : public pool_handle {
   /// `for (int v : workers.imap(f, endless, {.window = 64}))`. See imap_results.
   template <class F, std::ranges::input_range Range>
   auto imap(F f, Range&& range, const map_options& options = {}) {
-    return run_imap(std::move(f), std::views::all(std::forward<Range>(range)), options, imap_order::as_given);
+    return run_imap(std::move(f), imap_input(std::forward<Range>(range)), options, imap_order::as_given);
   }
   template <class F, class T>
   auto imap(F f, std::initializer_list<T> items, const map_options& options = {}) {
@@ -166,7 +166,7 @@ class pool_verbs : public pool_handle {
   /// The same, each result as soon as it is there.
   template <class F, std::ranges::input_range Range>
   auto imap_unordered(F f, Range&& range, const map_options& options = {}) {
-    return run_imap(std::move(f), std::views::all(std::forward<Range>(range)), options, imap_order::as_ended);
+    return run_imap(std::move(f), imap_input(std::forward<Range>(range)), options, imap_order::as_ended);
   }
   template <class F, class T>
   auto imap_unordered(F f, std::initializer_list<T> items, const map_options& options = {}) {
@@ -182,7 +182,7 @@ class pool_verbs : public pool_handle {
   template <template <class, class, class> class Chunk, class F, class Range>
   auto start_map(const F& f, Range&& range, const map_options& options) {
     using callable = std::decay_t<F>;
-    using item = stored_t<std::ranges::range_value_t<Range>>;
+    using item = item_of<Chunk, std::ranges::range_value_t<Range>>;
     using chunk = Chunk<Way, callable, item>;
     using result = typename chunk::result;
     chunk::check();

@@ -16,6 +16,7 @@
 #include <kin/pool/task_state.hpp>
 #include <kin/wire/call.hpp>
 #include <kin/wire/callable.hpp>
+#include <kin/wire/copyable.hpp>
 #include <kin/wire/outcome.hpp>
 #include <kin/wire/passing.hpp>
 
@@ -112,7 +113,7 @@ class local_call final : public local_job {
   void run(attempt which) override {
     if constexpr (copyable) {
       if (which == attempt::repeatable) {
-        F f = f_;
+        repeated f = f_;
         std::tuple<A...> args = args_;
         return run_with(f, args);
       }
@@ -122,15 +123,20 @@ class local_call final : public local_job {
   bool settle() override { return state_->settle_joined(joined_outcome::value); }
 
  private:
-  static constexpr bool copyable = std::is_copy_constructible_v<F> && (std::is_copy_constructible_v<A> && ...);
-  void run_with(F& f, std::tuple<A...>& args) {
+  // A closure may claim to be copyable and not be, with a vector of unique_ptrs in it. One that cannot be changed by
+  // calling it need not be copied.
+  static constexpr bool constant = is_closure<F>() && callable_once<const F, A...>;
+  using repeated = std::conditional_t<constant, const F&, F>;
+  static constexpr bool copyable = (constant || is_copyable<F>)&&(is_copyable<A> && ...);
+  template <class Callable>
+  void run_with(Callable& f, std::tuple<A...>& args) {
     std::apply(
         [&](A&... a) {
           if constexpr (std::is_void_v<R>) {
-            invoke_once<F, A...>(f, a...);
+            invoke_once<Callable, A...>(f, a...);
             state_->given.emplace();
           } else {
-            state_->given.emplace(invoke_once<F, A...>(f, a...));
+            state_->given.emplace(invoke_once<Callable, A...>(f, a...));
           }
         },
         args);

@@ -13,6 +13,7 @@
 
 #include <kin/pool/future.hpp>
 #include <kin/pool/gather.hpp>
+#include <kin/wire/copyable.hpp>
 
 namespace kin {
 
@@ -24,7 +25,7 @@ using joined_value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 /// A copy, because other futures may refer to the same task; what cannot be copied is moved.
 template <class T>
 joined_value<T> value_of(result_state<T>& state) {
-  if constexpr (std::is_copy_constructible_v<joined_value<T>>)
+  if constexpr (is_copyable<joined_value<T>>)
     return state.value();
   else
     return std::move(state.value());
@@ -64,7 +65,7 @@ template <std::ranges::input_range Range>
     } else {
       result all;
       for (const auto& each : states) {
-        if constexpr (std::is_copy_constructible_v<type>)
+        if constexpr (detail::is_copyable<type>)
           all.push_back(each->value());
         else
           all.push_back(std::move(each->value()));

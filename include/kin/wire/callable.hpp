@@ -13,6 +13,7 @@
 #include <kin/core/export.hpp>
 #include <kin/wire/access.hpp>
 #include <kin/wire/codec.hpp>
+#include <kin/wire/copyable.hpp>
 #include <kin/wire/passing.hpp>
 
 namespace kin {
@@ -87,8 +88,7 @@ template <class F>
 inline constexpr bool crosses = stateless<F> || kind_of<F> != kind::unsendable;
 template <class A>
 inline constexpr bool argument_crosses =
-    kind_of<stored_t<A>> != kind::unsendable &&
-    (std::is_copy_constructible_v<std::decay_t<A>> || !std::is_lvalue_reference_v<A>);
+    kind_of<stored_t<A>> != kind::unsendable && (is_copyable<std::decay_t<A>> || !std::is_lvalue_reference_v<A>);
 
 /// One error, for a callable that cannot cross. F is decayed.
 template <class F>
@@ -121,8 +121,8 @@ constexpr void check_crossing() {
 /// One error, for an argument that cannot cross. A is as deduced for a forwarding reference: T& is an lvalue.
 template <class A>
 constexpr void check_argument() {
-  if constexpr (std::is_lvalue_reference_v<A> && !std::is_copy_constructible_v<std::decay_t<A>>)
-    static_assert(std::is_copy_constructible_v<std::decay_t<A>>,
+  if constexpr (std::is_lvalue_reference_v<A> && !is_copyable<std::decay_t<A>>)
+    static_assert(is_copyable<std::decay_t<A>>,
                   "kin: this argument cannot be copied, only moved, and a name was given for it. Hand it over: write  "
                   "std::move(x)");
   else

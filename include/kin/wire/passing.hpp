@@ -9,12 +9,13 @@
 #include <type_traits>
 #include <utility>
 
+#include <kin/wire/copyable.hpp>
 #include <kin/wire/handle.hpp>
 
 namespace kin::detail {
 
 template <class T>
-inline constexpr bool is_move_only = !std::is_copy_constructible_v<T> && !std::is_reference_v<T>;
+inline constexpr bool is_move_only = !std::is_reference_v<T> && !is_copyable<std::remove_cv_t<T>>;
 template <class T>
 using passed_t = std::conditional_t<is_handle<T>, T&, T&&>;
 template <class T>
