@@ -147,6 +147,11 @@ struct payment {
   money amount;
 };
 
+TEST(record_types, a_serialize_that_throws_even_when_asked_for_its_members_throws_where_it_is_used) {
+  EXPECT_NE(kin::type_structure<std::vector<throws>>().find("throws"), std::string::npos);
+  EXPECT_NE(kin::type_signature<throws>(), kin::type_signature<std::vector<throws>>());
+}
+
 TEST(record_types, a_type_without_default_constructor_crosses_by_its_codec_wherever_it_stands) {
   EXPECT_EQ(round_trip(money(5)), money(5));
   EXPECT_EQ(round_trip(payment{1, money(2)}).amount, money(2));

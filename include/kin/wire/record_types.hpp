@@ -92,8 +92,12 @@ struct serialize_rule : plain_rule<0> {
   static void describe(structure& s) {
     s.inside<T>("{", "}", [&] {
       if constexpr (makeable<T>) {
-        T sample = make<T>();
-        call(sample, s);
+        try {
+          T sample = make<T>();
+          call(sample, s);
+        } catch (...) {  // one that refuses a default-made object: whoever sends or receives one will hear of it
+          s.name(demangled(typeid(T)));
+        }
       } else {
         check_sendable<T>();
       }
