@@ -17,7 +17,8 @@
 namespace kin::detail {
 namespace {
 // Frames below a task are kin's: the stack is cut where the call begins.
-constexpr std::array<std::string_view, 2> task_entries{"kin::detail::invoke_once<", "kin::detail::run_call<"};
+constexpr std::array<std::string_view, 3> task_entries{"kin::detail::invoke_once<", "kin::detail::run_call<",
+                                                       "kin::detail::run_to_outcome("};
 }  // namespace
 
 child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon,

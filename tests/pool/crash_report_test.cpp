@@ -53,7 +53,8 @@ TEST_F(crash_report, names_the_signal_the_address_and_the_users_functions) {
   const std::string story = story_of(the_users_function);
   EXPECT_NE(story.find("SIGSEGV at address 0x0, address not mapped"), std::string::npos) << story;
   EXPECT_NE(story.find("crash_test::read_through"), std::string::npos) << story;
-  EXPECT_NE(story.find("crash_test::the_users_function(int)"), std::string::npos) << story;
+  EXPECT_NE(story.find("that ran crash_test::the_users_function(int) was lost"), std::string::npos) << story;
+  EXPECT_NE(story.find("  #1 crash_test::the_users_function(int)"), std::string::npos) << story;
 }
 
 TEST_F(crash_report, ends_where_the_task_begins) {
