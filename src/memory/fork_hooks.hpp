@@ -8,4 +8,7 @@ namespace kin::detail {
 /// taken before those of this room, by fork() as by everybody else.
 void register_memory_fork_hooks();
 
+/// At the good end of a forked copy, which destroys no object of its own: leaves in peace what it still has handles of.
+void leave_shared_objects() noexcept;
+
 }  // namespace kin::detail

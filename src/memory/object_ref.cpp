@@ -5,8 +5,10 @@
 
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <random>
 #include <unordered_map>
+#include <vector>
 
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
@@ -71,6 +73,20 @@ registry& the() {
 void register_memory_fork_hooks() {
   family::register_fork_hooks();
   the();
+}
+
+void leave_shared_objects() noexcept try {
+  std::vector<std::shared_ptr<object_hold>> held;  // given up outside the lock, which the last one takes
+  {
+    registry& all = the();
+    const std::lock_guard guard(all.mutex);
+    held.reserve(all.holds.size());
+    for (const auto& [offset, one] : all.holds)
+      if (auto h = one.hold.lock(); h && h->leave) held.push_back(std::move(h));
+  }
+  for (const auto& h : held) h->leave(*h->header);
+} catch (const std::bad_alloc&) {
+  // No memory left: then its end is as good as a death.
 }
 
 object_hold::~object_hold() {

@@ -12,6 +12,7 @@
 #include <kin/wire/outcome.hpp>
 
 #include "memory/family.hpp"
+#include "memory/fork_hooks.hpp"
 #include "os/crash_handler.hpp"
 #include "os/lifeline.hpp"
 #include "os/own_image.hpp"
@@ -50,6 +51,7 @@ class forked_copy {
         os::on_exit_of_copy(&end);
         if (crash_file) os::report_crashes_to(crash_file.release());
         code = run_in_role(role_, who_.name, body);
+        leave_shared_objects();
       }
     } catch (const closed_error&) {
       code = 127;  // the parent died first

@@ -61,6 +61,19 @@ TEST(api, shared_data_is_used_as_written) {
   EXPECT_EQ(block.bytes().back(), std::byte{1});
 }
 
+TEST(api, a_barrier_serves_one_group_of_forked_processes_after_another) {
+  const kin::barrier meeting(3);
+  for (int round = 0; round < 2; ++round) {
+    kin::process one(kin::start::fork, [&] { meeting.arrive_and_wait(); });
+    kin::process two(kin::start::fork, [&] { meeting.arrive_and_wait(); });
+    meeting.arrive_and_wait();
+    one.join();
+    two.join();
+    EXPECT_EQ(one.exitcode(), 0);
+    EXPECT_EQ(two.exitcode(), 0);
+  }
+}
+
 TEST(api, shared_containers_are_used_as_written) {
   kin::shared_dict<std::string, double> prices;
   kin::shared_list<int> log;
