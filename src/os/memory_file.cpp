@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 
 namespace kin::os {
@@ -47,8 +49,8 @@ void check_memory_is_there(std::size_t size) {
 }  // namespace
 
 unique_fd make_memory_file(const char* name, std::size_t size) {
-  unique_fd fd(call("memfd_create", "make shared memory",
-                    [&] { return ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }));
+  unique_fd fd = above_standard(unique_fd(call("memfd_create", "make shared memory",
+                                               [&] { return ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); })));
   if (size > 0) grow_memory_file(fd.get(), size);
   return fd;
 }

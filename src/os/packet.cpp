@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 
 namespace kin::os {
@@ -24,7 +26,8 @@ std::pair<unique_fd, unique_fd> packet_pair() {
   int ends[2];
   call("socketpair", "make a pair of sockets",
        [&] { return ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends); });
-  return {unique_fd(ends[0]), unique_fd(ends[1])};
+  unique_fd first(ends[0]), second(ends[1]);
+  return {above_standard(std::move(first)), above_standard(std::move(second))};
 }
 
 bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds, packet_wait wait) {

@@ -21,6 +21,8 @@
 #include <memory>
 #include <string_view>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 
 namespace kin::os {
@@ -94,7 +96,7 @@ surroundings surroundings::now() {
   if (s.arguments.empty()) s.arguments.emplace_back("kin");
   for (char** e = environ; e && *e; ++e) s.environment.emplace_back(*e);
   const int directory = try_call("open", [] { return ::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); });
-  s.directory = unique_fd(directory);
+  s.directory = above_standard(unique_fd(directory));
   s.umask = current_umask();
   if (const char* name = std::setlocale(LC_ALL, nullptr)) s.locale = name;
   for (std::size_t i = 0; i < s.limits.size(); ++i) ::getrlimit(static_cast<__rlimit_resource>(i), &s.limits[i]);

@@ -40,6 +40,11 @@ TEST(init, makes_a_program_able_to_start_children) {
   EXPECT_EQ(r.code, 0);
 }
 
+TEST(init, keeps_clear_of_standard_descriptors_that_are_closed) {
+  for (const std::string closed : {"<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"})
+    EXPECT_EQ(run(KIN_TEST_OWN_MAIN " 'all methods' " + closed).code, 0) << closed;
+}
+
 TEST(init, that_is_missing_is_told_before_anything_is_started) {
   const result r = run(KIN_TEST_WITHOUT_INIT);
   EXPECT_THAT(r.output, HasSubstr("kin::init() has not run"));

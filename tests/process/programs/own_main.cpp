@@ -2,6 +2,7 @@
 // own_main: a program that misbehaves around kin::init(), as its argument says; and one that does not.
 #include <kin/process/process.hpp>
 #include <kin/process/process_view.hpp>
+#include <kin/transport/connection.hpp>
 
 #include <unistd.h>
 
@@ -23,6 +24,20 @@ int start_one() {
     std::printf("refused: %s\n", e.what());
     return 3;
   }
+}
+
+void answer(kin::connection to) { to.send(5); }
+
+int start_by_all_methods() {
+  for (const auto method : {kin::start_method(kin::start::spawn), kin::start_method(kin::start::forkserver),
+                            kin::start_method(kin::start::fork)}) {
+    auto [here, there] = kin::pipe();
+    kin::process child({.start = method}, answer, std::move(there));
+    if (here.recv<int>() != 5) return 1;
+    child.join();
+    if (child.exitcode() != 0) return 2;
+  }
+  return 0;
 }
 
 void dig(int depth) {
@@ -53,6 +68,7 @@ int main(int, char** arguments) {
     std::printf("child: %d, ended by itself: %d\n", sleeper.exitcode().value_or(-1000), ended);
     return 0;
   }
+  if (how == "all methods") return start_by_all_methods();
   if (how == "dig") {
     kin::process first(dig, 1);
     first.join();
