@@ -32,13 +32,13 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
   t->state = std::move(state);
   t->options = options;
   t->retries_left = options.retries;
+  if (!serving_) {
+    run_thread();  // before anything counts on it: it may throw
+    serving_ = true;
+  }
   waiting_.push_back(std::move(t));
   ++counts_.submitted;
   assign_waiting();
-  if (!serving_) {
-    serving_ = true;
-    run_thread();
-  }
   if (wants_worker()) {
     // A fork copies the thread that calls it: let that be the user's, not ours.
     if (options_.start == start::fork && next_start_.passed())

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include <kin/core/log.hpp>
@@ -39,10 +40,14 @@ pool_core::~pool_core() = default;
 // The thread holds a reference to the core and is detached: nothing ever waits for the thread itself, so a pool may be
 // destroyed in one of its own callbacks, and in a forked copy where the thread does not exist.
 void pool_core::run_thread() {
-  std::thread([self = shared_from_this()] {
-    const os::own_thread me("kin-pool");
-    self->serve();
-  }).detach();
+  try {
+    std::thread([self = shared_from_this()] {
+      const os::own_thread me("kin-pool");
+      self->serve();
+    }).detach();
+  } catch (const std::system_error& e) {
+    throw os_error("start the thread of a pool", "pthread_create", e.code().value());
+  }
 }
 
 void pool_core::serve() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Promises 4, 5 and 7: timeouts, cancelling, retries, worn-out workers, backpressure.
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <filesystem>
@@ -8,6 +10,8 @@
 #include <map>
 #include <optional>
 #include <random>
+
+#include <kin/process.hpp>
 
 #include "contracts/pool_contract.hpp"
 
@@ -60,6 +64,32 @@ void loop_with_signals_blocked() {
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
   for (std::atomic<unsigned long> n{0};; ++n) {
   }
+}
+
+TEST_P(pool_limits, refuses_a_task_where_no_thread_can_be_had_and_ends) {
+  if (sanitized) GTEST_SKIP() << "a sanitizer needs address space without end";
+  kin::process outer(kin::start::fork, [] {
+    int code = 1;
+    {
+      kin::pool workers(options(1));
+      std::size_t pages = 0;
+      std::ifstream("/proc/self/statm") >> pages;
+      const rlim_t bytes = pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) + (4U << 20);
+      const rlimit little{bytes, RLIM_INFINITY};  // too little for the stack of another thread
+      pthread_attr_t large;                       // larger than those of ended threads, which are used again
+      ::pthread_attr_init(&large);
+      ::pthread_attr_setstacksize(&large, 64U << 20);
+      if (::pthread_setattr_default_np(&large) != 0 || ::setrlimit(RLIMIT_AS, &little) != 0) std::exit(2);
+      try {
+        workers.apply(square, 2);
+      } catch (const kin::os_error&) {
+        code = 0;
+      }
+    }
+    std::exit(code);
+  });
+  outer.join();
+  EXPECT_EQ(outer.exitcode(), 0);
 }
 
 TEST_P(pool_limits, stops_a_task_that_blocks_every_signal_at_its_timeout) {
