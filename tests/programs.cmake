@@ -18,4 +18,6 @@ foreach(name IN ITEMS crash timeout cancel retries imap nested progress)
 endforeach()
 add_test(NAME programs.wordcount COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/programs/wordcount_test.py"
                                          "${examples}/wordcount")
-set_tests_properties(${tests} programs.wordcount PROPERTIES LABELS programs TIMEOUT 300)
+add_test(NAME programs.docs COMMAND Python3::Interpreter "${CMAKE_CURRENT_SOURCE_DIR}/programs/docs_test.py"
+                                   "${CMAKE_CXX_COMPILER}" "${PROJECT_SOURCE_DIR}")
+set_tests_properties(${tests} programs.docs programs.wordcount PROPERTIES LABELS programs TIMEOUT 300)
