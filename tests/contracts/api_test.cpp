@@ -24,7 +24,8 @@ namespace {
 
 [[maybe_unused]] const bool warm = kin_test::warm_up([] {
   kin::process([] {}).join();
-  (void)kin::detail::one_call_processes(kin::start::spawn);  // what async keeps, without a worker that would still be leaving
+  (void)kin::detail::one_call_processes(
+      kin::start::spawn);  // what async keeps, without a worker that would still be leaving
 });
 
 void greet(const std::string& name) { ASSERT_FALSE(name.empty()); }
@@ -193,6 +194,27 @@ TEST(api, queues_are_used_as_written) {
   (void)work.get();
   work.task_done();
   work.join();
+}
+
+// Compiled with warnings as errors: what waits or takes may be a statement of its own, as in the documents.
+TEST(api, answers_that_nobody_wants_may_be_dropped) {
+  auto [a, b] = kin::pipe();
+  a.send(1);
+  b.poll(100ms);
+  b.recv<int>();
+  a.send_bytes({});
+  b.recv_bytes();
+  kin::joinable_queue<int> jobs;
+  jobs.try_put(1);
+  jobs.put_for(2, 1s);
+  jobs.get();
+  jobs.try_get();
+  jobs.get_for(1ms);
+  jobs.join_for(1ms);
+  kin::pool workers(1);
+  auto x = workers.apply_async(f, 1);
+  x.wait_for(1s);
+  x.get();
 }
 
 TEST(api, handles_bind_to_every_kind_of_parameter) {

@@ -58,11 +58,11 @@ class future {
   }
   void wait() const { state().wait(deadline::never()); }
   template <class Rep, class Period>
-  [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
+  bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
     return state().wait(deadline::after(timeout));
   }
   template <class Clock, class Duration>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
+  bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
     return state().wait(deadline::at(when));
   }
   [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }

@@ -28,7 +28,7 @@ class KIN_EXPORT process_view {
   /// Waits until it has ended; a process cannot wait for itself (std::logic_error).
   void join() const { (void)wait(deadline::never()); }
   template <class Rep, class Period>
-  [[nodiscard]] bool join_for(std::chrono::duration<Rep, Period> timeout) const {
+  bool join_for(std::chrono::duration<Rep, Period> timeout) const {
     return wait(deadline::after(timeout));
   }
   /// Polls readable once it has ended; -1 for this process itself.

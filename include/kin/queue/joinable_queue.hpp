@@ -22,11 +22,11 @@ class joinable_queue : public queue<T> {
   void join() const { (void)this->items().join(deadline::never()); }
   /// The same, at most `timeout`; false when items are left unfinished.
   template <class Rep, class Period>
-  [[nodiscard]] bool join_for(std::chrono::duration<Rep, Period> timeout) const {
+  bool join_for(std::chrono::duration<Rep, Period> timeout) const {
     return this->items().join(deadline::after(timeout));
   }
   template <class Clock, class Duration>
-  [[nodiscard]] bool join_until(std::chrono::time_point<Clock, Duration> when) const {
+  bool join_until(std::chrono::time_point<Clock, Duration> when) const {
     return this->items().join(deadline::at(when));
   }
 

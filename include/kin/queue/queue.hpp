@@ -65,7 +65,7 @@ class queue {
   /// The same without waiting; false: the queue is full.
   template <class U = T>
     requires std::convertible_to<U, T>
-  [[nodiscard]] bool try_put(U&& item) const {
+  bool try_put(U&& item) const {
     return put_before(std::forward<U>(item), deadline::now(), "try_put");
   }
   /// The same, waiting at most `timeout`; false: the queue was full all the time.
@@ -83,7 +83,7 @@ class queue {
   /// Takes the first item, waiting for one. Throws closed_error when the queue is closed and empty; decode_error for an
   /// item that cannot be decoded, which is then gone; os_error(EMFILE) when there is no room for an item's descriptors,
   /// which then stays.
-  [[nodiscard]] T get() const {
+  T get() const {
     if constexpr (as_it_is) {
       T item;
       if (take_as_it_is(*items_, item, deadline::never()) == detail::queue_answer::closed)
@@ -94,14 +94,14 @@ class queue {
     }
   }
   /// The same without waiting; nothing when the queue is empty.
-  [[nodiscard]] std::optional<T> try_get() const { return get_before(deadline::now(), "try_get"); }
+  std::optional<T> try_get() const { return get_before(deadline::now(), "try_get"); }
   /// The same, waiting at most `timeout`; nothing when none came.
   template <class Rep, class Period>
-  [[nodiscard]] std::optional<T> get_for(std::chrono::duration<Rep, Period> timeout) const {
+  std::optional<T> get_for(std::chrono::duration<Rep, Period> timeout) const {
     return get_before(deadline::after(timeout), "get_for");
   }
   template <class Clock, class Duration>
-  [[nodiscard]] std::optional<T> get_until(std::chrono::time_point<Clock, Duration> when) const {
+  std::optional<T> get_until(std::chrono::time_point<Clock, Duration> when) const {
     return get_before(deadline::at(when), "get_until");
   }
 

@@ -99,7 +99,7 @@ class KIN_EXPORT connection {
   /// Receives the next message as a T, waiting for it. Throws type_mismatch when it is of another type (it then stays
   /// the next message, readable as its own type), closed_error at end of file, decode_error for damaged bytes.
   template <class T>
-  [[nodiscard]] T recv() {
+  T recv() {
     static_assert(std::is_same_v<T, std::remove_cvref_t<T>>,
                   "kin: receive a value: recv<std::string>(), not a reference");
     check_sendable<T>();
@@ -107,10 +107,10 @@ class KIN_EXPORT connection {
   }
 
   /// True when a message, or the end of file, can be received without waiting.
-  [[nodiscard]] bool poll() { return channel_.poll(deadline::now()); }
+  bool poll() { return channel_.poll(deadline::now()); }
   /// The same, waiting for it at most `timeout`.
   template <class Rep, class Period>
-  [[nodiscard]] bool poll(std::chrono::duration<Rep, Period> timeout) {
+  bool poll(std::chrono::duration<Rep, Period> timeout) {
     return channel_.poll(deadline::after(timeout));
   }
 
@@ -120,7 +120,7 @@ class KIN_EXPORT connection {
 
   /// Receives one raw message. More than `most` bytes: os_error(EMSGSIZE), and the message stays. A message sent by
   /// send() throws type_mismatch and stays.
-  [[nodiscard]] std::vector<std::byte> recv_bytes(std::optional<count> most = std::nullopt);
+  std::vector<std::byte> recv_bytes(std::optional<count> most = std::nullopt);
 
   /// Receives one raw message into `buffer` from `offset` on and returns its size in bytes. Too small a buffer:
   /// buffer_too_short, which carries the whole message; the buffer is untouched. Bad offset: std::out_of_range.
