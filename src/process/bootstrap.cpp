@@ -113,12 +113,17 @@ int run_in_role(child_role role, const std::string& name, const std::function<vo
   }
 }
 
+void attach_to_family() {
+  static bool attached = false;
+  if (!std::exchange(attached, true)) family::attach(unique_fd(family_fd));
+}
+
 void run_spawned_child(unique_fd channel_end) {
   introduction who;
   parcel request;
   try {
     os::arm_lifeline(unique_fd(lifeline_fd));
-    family::attach(unique_fd(family_fd));
+    attach_to_family();
     channel link(std::move(channel_end));
     who = decode_introduction(link.take());
     if (!load_task_of(who, link)) std::_Exit(126);

@@ -51,6 +51,8 @@ void become_child(const introduction& who, unique_fd parent_pidfd);
 [[noreturn]] void run_call_in_role(const introduction& who, parcel request);
 
 /// In a spawned child: takes the introduction and the call from the channel, runs it in its role and ends in std::exit.
+/// Makes a child a member of the family it was started in, the first time.
+void attach_to_family();
 [[noreturn]] void run_spawned_child(unique_fd channel_end);
 
 /// Runs `body` in its role and returns the exit code: an exception of a process is printed.

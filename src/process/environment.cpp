@@ -18,15 +18,20 @@ constexpr const char* bind_now = "LD_BIND_NOW";
 constexpr std::string_view bound = ":bound";  // follows the mark where that variable is kin's
 }  // namespace
 
-std::optional<child_mark> take_child_mark() {
+std::optional<child_mark> find_child_mark() {
   const char* text = std::getenv(variable);
   if (!text) return std::nullopt;
   int fd = -1;
   child_mark mark{};
   const bool whole = std::sscanf(text, "%d:%d:%d", &fd, &mark.parent_pid, &mark.depth) == 3;
-  if (std::string_view(text).ends_with(bound)) ::unsetenv(bind_now);
-  ::unsetenv(variable);
   if (!whole || fd != channel_fd) return std::nullopt;
+  return mark;
+}
+
+std::optional<child_mark> take_child_mark() {
+  const auto mark = find_child_mark();
+  if (const char* text = std::getenv(variable); text && std::string_view(text).ends_with(bound)) ::unsetenv(bind_now);
+  ::unsetenv(variable);
   return mark;
 }
 

@@ -13,6 +13,8 @@ struct child_mark {
   int parent_pid;
   int depth;
 };
+/// The mark, if there is one.
+std::optional<child_mark> find_child_mark();
 /// Reads and removes the mark, so that programs this one starts are not taken for children.
 std::optional<child_mark> take_child_mark();
 

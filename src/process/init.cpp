@@ -14,6 +14,17 @@
 
 namespace kin {
 
+namespace {
+// Objects of static storage may be shared ones, made before main() comes to init(): in a child they are of the family
+// that it was started in. So this comes before their constructors.
+[[gnu::constructor(101)]] void join_the_parents_family() {
+  const auto mark = detail::find_child_mark();
+  if (mark && mark->parent_pid == os::parent_pid() && os::peer_pid(detail::channel_fd) == mark->parent_pid &&
+      !os::runs_with_raised_privileges())
+    detail::attach_to_family();
+}
+}  // namespace
+
 void init() {
   detail::runtime& self = detail::runtime::get();
   const auto mark = detail::take_child_mark();

@@ -45,6 +45,12 @@ TEST(init, keeps_clear_of_standard_descriptors_that_are_closed) {
     EXPECT_EQ(run(KIN_TEST_OWN_MAIN " 'all methods' " + closed).code, 0) << closed;
 }
 
+TEST(init, may_come_after_static_objects_are_made_that_children_share) {
+  const result r = run(KIN_TEST_STATICS);
+  EXPECT_EQ(r.output, "spawn: 1 item, value 8\nforkserver: 1 item, value 9\nfork: 1 item, value 10\n");
+  EXPECT_EQ(r.code, 0);
+}
+
 TEST(init, that_is_missing_is_told_before_anything_is_started) {
   const result r = run(KIN_TEST_WITHOUT_INIT);
   EXPECT_THAT(r.output, HasSubstr("kin::init() has not run"));
