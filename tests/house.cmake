@@ -16,6 +16,10 @@ endif()
 find_program(KIN_SPIN spin)
 if(KIN_SPIN)
   add_test(NAME models.are_right_and_their_mutants_wrong
-           COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/models/check.py" "${KIN_SPIN}" "${CMAKE_CXX_COMPILER}")
+           COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/models/check.py" "${KIN_SPIN}" "${CMAKE_CXX_COMPILER}" ring_bell)
   set_tests_properties(models.are_right_and_their_mutants_wrong PROPERTIES LABELS house TIMEOUT 600)
+  # Millions of states.
+  add_test(NAME models.queue_is_right_and_its_mutants_wrong
+           COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/models/check.py" "${KIN_SPIN}" "${CMAKE_CXX_COMPILER}" queue)
+  set_tests_properties(models.queue_is_right_and_its_mutants_wrong PROPERTIES LABELS long TIMEOUT 1800)
 endif()
