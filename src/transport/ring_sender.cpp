@@ -12,7 +12,6 @@
 
 #include "memory/wake_cost.hpp"
 #include "os/poll.hpp"
-#include "os/process_id.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
 #include "transport/ring_blocks.hpp"
@@ -148,7 +147,7 @@ void ring_sender::ring_reader() {
   if (control_.reader_bell.load(std::memory_order_relaxed) == 0) [[likely]]
     return;
   // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
-  const std::uint32_t bell = control_.reader_bell.exchange(bell_rung_by(os::own_pid()));
+  const std::uint32_t bell = control_.reader_bell.exchange(bell_rung_here());
   bool is_gone = false;
   if ((bell & (bell_asleep | bell_ringing)) != 0)
     is_gone = !ring_by_socket(socket_.get(), control_.reader_rung_at);

@@ -5,7 +5,9 @@
 #include <kin/core/error.hpp>
 
 #include "memory/wake_cost.hpp"
+#include "os/fork_hooks.hpp"
 #include "os/memory_barrier.hpp"
+#include "os/process_id.hpp"
 #include "os/processors.hpp"
 #include "os/socket.hpp"
 
@@ -14,6 +16,8 @@ namespace kin::detail {
 namespace {
 // The kernel often puts a woken process on its waker's processor. Whoever waits next in this thread lets it run first.
 thread_local constinit bool has_just_woken = false;
+
+std::atomic<int> this_process{0};
 }  // namespace
 
 void before_last_look(bool light) {
@@ -21,6 +25,20 @@ void before_last_look(bool light) {
     cpu::full_fence();
   else if (!os::heavy_barrier())
     throw error("kin: membarrier(2) is refused in this process since it has used this connection");
+}
+
+// getpid(2) would be a tenth of what a ring costs.
+std::uint32_t bell_rung_here() {
+  int pid = this_process.load(std::memory_order_relaxed);
+  if (pid == 0) {
+    static const bool hooked = [] {
+      os::on_fork(nullptr, nullptr, [] { this_process = 0; });
+      return true;
+    }();
+    (void)hooked;
+    this_process = pid = os::own_pid();
+  }
+  return bell_rung_by(pid);
 }
 
 bool ring_by_socket(int socket, std::atomic<std::uint64_t>& rung_at) {

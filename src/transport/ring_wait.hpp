@@ -22,6 +22,7 @@ inline constexpr std::uint32_t bell_ringing = 4;
 constexpr std::uint32_t bell_rung_by(int process) noexcept {
   return bell_ringing | static_cast<std::uint32_t>(process) << 3;  // process numbers have 22 bits
 }
+std::uint32_t bell_rung_here();
 constexpr int ringer_of(std::uint32_t bell) noexcept { return static_cast<int>(bell >> 3); }
 /// An end of the reading side has been closed; perhaps it was the last.
 inline constexpr std::uint32_t bell_closed = 2;
