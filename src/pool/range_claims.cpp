@@ -110,11 +110,15 @@ void claimant::tell() noexcept {
   untold_ = 0;
 }
 
+void claimant::finish() noexcept {
+  if (!current_) return;
+  claims_.shared().of[*current_].store(who_ | is_done, std::memory_order_release);
+  ++untold_;
+  current_.reset();
+}
+
 std::optional<std::size_t> claimant::next() {
-  if (current_) {
-    claims_.shared().of[*current_].store(who_ | is_done, std::memory_order_release);
-    ++untold_;
-  }
+  finish();
   current_ = find();
   if (!current_) tell();
   return current_;

@@ -68,6 +68,19 @@ TEST(range_claims, find_what_somebody_reserved_and_never_began) {
   claims.give_back();
 }
 
+TEST(range_claims, leave_the_rest_to_others_when_one_has_enough) {
+  const auto claims = range_claims::take(100);
+  {
+    claimant mine(claims, 1, 100, 2);
+    ASSERT_TRUE(mine.next());
+    mine.finish();
+  }
+  EXPECT_EQ(claims.done(), 1u);
+  EXPECT_EQ(claims.unclaimed(100), 99u);
+  EXPECT_FALSE(claims.left_by(1, 100));
+  claims.give_back();
+}
+
 TEST(range_claims, refuse_parts_that_cannot_be) {
   const auto claims = range_claims::take(4);
   EXPECT_THROW(claimant(claims, 0, 4, 1), kin::decode_error);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -70,10 +72,28 @@ struct claimed_part {
   std::uint32_t who = 0, others = 0;
 };
 
-template <class F, class Item, class Result>
-void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part) {
+/// Whether whoever takes part stops: never, or when others are to be called, because this is no short loop.
+struct until_all_is_claimed {
+  static constexpr bool reached_by(std::size_t /*ranges*/) { return false; }
+};
+class for_a_moment {
+ public:
+  /// What it costs to call a worker, about.
+  static constexpr std::chrono::microseconds moment{20};
+  /// Looks at the clock after 1, 2, 4 … ranges.
+  [[nodiscard]] bool reached_by(std::size_t ranges) const {
+    return std::has_single_bit(ranges) && std::chrono::steady_clock::now() - began_ >= moment;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
+template <class F, class Item, class Result, class Limit>
+void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part, const Limit& limit) {
   claimant mine(part.claims, part.who, static_cast<std::size_t>(part.ranges), part.others);
   std::exception_ptr first;
+  std::size_t taken = 0;
   while (const auto range = mine.next()) {
     const std::uint64_t begin = *range * part.chunk, end = std::min(begin + part.chunk, part.items);
     try {
@@ -88,6 +108,10 @@ void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part) {
       mine.fail();
       if (!first) first = std::current_exception();
     }
+    if (limit.reached_by(++taken)) {
+      mine.finish();
+      break;
+    }
   }
   if (first) std::rethrow_exception(first);
 }
@@ -95,17 +119,22 @@ void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part) {
 template <class F, class In, class To>
 struct claimed_chunks {
   void operator()(callable_box<F> f, const In& in, const To& to, const claimed_part& part) const {
+    run(f, in, to, part, until_all_is_claimed());
+  }
+  template <class Limit>
+  static void run(callable_box<F>& f, const In& in, const To& to, const claimed_part& part, const Limit& limit) {
     if (part.items != in.size() || part.chunk == 0 || part.ranges != (part.items + part.chunk - 1) / part.chunk)
       throw decode_error("kin: a part of a map over other elements");
     keep_mapped(in.data(), std::make_shared<In>(in));
-    run_on(f.value, in, to.keep(), part);
+    run_on(f.value, in, to.keep(), part, limit);
   }
-  template <class Result>
-  static void run_on(F& f, const In& in, Result* to, const claimed_part& part) {
-    run_claimed(f, std::as_const(in).data(), to, part);
+  template <class Result, class Limit>
+  static void run_on(F& f, const In& in, Result* to, const claimed_part& part, const Limit& limit) {
+    run_claimed(f, std::as_const(in).data(), to, part, limit);
   }
-  static void run_on(F& f, const In& in, std::nullptr_t, const claimed_part& part) {
-    run_claimed(f, std::as_const(in).data(), static_cast<void*>(nullptr), part);
+  template <class Limit>
+  static void run_on(F& f, const In& in, std::nullptr_t, const claimed_part& part, const Limit& limit) {
+    run_claimed(f, std::as_const(in).data(), static_cast<void*>(nullptr), part, limit);
   }
 };
 
@@ -129,6 +158,11 @@ class claimed_map {
   template <class MakeTo>
   void run(const F& f, const In& in, MakeTo to) {
     const auto& claims = part_->claims;
+    if (options_.caller_takes_part) {
+      const std::uint32_t caller = ++named_;
+      note_range(caller, take_part(caller, f, in, to, for_a_moment()));
+      if (claims.unclaimed(ranges()) == 0) return end();
+    }
     int in_vain = 0;  // rounds in a row in which workers were lost before they had claimed anything
     for (bool first_round = true;; first_round = false) {
       const std::size_t before = claims.unclaimed(ranges());
@@ -146,14 +180,7 @@ class claimed_map {
       std::exception_ptr own;
       const std::uint32_t caller = ++named_;
       if (options_.caller_takes_part && first_round) {
-        claimed_part part = *part_;
-        part.who = caller;
-        try {
-          F mine(f);
-          claimed_chunks<F, In, To>{}(callable_box<F>{std::move(mine)}, in, to(), part);
-        } catch (...) {
-          own = std::current_exception();
-        }
+        own = take_part(caller, f, in, to, until_all_is_claimed());
         for (int looks = 0; looks < 1000 && !own && claims.done() < ranges(); ++looks) std::this_thread::yield();
         if (claims.done() == ranges()) {
           const auto last = std::make_shared<last_answer>(claims);
@@ -176,8 +203,7 @@ class claimed_map {
       in_vain = left == before ? in_vain + 1 : 0;
       if (in_vain == most_in_vain) throw_unclaimed();
     }
-    if (!lost_) claims.give_back();
-    if (first_) std::rethrow_exception(first_->second);
+    end();
   }
 
  private:
@@ -199,6 +225,23 @@ class claimed_map {
     std::atomic<bool> lost_{false};
   };
 
+  void end() {
+    if (!lost_) part_->claims.give_back();
+    if (first_) std::rethrow_exception(first_->second);
+  }
+  // The calling thread, with a callable of its own: what a task changes in it is not the caller's.
+  template <class MakeTo, class Limit>
+  std::exception_ptr take_part(std::uint32_t who, const F& f, const In& in, MakeTo& to, const Limit& limit) {
+    claimed_part part = *part_;
+    part.who = who;
+    try {
+      callable_box<F> mine{f};
+      claimed_chunks<F, In, To>::run(mine, in, to(), part, limit);
+    } catch (...) {
+      return std::current_exception();
+    }
+    return nullptr;
+  }
   static constexpr int most_in_vain = 20;
 
   [[nodiscard]] std::size_t ranges() const { return static_cast<std::size_t>(part_->ranges); }

@@ -57,6 +57,8 @@ class KIN_EXPORT claimant {
   ~claimant();
   /// Claims one; none when there are none left. The last one is done, unless fail() was called.
   std::optional<std::size_t> next();
+  /// The last one is done, and no more are wanted for now.
+  void finish() noexcept;
   /// The last one will not be done.
   void fail() noexcept { current_.reset(); }
 
