@@ -8,20 +8,19 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstddef>
 #include <fstream>
 #include <functional>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "sync/stepped.hpp"
 
 namespace {
 
@@ -103,50 +102,6 @@ class sleeper {
   pid_t pid_;
 };
 
-// One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
-void one_step(pid_t pid, int& status) {
-  ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
-  waitpid(pid, &status, 0);
-#ifdef __x86_64__
-  const auto rip = [&] { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); };
-  static long before = 0;
-  const long here = WIFSTOPPED(status) ? rip() : 0;
-  if (here == 0 || std::exchange(before, here) != here) return;
-  const long code = ptrace(PTRACE_PEEKTEXT, pid, here, nullptr);
-  if ((code & 0xff) != 0xf3) return;
-  const long next = here + ((code >> 8 & 0xff) == 0x48 ? 3 : 2);
-  const long after = ptrace(PTRACE_PEEKTEXT, pid, next, nullptr);
-  ptrace(PTRACE_POKETEXT, pid, next, (after & ~0xffL) | 0xcc);
-  ptrace(PTRACE_CONT, pid, nullptr, nullptr);
-  waitpid(pid, &status, 0);
-  ptrace(PTRACE_POKETEXT, pid, next, after);
-  ptrace(PTRACE_POKEUSER, pid, offsetof(user_regs_struct, rip), next);
-#endif
-}
-
-// Lets a copy of this process go `steps` instructions into the operation and kills it. False: it got to the end.
-bool kill_after(long steps, const std::function<void()>& before, const std::function<void()>& operation, long& made) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    before();
-    raise(SIGSTOP);
-    operation();
-    raise(SIGUSR1);
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(pid, &status, 0);
-  bool inside = true;
-  for (made = 0; made < steps && inside; ++made) {
-    one_step(pid, status);
-    inside = WIFSTOPPED(status) && WSTOPSIG(status) != SIGUSR1;
-  }
-  kill(pid, SIGKILL);
-  waitpid(pid, &status, 0);
-  return inside;
-}
-
 template <class Item>
 void check_what_is_left(const scenario& s, const kin::queue<Item>& q, int handle, const std::function<bool()>& served) {
   // What must have happened by itself, before anybody else touches the queue.
@@ -194,8 +149,7 @@ bool one_kill(const scenario& s, long steps, long& made) {
   std::optional<sleeper> other;
   if (s.with_sleeper) other.emplace(s, q);
   Item mine = make_item<Item>('z', s.size, s.with_fd);
-  const bool inside = kill_after(
-      steps,
+  kin_test::stepped victim(
       [&] {
         // A member, and with the handle of the queue that it will set.
         if (!s.joins) (void)kin::mutex();
@@ -206,8 +160,8 @@ bool one_kill(const scenario& s, long steps, long& made) {
           q.put(std::move(mine));
         else
           (void)q.get();
-      },
-      made);
+      });
+  const bool inside = victim.step_and_die(steps, made);
   check_what_is_left(s, q, handle, [&] {
     // A consumer or producer with something to do is on its way; one without is left alone for a moment only.
     return other->served(2) || (s.puts ? q.size() != 0 : q.size() < s.before) ? other->served(5000) : false;
@@ -270,14 +224,8 @@ class long_queue_killed_at : public queue_killed_at {};
 TEST_P(queue_killed_at, a_few_instructions_is_whole) { kill_everywhere(GetParam(), 8); }
 TEST_P(long_queue_killed_at, every_instruction_is_whole) { kill_everywhere(GetParam(), 100'000); }
 
-const auto name_of = [](const auto& of) {
-  std::string name = of.param.name;
-  std::erase(name, ',');
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
-};
-INSTANTIATE_TEST_SUITE_P(in, queue_killed_at, testing::ValuesIn(scenarios), name_of);
-INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(scenarios), name_of);
+INSTANTIATE_TEST_SUITE_P(in, queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
 }  // namespace
 

@@ -137,12 +137,7 @@ TEST_P(long_shared_killed_at, every_instruction_leaves_the_others_right) {
   kill_everywhere(GetParam(), 10'000);
 }
 
-const auto name_of = [](const auto& of) {
-  std::string name = of.param.name;
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
-};
-INSTANTIATE_TEST_SUITE_P(in, shared_killed_at, testing::ValuesIn(scenarios), name_of);
-INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(scenarios), name_of);
+INSTANTIATE_TEST_SUITE_P(in, shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
 }  // namespace

@@ -206,13 +206,7 @@ class long_sync_killed_at : public sync_killed_at {};
 TEST_P(sync_killed_at, some_instructions_leaves_the_others_right) { kill_everywhere(GetParam(), 12); }
 TEST_P(long_sync_killed_at, every_instruction_leaves_the_others_right) { kill_everywhere(GetParam(), 1'000'000); }
 
-const auto name_of = [](const auto& of) {
-  std::string name = of.param.name;
-  std::erase(name, ',');
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
-};
-INSTANTIATE_TEST_SUITE_P(in, sync_killed_at, testing::ValuesIn(scenarios), name_of);
-INSTANTIATE_TEST_SUITE_P(in, long_sync_killed_at, testing::ValuesIn(scenarios), name_of);
+INSTANTIATE_TEST_SUITE_P(in, sync_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+INSTANTIATE_TEST_SUITE_P(in, long_sync_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
 }  // namespace

@@ -4,18 +4,54 @@
 #pragma once
 
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <random>
+#include <string>
 #include <utility>
 
 #include "sync/forked.hpp"
 
 namespace kin_test {
+
+// One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
+inline void one_step(pid_t pid, int& status) {
+  ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
+  waitpid(pid, &status, 0);
+#ifdef __x86_64__
+  const auto rip = [&] { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); };
+  static long before = 0;
+  const long here = WIFSTOPPED(status) ? rip() : 0;
+  if (here == 0 || std::exchange(before, here) != here) return;
+  const long code = ptrace(PTRACE_PEEKTEXT, pid, here, nullptr);
+  if ((code & 0xff) != 0xf3) return;
+  const long next = here + ((code >> 8 & 0xff) == 0x48 ? 3 : 2);
+  const long after = ptrace(PTRACE_PEEKTEXT, pid, next, nullptr);
+  ptrace(PTRACE_POKETEXT, pid, next, (after & ~0xffL) | 0xcc);
+  ptrace(PTRACE_CONT, pid, nullptr, nullptr);
+  waitpid(pid, &status, 0);
+  ptrace(PTRACE_POKETEXT, pid, next, after);
+  user_regs_struct registers{};
+  ptrace(PTRACE_GETREGS, pid, nullptr, &registers);
+  registers.rip = static_cast<unsigned long long>(next);
+  ptrace(PTRACE_SETREGS, pid, nullptr, &registers);
+#endif
+}
+
+/// The name of a test with a scenario as its parameter.
+inline constexpr auto scenario_name = [](const auto& of) {
+  std::string name = of.param.name;
+  std::erase(name, ',');
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+};
 
 class stepped {
  public:
@@ -42,8 +78,7 @@ class stepped {
     int status = 0;
     bool inside = true;
     for (made = 0; made < steps && inside; ++made) {
-      ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr);
-      waitpid(pid_, &status, 0);
+      one_step(pid_, status);
       inside = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
     }
     die();

@@ -9,7 +9,6 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/ptrace.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +22,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "sync/stepped.hpp"
 
 namespace {
 
@@ -60,30 +61,6 @@ message recv_one(kin::connection& from, const scenario& s) {
   return {std::string(reinterpret_cast<const char*>(got.bytes().data()), got.bytes().size()), {}};
 }
 
-// One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
-void one_step(pid_t pid, int& status) {
-  ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
-  waitpid(pid, &status, 0);
-#ifdef __x86_64__
-  const auto rip = [&] { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); };
-  static long before = 0;
-  const long here = WIFSTOPPED(status) ? rip() : 0;
-  if (here == 0 || std::exchange(before, here) != here) return;
-  const long code = ptrace(PTRACE_PEEKTEXT, pid, here, nullptr);
-  if ((code & 0xff) != 0xf3) return;
-  const long next = here + ((code >> 8 & 0xff) == 0x48 ? 3 : 2);
-  const long after = ptrace(PTRACE_PEEKTEXT, pid, next, nullptr);
-  ptrace(PTRACE_POKETEXT, pid, next, (after & ~0xffL) | 0xcc);
-  ptrace(PTRACE_CONT, pid, nullptr, nullptr);
-  waitpid(pid, &status, 0);
-  ptrace(PTRACE_POKETEXT, pid, next, after);
-  user_regs_struct registers{};
-  ptrace(PTRACE_GETREGS, pid, nullptr, &registers);
-  registers.rip = static_cast<unsigned long long>(next);
-  ptrace(PTRACE_SETREGS, pid, nullptr, &registers);
-#endif
-}
-
 // Lets a copy of this process go `steps` instructions into `body` and kills it. False: it got to the end first.
 class victim {
  public:
@@ -107,7 +84,7 @@ class victim {
     int status = 0;
     bool inside = true;
     for (made = 0; made < steps && inside; ++made) {
-      one_step(pid_, status);
+      kin_test::one_step(pid_, status);
       inside = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
     }
     kill(pid_, SIGKILL);
@@ -326,14 +303,8 @@ class long_ring_killed_at : public ring_killed_at {};
 TEST_P(ring_killed_at, some_instructions_leaves_the_other_side_right) { kill_everywhere(GetParam(), 12); }
 TEST_P(long_ring_killed_at, every_instruction_leaves_the_other_side_right) { kill_everywhere(GetParam(), 100'000); }
 
-const auto name_of = [](const auto& of) {
-  std::string name = of.param.name;
-  std::erase(name, ',');
-  std::replace(name.begin(), name.end(), ' ', '_');
-  return name;
-};
-INSTANTIATE_TEST_SUITE_P(in, ring_killed_at, testing::ValuesIn(scenarios), name_of);
-INSTANTIATE_TEST_SUITE_P(in, long_ring_killed_at, testing::ValuesIn(scenarios), name_of);
+INSTANTIATE_TEST_SUITE_P(in, ring_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+INSTANTIATE_TEST_SUITE_P(in, long_ring_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
 }  // namespace
 
