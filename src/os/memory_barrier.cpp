@@ -14,4 +14,9 @@ bool register_for_heavy_barrier() noexcept {
 
 bool heavy_barrier() noexcept { return ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0; }
 
+bool has_heavy_barrier() noexcept {
+  static const bool yes = register_for_heavy_barrier() && heavy_barrier();
+  return yes;
+}
+
 }  // namespace kin::os

@@ -11,5 +11,8 @@ bool register_for_heavy_barrier() noexcept;
 /// Orders this thread's memory accesses against those of every running thread of every registered process. False:
 /// refused.
 bool heavy_barrier() noexcept;
+/// Both, tried once: whether this process may publish with plain stores and sleep with heavy_barrier(). While it has
+/// one thread that takes a microsecond; later, ten milliseconds: so init() asks first.
+bool has_heavy_barrier() noexcept;
 
 }  // namespace kin::os

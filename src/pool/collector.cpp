@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // collector: station 7: takes outcomes from workers and settles futures.
-#include <cstring>
+#include <utility>
 
 #include <kin/core/error.hpp>
+#include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
 
 #include "pool/pool_core.hpp"
@@ -15,61 +16,96 @@ namespace kin::detail {
 // whole before a death counts.
 void pool_core::collect(worker& from, std::size_t most) {
   from.last_words.read();
+  (void)harvest(from);
   try {
     if (from.pump.flush()) start_clock(from);
-    while (auto frame = from.pump.receive(most)) {
-      if (frame->signature == ready_frame && from.now == phase::starting) {
-        failed_starts_ = 0;
-        next_start_ = deadline::now();
-        proven_ = true;
-        from.ready = true;
-        tell(worker_event::kind::ready, from.process->pid(), from.process->name());
-        become_idle(from);
-      } else if (frame->signature == outcome_frame && from.now == phase::starting) {
-        if (frame->message.bytes.size() >= sizeof(std::uint64_t))
-          frame->message.bytes.resize(frame->message.bytes.size() - sizeof(std::uint64_t));
-        from.start_failure = outcome_exception(std::move(frame->message), from.process->name());
-      } else if (from.ready && take_word(from, frame->signature, frame->message)) {
-        // a word of its task to this pool
-      } else if (frame->signature == outcome_frame) {
-        take_outcome(from, std::move(frame->message));
+    while (auto frame = from.pump.receive(most)) take_frame(from, frame->signature, std::move(frame->message));
+  } catch (const error& e) {
+    cannot_understand(from, e.what());
+  }
+  (void)harvest(from);
+}
+
+// It wrote over its channel or its lane, or this process is out of descriptors.
+void pool_core::cannot_understand(worker& w, const std::string& why) {
+  if (!w.has.empty())
+    settle(w.has.front(), std::make_exception_ptr(decode_error("kin: the worker's answer to " + w.has.front().name() +
+                                                               " could not be taken: " + why)));
+  kill(w, verdict::broken);
+  wake();
+}
+
+void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
+  if (kind == ready_frame && from.now == phase::starting) {
+    failed_starts_ = 0;
+    next_start_ = deadline::now();
+    proven_ = true;
+    from.ready = true;
+    tell(worker_event::kind::ready, from.process->pid(), from.process->name());
+    become_idle(from);
+    return;
+  }
+  if (kind == outcome_frame && from.now == phase::starting) {
+    from.start_failure = outcome_exception(std::move(message), from.process->name());
+    return;
+  }
+  // Outcomes in its lane are older than this frame.
+  (void)harvest(from);
+  if (kind == look_frame) {
+    reader in(message);
+    from.lane.check_answers(in.take<std::uint64_t>());
+    return;
+  }
+  if (from.ready && take_word(from, kind, message)) return;
+  if (kind != outcome_frame || from.has.empty()) return;  // an answer to nothing: only one that has gone wild sends it
+  from.lane.skip();
+  take_outcome(from, std::move(message));
+  if (from.has.empty() && from.now == phase::busy) become_idle(from);
+}
+
+// What has come through its lane. True when the next outcome is to be had from its channel.
+bool pool_core::harvest(worker& from) {
+  if (from.has.empty()) return false;
+  near_lane::outcome got;
+  try {
+    for (;;) {
+      const auto found = from.lane.take(got);
+      if (found == near_lane::found::outcome) {
+        take_outcome(from, parcel{{got.bytes, got.bytes + got.size}, {}});
+        continue;
       }
+      if (from.has.empty() && from.now == phase::busy) become_idle(from);
+      return found == near_lane::found::in_frame;
     }
   } catch (const error& e) {
-    // It wrote over its channel, or this process is out of descriptors: this worker cannot be understood any more.
-    if (from.current)
-      settle(*from.current, std::make_exception_ptr(decode_error("kin: the worker's answer to " + from.current->name() +
-                                                                 " could not be taken: " + e.what())));
-    kill(from, verdict::broken);
+    cannot_understand(from, e.what());
+    return false;
   }
 }
 
-void pool_core::take_outcome(worker& from, parcel outcome) {
-  if (!from.current) return;  // an answer to nothing: only a worker that has gone wild sends one
-  std::uint64_t memory = 0;
-  if (outcome.bytes.size() < sizeof memory) throw decode_error("kin: an answer without its end");
-  std::memcpy(&memory, outcome.bytes.data() + outcome.bytes.size() - sizeof memory, sizeof memory);
-  outcome.bytes.resize(outcome.bytes.size() - sizeof memory);
+void pool_core::look(worker& from) {
+  if (harvest(from)) collect(from);
+}
 
-  auto done = std::move(from.current);
+void pool_core::take_outcome(worker& from, parcel outcome) {
+  auto done = from.has.pop_front();
   from.blocked = false;
   ++from.tasks_done;
   const bool failed = outcome_failed(outcome);
   if (failed && done->retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready()) {
     put_back(std::move(done));
   } else if (done->state->settle(std::move(outcome), from.process->name())) {
-    note_settled(failed);
+    note_settled(*done->state, failed);
   }
-  if (from.now == phase::leaving) return;
-  const bool worn = (options_.max_tasks_per_worker > 0 && from.tasks_done >= options_.max_tasks_per_worker) ||
-                    (options_.max_worker_memory > 0 && memory >= options_.max_worker_memory);
-  if (worn)
-    retire(from);
-  else
-    become_idle(from);
 }
 
+// It has answered everything, or is ready for the first task.
 void pool_core::become_idle(worker& w) {
+  if ((options_.max_tasks_per_worker > 0 && w.tasks_done >= options_.max_tasks_per_worker) ||
+      (options_.max_worker_memory > 0 && w.tasks_done > 0 && w.lane.memory() >= options_.max_worker_memory)) {
+    retire(w);
+    return;
+  }
   w.now = phase::idle;
   w.task_ends = deadline::never();
   w.idle_ends =
@@ -79,7 +115,11 @@ void pool_core::become_idle(worker& w) {
     if (live_workers() > options_.workers + blocked_workers() + 1) retire(w);
     return;
   }
-  if (auto t = next_waiting()) assign(w, std::move(t));
+  if (auto t = next_waiting())
+    assign(w, std::move(t));
+  else if (!w.idle_ends.is_never() || closed_)
+    wake();  // the pool's thread has a timer to see to, or lets it go
+  if (!waiting_.empty()) queue_waiting();
 }
 
 }  // namespace kin::detail

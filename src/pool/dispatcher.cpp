@@ -13,6 +13,12 @@
 #include "process/bootstrap.hpp"
 
 namespace kin::detail {
+namespace {
+
+// So often whoever submits looks whether workers have ended something, if nobody else does.
+constexpr std::uint64_t looks_a_task = 16;
+
+}  // namespace
 
 void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                        const task_options& options) {
@@ -36,9 +42,13 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
     run_thread();  // before anything counts on it: it may throw
     serving_ = true;
   }
+  // What is queued behind other tasks must not run before something more urgent.
+  if (queued() > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
   waiting_.push_back(std::move(t));
   ++counts_.submitted;
   assign_waiting();
+  if (!waiting_.empty() && led_ == nullptr && tasks_numbered_ % looks_a_task == 0) look_at_lanes();
+  lend();
   if (wants_worker()) {
     // A fork copies the thread that calls it: let that be the user's, not ours.
     if (options_.start == start::fork && next_start_.passed())
@@ -55,27 +65,83 @@ std::unique_ptr<pool_core::task> pool_core::next_waiting() {
 }
 
 void pool_core::assign_waiting() {
-  for (const auto& w : workers_) {
-    if (w->now != phase::idle) continue;
-    if (!may_run_another()) return;
-    auto t = next_waiting();
-    if (!t) return;
-    assign(*w, std::move(t));
+  // Who is awake first: it costs nothing to tell.
+  for (const bool all : {false, true})
+    for (const auto& w : workers_) {
+      if (waiting_.empty()) return;
+      if (w->now != phase::idle || (!all && w->lane.sleeps())) continue;
+      if (!may_run_another()) return;
+      assign(*w, next_waiting());
+    }
+  if (!waiting_.empty()) queue_waiting();
+}
+
+// Short tasks are given to workers before they have ended what they do: each would otherwise wait for somebody of this
+// process to notice. What a worker has not begun can be taken back (recall.cpp).
+void pool_core::queue_waiting() {
+  if (options_.max_pending > 0 || options_.max_worker_memory > 0 || live_workers() + starting_ < options_.workers ||
+      workers_.size() > options_.workers)
+    return;
+  for (bool any = true; any;) {
+    any = false;
+    for (const auto& w : workers_) {
+      if (room_behind(*w) == 0) continue;
+      const task* next = waiting_.front();
+      if (next == nullptr || !may_queue(*next)) return;
+      queued_rank_ = waiting_tasks::rank_of(*next);
+      assign(*w, next_waiting());
+      any = true;
+    }
   }
 }
 
+bool pool_core::in_slot(const task& t) noexcept {
+  return t.request->fds.empty() && near_lane::fits(t.request->bytes.size());
+}
+
+bool pool_core::may_queue(const task& t) const {
+  return t.options.timeout <= t.options.timeout.zero() && in_slot(t) &&
+         (queued() == 0 || waiting_tasks::rank_of(t) == queued_rank_);
+}
+
+std::size_t pool_core::queued() const {
+  std::size_t n = 0;
+  for (const auto& w : workers_) n += w->has.size() > 1 ? w->has.size() - 1 : 0;
+  return n;
+}
+
+// How many tasks may be behind the one that it runs: what it does in a moment, going by how long the last ones took.
+std::size_t pool_core::room_behind(const worker& w) const {
+  if (w.now != phase::busy || w.blocked || w.has.front().options.timeout > w.has.front().options.timeout.zero() ||
+      !in_slot(w.has.front()))
+    return 0;
+  const std::uint64_t pace = w.lane.pace();
+  if (pace == 0) return 0;
+  std::uint64_t most = std::min<std::uint64_t>(2 * cpu::a_moment() / pace, lane_capacity);
+  if (options_.max_tasks_per_worker > 0)
+    most = std::min<std::uint64_t>(most, options_.max_tasks_per_worker - w.tasks_done);
+  return static_cast<std::size_t>(most - std::min<std::uint64_t>(most, w.has.size()));
+}
+
 void pool_core::assign(worker& to, std::unique_ptr<task> t) {
-  to.current = std::move(t);
+  task& now = *t;
+  const bool first = to.has.empty();
+  to.has.push_back(std::move(t));
   to.now = phase::busy;
-  task& now = *to.current;
-  start_clock(to);
-  to.last_words.forget();
+  if (first) {
+    start_clock(to);
+    if (to.last_words.native_handle() >= 0) to.last_words.forget();
+  }
+  if (leader_sleeps_) to.lane.set_pool_sleeps(true);
+  if (led_ != nullptr) news_.store(news_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  woke_one_ = woke_one_ || to.lane.sleeps();
+  if (in_slot(now)) {
+    to.lane.put(order_kind::in_slot, now.depth, now.options.memory_limit, now.request->bytes);
+    if (!to.task_ends.is_never()) wake();
+    return;
+  }
   try {
-    if (now.options.memory_limit > 0 || now.depth > 0) {
-      writer terms;
-      terms(now.options.memory_limit, now.depth);
-      to.pump.send(terms_frame, std::make_shared<parcel>(terms.take()));
-    }
+    to.lane.put(order_kind::in_frame, now.depth, now.options.memory_limit, {});
     to.pump.send(call_frame, now.request);
     // The pool's thread must wait for other things now than when it began to.
     if (to.pump.wants_to_write() || to.pump.closed() || !to.task_ends.is_never()) wake();
@@ -89,18 +155,24 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
 
 // Until its arguments have gone across, a task has not started: its time begins again with each piece of them.
 void pool_core::start_clock(worker& w) {
-  if (w.now != phase::busy || !w.current) return;
-  const auto timeout = w.current->options.timeout;
+  if (w.now != phase::busy || w.has.empty()) return;
+  const auto timeout = w.has.front().options.timeout;
   w.task_ends = timeout > timeout.zero() ? deadline::after(timeout) : deadline::never();
 }
 
-void pool_core::note_settled(bool failed) {
+void pool_core::note_settled(task_state& state, bool failed) {
   ++(failed ? counts_.failed : counts_.completed);
   changed_.notify_all();
+  if (&state == led_) rouse_leader();
+  for (follower* const f : followers_)
+    if (f->state == &state) {
+      f->nudged = true;
+      f->changed.notify_one();
+    }
 }
 
 void pool_core::settle(task& t, std::exception_ptr failure) {
-  if (t.state->settle(std::move(failure))) note_settled(true);
+  if (t.state->settle(std::move(failure))) note_settled(*t.state, true);
 }
 
 void pool_core::put_back(std::unique_ptr<task> t) {
@@ -116,22 +188,33 @@ bool pool_core::cancel_task(task_state& state) {
 }
 
 bool pool_core::cancel_known(task_state& state) {
-  if (!state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")))) return false;
-  note_settled(true);
-  const auto waiting = waiting_.take(state);
+  // What its worker has not begun it must not begin now, and an outcome that is there counts.
+  auto waiting = waiting_.take(state);
+  worker* has = nullptr;
   for (const auto& w : workers_)
-    if (!waiting && w->current && w->current->state.get() == &state) {
-      kill(*w, verdict::cancelled);
-      break;
-    }
-  wake();
-  return true;
+    for (std::size_t i = 0; !waiting && !has && i < w->has.size(); ++i)
+      if (w->has[i].state.get() == &state) has = w.get();
+  if (has != nullptr) {
+    recall(*has);
+    look(*has);
+    waiting = waiting_.take(state);
+  }
+  const bool cancelled = state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")));
+  if (cancelled) {
+    note_settled(state, true);
+    if (has != nullptr && !has->has.empty() && has->has.front().state.get() == &state) kill(*has, verdict::cancelled);
+  }
+  assign_waiting();
+  balance();
+  if (cancelled) wake();
+  return cancelled;
 }
 
 bool pool_core::withdraw_task(task_state& state) {
-  if (os::own_pid() != owner_) return false;
+  if (os::own_pid() != owner_ || state.ready()) return false;
   const lock hold(mutex_);
   if (!withdraw_waiting(state)) return false;
+  assign_waiting();
   wake();
   return true;
 }
@@ -142,7 +225,8 @@ bool pool_core::run_here(task_state& state) {
   std::unique_ptr<task> mine;
   {
     const lock hold(mutex_);
-    mine = waiting_.take(state);
+    mine = take_unbegun(state);
+    assign_waiting();
     if (!mine) return false;
     ++running_here_;
   }
@@ -159,7 +243,7 @@ bool pool_core::run_here(task_state& state) {
   if (failure)
     settle(*mine, failure);
   else if (const bool failed = outcome_failed(outcome); mine->state->settle(std::move(outcome), "the caller"))
-    note_settled(failed);
+    note_settled(*mine->state, failed);
   wake();
   return true;
 }

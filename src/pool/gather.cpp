@@ -77,6 +77,12 @@ void tasks_owner::wait_ends() noexcept {
   for (const auto& each : owners_)
     if (const auto owner = each.lock()) owner->wait_ends();
 }
+// One after the other, so that each one's owner can help it along.
+bool tasks_owner::wait_for(task_state& whole, deadline until) {
+  for (const auto& each : tasks_)
+    if (const auto task = each.lock(); task && !task->wait(until)) return false;
+  return whole.sleep(until);
+}
 tasks_owner::~tasks_owner() = default;
 
 bool tasks_owner::cancel_task(task_state& whole) {

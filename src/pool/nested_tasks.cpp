@@ -40,7 +40,8 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
   if (kind == submit_frame) {
     take_submission(from, std::move(message));
   } else if (kind == blocked_frame || kind == unblocked_frame) {
-    from.blocked = kind == blocked_frame && from.current;
+    from.blocked = kind == blocked_frame && !from.has.empty();
+    if (from.blocked) recall(from);  // what is behind its task must not wait for that
   } else if (kind == withdraw_frame) {
     reader in(message);
     if (const auto found = from.given.find(in.take<std::uint64_t>()); found != from.given.end())
@@ -69,7 +70,7 @@ void pool_core::take_submission(worker& from, parcel message) {
   t->retries_left = static_cast<std::size_t>(retries);
   t->label = task_label(std::move(name));
   t->number = ++tasks_numbered_;
-  t->depth = from.current ? from.current->depth + 1 : 1;
+  t->depth = from.has.empty() ? 1 : from.has.front().depth + 1;
   message.bytes.erase(message.bytes.begin(), message.bytes.end() - static_cast<std::ptrdiff_t>(in.left()));
   t->request = std::make_shared<parcel>(std::move(message));
 
@@ -88,6 +89,7 @@ void pool_core::take_submission(worker& from, parcel message) {
   });
   t->state = state;
   ++counts_.submitted;
+  if (queued() > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
   if (terminated_)
     settle(*t, std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
   else
@@ -118,7 +120,7 @@ void pool_core::withdraw_given(std::map<std::uint64_t, std::shared_ptr<task_stat
 }
 
 bool pool_core::withdraw_waiting(task_state& state) {
-  const auto waiting = waiting_.take(state);
+  const auto waiting = take_unbegun(state);
   if (!waiting) return false;
   settle(*waiting, std::make_exception_ptr(cancelled_error("kin: nobody wants the task's result any more")));
   return true;

@@ -11,6 +11,7 @@
 #include <kin/process/init.hpp>
 #include <kin/process/process_view.hpp>
 
+#include "os/memory_barrier.hpp"
 #include "os/memory_use.hpp"
 #include "os/poll.hpp"
 #include "os/process_id.hpp"
@@ -31,6 +32,7 @@ pool_core::pool_core(pool_options options)
     : options_(std::move(options)),
       owner_(os::own_pid()),
       callbacks_(std::make_shared<callback_runner>()),
+      light_(os::has_heavy_barrier()),
       oom_kills_seen_(os::oom_kills()) {
   if (options_.on_worker_event) callbacks_->start();
 }
@@ -94,7 +96,7 @@ void pool_core::serve() {
 }
 
 deadline pool_core::next_timer() const {
-  deadline first = deadline::never();
+  deadline first = lease_;
   for (const auto& w : workers_) {
     first = earlier(first, w->killed_at);
     if (w->now == phase::busy) first = earlier(first, w->task_ends);
@@ -132,11 +134,14 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
   require_owner();
   const lock hold(mutex_);
   closed_ = terminated_ = true;
-  fail_waiting(std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
+  const auto not_run = std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran"));
+  fail_waiting(not_run);
   for (const auto& w : workers_) {
-    if (w->current)
-      settle(*w->current, std::make_exception_ptr(
-                              cancelled_error("kin: the pool was terminated while " + w->current->name() + " ran")));
+    look(*w);
+    recall(*w);
+    if (!w->has.empty())
+      settle(w->has.front(), std::make_exception_ptr(cancelled_error("kin: the pool was terminated while " +
+                                                                     w->has.front().name() + " ran")));
     if (grace <= grace.zero()) {
       kill(*w, verdict::terminated);
       continue;
@@ -144,9 +149,11 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
     if (w->judged == verdict::none) w->judged = verdict::terminated;
     w->now = phase::leaving;
     w->process->signal_group(SIGTERM);
+    w->lane.leave();
     w->pump.shut();  // one that lives through it ends after its task
     w->killed_at = earlier(w->killed_at, deadline::after(grace));
   }
+  fail_waiting(not_run);  // what workers have given back
   changed_.notify_all();
   wake();
 }
@@ -154,6 +161,7 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
 pool_stats pool_core::stats() const {
   require_owner();
   const lock hold(mutex_);
+  const_cast<pool_core*>(this)->look_at_lanes();  // what has ended and nobody has asked for yet
   return count();
 }
 
@@ -162,9 +170,9 @@ pool_stats pool_core::count() const {
   for (const auto& w : workers_) {
     ++s.workers;
     s.idle += w->now == phase::idle;
-    s.running += w->current != nullptr;
+    s.running += !w->has.empty();
   }
-  s.pending = waiting_.size();
+  s.pending = waiting_.size() + queued();
   return s;
 }
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // pool_core: the caller's side of a pool of worker processes. Its parts, by station of the journey of an argument:
-//   dispatcher.cpp  3: numbers tasks and gives them to idle workers (the only writer of tasks)
+//   dispatcher.cpp  3: numbers tasks and gives them to workers (the only writer of tasks)
 //   collector.cpp   7: takes outcomes and settles futures (the only reader of results)
+//   leader.cpp      a thread that waits for a future does both meanwhile
+//   recall.cpp      takes tasks back that a worker has and has not begun
 //   nested_tasks.cpp  what tasks submit to the pool that they run in
 //   supervisor.cpp  alone starts, replaces and ends workers, and fails what a dead one had in hand
 //   pool_core.cpp   the thread that waits for all of them, close, join and terminate
 //
-// Invariant: a task is in exactly one place: waiting_, one worker's `current`, or settled. All under mutex_.
+// Invariant: a task is in exactly one place: waiting_, one worker's `has`, or settled. All under mutex_.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -24,7 +28,11 @@
 #include <kin/process/child.hpp>
 
 #include "os/event_fd.hpp"
+#include "pool/lane_memory.hpp"
+#include "pool/spin_habit.hpp"
 #include "pool/stderr_tail.hpp"
+#include "pool/task_lane.hpp"
+#include "pool/task_row.hpp"
 #include "pool/waiting_tasks.hpp"
 #include "transport/frame_pump.hpp"
 
@@ -42,6 +50,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool cancel_task(task_state& state) override;
   bool withdraw_task(task_state& state) override;
   bool run_here(task_state& state) override;
+  bool wait_for(task_state& state, deadline until) override;
   void close() override;
   void join() override;
   void terminate(std::chrono::nanoseconds grace) override;
@@ -60,20 +69,27 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   /// Why this side killed it; decides what its task's future throws.
   enum class verdict { none, timed_out, cancelled, terminated, broken };
   struct worker {
-    worker(std::shared_ptr<child> c, stderr_tail tail)
-        : process(std::move(c)), pump(process->link().native_handle()), last_words(std::move(tail)) {}
+    worker(std::shared_ptr<child> c, stderr_tail tail, near_memory shared, bool light)
+        : process(std::move(c)),
+          pump(process->link().native_handle()),
+          last_words(std::move(tail)),
+          memory(std::move(shared)),
+          lane(memory.orders(), memory.answers(), light) {}
     std::shared_ptr<child> process;
     frame_pump pump;
     stderr_tail last_words;
     phase now = phase::starting;
     verdict judged = verdict::none;
-    std::unique_ptr<task> current;
+    near_memory memory;
+    near_lane lane;
+    task_row has;  // what is in its lane; it runs the first, if any
     deadline task_ends = deadline::never();
     deadline idle_ends = deadline::never();
     deadline killed_at = deadline::never();  // leaving, but may end by itself until then
     bool ready = false;                      // has said so: its initializer has run
     bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
+    std::size_t done_at_lease = 0;  // when check_lease() looked last
     std::exception_ptr start_failure;
     std::uint64_t number = 0;
     bool blocked = false;                                        // its task waits for others of this pool
@@ -91,16 +107,46 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   // dispatcher.cpp
   void assign_waiting();
   void assign(worker& to, std::unique_ptr<task> t);
+  void queue_waiting();
+  [[nodiscard]] static bool in_slot(const task& t) noexcept;
+  [[nodiscard]] bool may_queue(const task& t) const;
+  [[nodiscard]] std::size_t room_behind(const worker& w) const;
+  [[nodiscard]] std::size_t queued() const;
   static void start_clock(worker& w);
   [[nodiscard]] std::unique_ptr<task> next_waiting();
   bool cancel_known(task_state& state);
   void settle(task& t, std::exception_ptr failure);
-  void note_settled(bool failed);
+  void note_settled(task_state& state, bool failed);
   void put_back(std::unique_ptr<task> t);
+
+  // leader.cpp
+  struct follower {
+    task_state* state;
+    std::condition_variable changed;
+    bool nudged = false;
+  };
+  bool lead(lock& hold, task_state& state, deadline until);
+  void lead_on();
+  void look_at_lanes();
+  bool spin_for_answers(lock& hold);
+  bool sleep_for_answers(lock& hold, deadline until);
+  void rouse_leader();
+
+  // recall.cpp
+  void lend();
+  void check_lease();
+  void recall(worker& w);
+  void recall_all();
+  void balance();
+  [[nodiscard]] std::unique_ptr<task> take_unbegun(task_state& state);
 
   // collector.cpp
   void collect(worker& from, std::size_t most = frame_pump::per_round);
+  bool harvest(worker& from);
+  void look(worker& from);
   void take_outcome(worker& from, parcel outcome);
+  void take_frame(worker& from, std::uint64_t kind, parcel message);
+  void cannot_understand(worker& w, const std::string& why);
   void become_idle(worker& w);
 
   // nested_tasks.cpp
@@ -119,9 +165,11 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void start_worker(lock& hold);
   void start_failed(const std::exception_ptr& why);
   void lost(worker& w);
+  void take_from_dead(worker& w, const exit_status& status, const std::string& details);
   void retire(worker& w);
   void kill(worker& w, verdict why);
-  void fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, std::string details);
+  void fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, const std::string& details);
+  void give_back(std::vector<std::unique_ptr<task>> tasks);
   [[nodiscard]] bool any_worker_ready() const;
   void check_timers();
   void fail_waiting(const std::exception_ptr& why);
@@ -133,6 +181,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   std::shared_ptr<callback_runner> callbacks_;
   map_buffers buffers_;
   os::event_fd wake_;
+  const bool light_;
+  home_memory home_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -148,6 +198,18 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   pool_stats counts_;
   std::size_t space_waiters_ = 0;
   std::size_t running_here_ = 0;  // tasks that callers run themselves
+
+  // Leader and followers: of the threads that wait for futures, one takes outcomes from workers. The others sleep.
+  task_state* led_ = nullptr;  // what the leader waits for; null: nobody leads
+  bool leader_sleeps_ = false;
+  std::vector<follower*> followers_;
+  std::atomic<std::uint32_t> news_{0};  // for the leader while it spins: something has changed
+  std::vector<near_lane::sign> signs_;  // the leader's
+  std::vector<near_memory> buried_;     // lanes of workers that are gone, at which the leader may still look
+  bool woke_one_ = false;               // since the leader last gave way
+  spin_habit habit_;
+  deadline lease_ = deadline::never();  // see lend()
+  waiting_tasks::rank queued_rank_{};   // of the tasks that are behind others in lanes
 };
 
 }  // namespace kin::detail

@@ -6,6 +6,7 @@
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
+#include <kin/os/duplicate.hpp>
 #include <kin/process/worker_lost.hpp>
 #include <kin/wire/call.hpp>
 #include <kin/wire/outcome.hpp>
@@ -55,6 +56,7 @@ void pool_core::tell(worker_event::kind what, int pid, const std::string& text) 
 // One round of everything that is due. Called by the pool's thread, with the lock.
 void pool_core::supervise(lock& hold) {
   check_timers();
+  check_lease();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
     if (w.pump.closed() && w.now != phase::leaving) {
@@ -66,6 +68,7 @@ void pool_core::supervise(lock& hold) {
       collect(w, std::numeric_limits<std::size_t>::max());
       lost(w);
       auto given = std::move(w.given);
+      if (led_ != nullptr) buried_.push_back(std::move(w.memory));
       it = workers_.erase(it);
       withdraw_given(std::move(given));
     } else {
@@ -73,6 +76,8 @@ void pool_core::supervise(lock& hold) {
     }
   }
   assign_waiting();
+  balance();
+  lend();
   while (wants_worker() && next_start_.passed()) {
     if (live_workers() + starting_ >= most_workers) {
       if (live_workers() == blocked_workers())
@@ -92,7 +97,7 @@ void pool_core::supervise(lock& hold) {
 bool pool_core::has_ended(worker& w) const {
   try {
     if (!os::wait_for_end(w.process->pidfd(), deadline::now())) return false;
-    if (w.current || w.judged != verdict::none || !w.ready) w.process->signal_group(SIGKILL);
+    if (!w.has.empty() || w.judged != verdict::none || !w.ready) w.process->signal_group(SIGKILL);
     return w.process->join(deadline::never());
   } catch (const os_error& e) {
     log(log_record::severity::warning, e.what());  // no memory: the next round may have it again
@@ -117,6 +122,7 @@ void pool_core::start_worker(lock& hold) {
   ++starting_;
   stderr_tail last_words;
   std::shared_ptr<child> started;
+  near_memory lane;
   std::exception_ptr failure;
   hold.unlock();
   try {
@@ -127,7 +133,14 @@ void pool_core::start_worker(lock& hold) {
       writer = std::move(theirs);
       options.err = redirect::to(writer.get());
     }
-    const worker_setup setup{static_cast<bool>(options_.initializer), options_.max_worker_memory > 0, options_.workers};
+    auto [memory, file] = near_memory::make();
+    lane = std::move(memory);
+    const worker_setup setup{static_cast<bool>(options_.initializer),
+                             options_.max_worker_memory > 0,
+                             options_.workers,
+                             light_,
+                             std::move(file),
+                             os::duplicate(home_.file())};
     started = start_child(options, child_role::service, encode_call(&pool_worker_main, setup));
     if (setup.has_initializer) {
       const parcel call = options_.initializer.encode();
@@ -146,7 +159,7 @@ void pool_core::start_worker(lock& hold) {
     start_failed(failure);
     return;
   }
-  workers_.push_back(std::make_unique<worker>(started, std::move(last_words)));
+  workers_.push_back(std::make_unique<worker>(started, std::move(last_words), std::move(lane), light_));
   workers_.back()->number = ++workers_joined_;
   ++counts_.workers_started;
   tell(worker_event::kind::started, started->pid(), started->name());
@@ -179,7 +192,7 @@ void pool_core::fail_waiting(const std::exception_ptr& why) {
 // The process has ended and its status is taken. What it had in hand is failed or tried again.
 void pool_core::lost(worker& w) {
   const exit_status status = w.process->status().value_or(exit_status{});
-  const bool orderly = w.now == phase::leaving && w.judged == verdict::none && !w.current && !w.start_failure &&
+  const bool orderly = w.now == phase::leaving && w.judged == verdict::none && w.has.empty() && !w.start_failure &&
                        (w.ready || w.told_to_leave) && (status.success() || !status.known);
   if (orderly) {
     tell(worker_event::kind::retired, w.process->pid(), status.describe());
@@ -206,15 +219,39 @@ void pool_core::lost(worker& w) {
                                                : ""))));
     return;
   }
-  if (w.current) fail_or_repeat(w, std::move(w.current), status, std::move(details));
+  take_from_dead(w, status, details);
 }
 
-void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, std::string details) {
-  if (t->state->ready()) return;  // cancelled, terminated, or its answer was broken
-  if (w.judged == verdict::none && w.pump.died_before_reading() && t->returns < most_returns) {
-    ++t->returns;
-    waiting_.push_front(std::move(t));
-  } else if (t->retries_left > 0 && !terminated_) {
+// It may have begun the first of its tasks. The others go back, and so does the first, if it had not.
+void pool_core::take_from_dead(worker& w, const exit_status& status, const std::string& details) {
+  std::size_t begun = 0;
+  std::exception_ptr wild;
+  try {
+    begun = w.lane.remaining();
+    if (begun > 1) throw decode_error("kin: a worker has written over the memory that it shares with its pool");
+  } catch (const error&) {
+    // Nobody knows what it has begun, so nothing of it is begun again.
+    wild = std::current_exception();
+  }
+  std::vector<std::unique_ptr<task>> back;
+  for (std::size_t i = 0; !w.has.empty(); ++i) {
+    auto t = w.has.pop_front();
+    if (t->state->ready()) continue;  // cancelled, terminated, or its answer was broken
+    if (wild) {
+      settle(*t, wild);
+    } else if (i < begun || (i == 0 && w.judged == verdict::none && ++t->returns > most_returns) ||
+               (i == 0 && w.judged == verdict::timed_out)) {
+      fail_or_repeat(w, std::move(t), status, details);
+    } else {
+      back.push_back(std::move(t));
+    }
+  }
+  give_back(std::move(back));
+}
+
+void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status,
+                               const std::string& details) {
+  if (t->retries_left > 0 && !terminated_) {
     put_back(std::move(t));
   } else if (w.judged == verdict::timed_out) {
     settle(*t, std::make_exception_ptr(
@@ -228,8 +265,10 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
 void pool_core::retire(worker& w) {
   w.now = phase::leaving;
   w.told_to_leave = true;
+  w.lane.leave();
   w.pump.shut();
   w.killed_at = deadline::after(leave_time);
+  wake();  // for the timer
 }
 
 // With its process group, so that what the task has started goes along.

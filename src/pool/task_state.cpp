@@ -124,7 +124,20 @@ bool task_state::wait(deadline until) {
     throw closed_error("kin: this task belongs to the process that submitted it; a forked copy cannot wait for it");
   }
   if (ready()) return true;
-  const waiting_for its(owner_.lock());
+  const auto owner = owner_.lock();
+  return owner ? owner->wait_for(*this, until) : sleep(until);
+}
+
+bool task_owner::wait_for(task_state& task, deadline until) {
+  wait_begins();
+  struct at_end {
+    task_owner& owner;
+    ~at_end() { owner.wait_ends(); }
+  } const after{*this};
+  return task.sleep(until);
+}
+
+bool task_state::sleep(deadline until) {
   std::unique_lock hold(mutex_);
   const auto settled = [&] { return settled_; };
   if (until.is_never()) {

@@ -49,6 +49,12 @@ std::unique_ptr<pooled_task> waiting_tasks::pop() {
   return unlink(at, *at->second.first);
 }
 
+const pooled_task* waiting_tasks::front() const noexcept {
+  for (const auto& [of, tasks] : rows_)
+    if (tasks.first != nullptr) return tasks.first;
+  return nullptr;
+}
+
 std::unique_ptr<pooled_task> waiting_tasks::take(const task_state& state) {
   auto* const task = static_cast<pooled_task*>(state.place);
   if (!task) return nullptr;

@@ -45,15 +45,18 @@ class waiting_tasks {
   [[nodiscard]] std::unique_ptr<pooled_task> pop();
   /// The task of this state, if it waits here.
   [[nodiscard]] std::unique_ptr<pooled_task> take(const task_state& state);
+  /// The one that pop() would give; null when there is none.
+  [[nodiscard]] const pooled_task* front() const noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
 
- private:
   using rank = std::pair<int, unsigned>;
+  static rank rank_of(const pooled_task& t) { return {t.options.priority, t.depth}; }
+
+ private:
   struct row {
     pooled_task *first = nullptr, *last = nullptr;
   };
-  static rank rank_of(const pooled_task& t) { return {t.options.priority, t.depth}; }
   std::unique_ptr<pooled_task> unlink(std::map<rank, row, std::greater<>>::iterator at, pooled_task& t);
 
   std::map<rank, row, std::greater<>> rows_;  // the last one stays when it is empty: most pools have one

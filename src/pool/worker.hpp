@@ -2,15 +2,18 @@
 // worker: the far end of a pool: one process, one thread, one task at a time (station 5 of the journey).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include <kin/os/unique_fd.hpp>
 
 namespace kin::detail {
 
-/// Frames between a pool and its worker, besides call_frame and outcome_frame. An outcome ends in eight bytes: the
-/// memory that is resident in the worker, if it was to tell.
+/// Frames between a pool and its worker, besides call_frame and outcome_frame, which carry what the worker's lane
+/// (task_lane.hpp) has no room for: requests whose order is in it, and outcomes.
 inline constexpr std::uint64_t ready_frame = 0x6b696e2d72656479;  // "kin-redy"
-/// Before a task, unless all are zero: its task_terms.
-inline constexpr std::uint64_t terms_frame = 0x6b696e2d7465726d;  // "kin-term"
+/// The worker has nothing more to do, and has answered so many tasks (std::uint64_t).
+inline constexpr std::uint64_t look_frame = 0x6b696e2d6c6f6f6b;  // "kin-look"
 /// From a task to its own pool: a task to run; that the worker waits for such tasks, and no more; that nobody wants one
 /// any more; two questions.
 inline constexpr std::uint64_t submit_frame = 0x6b696e2d7375626d;     // "kin-subm"
@@ -23,15 +26,12 @@ inline constexpr std::uint64_t stats_frame = 0x6b696e2d73746174;      // "kin-st
 inline constexpr std::uint64_t settled_frame = 0x6b696e2d7365746c;  // "kin-setl"
 inline constexpr std::uint64_t answer_frame = 0x6b696e2d616e7377;   // "kin-answ"
 
-struct task_terms {
-  std::uint64_t memory_limit = 0;  ///< bytes that it may take
-  unsigned depth = 0;              ///< of tasks that were submitted by tasks of the same pool
-};
-
 struct worker_setup {
   bool has_initializer = false;
   bool tells_memory = false;  ///< after each task
   std::size_t pool_size = 0;
+  bool light = false;  ///< see lane_fence()
+  unique_fd lane, home;
 };
 /// What a worker process runs: the initializer, if there is one, then tasks until its channel closes.
 void pool_worker_main(worker_setup setup);

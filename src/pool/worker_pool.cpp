@@ -27,7 +27,11 @@ std::exception_ptr pool_is_gone() {
 }  // namespace
 
 worker_pool::worker_pool(channel& link, std::size_t size)
-    : link_(link), size_(size), owner_(os::own_pid()), callbacks_(std::make_shared<callback_runner>()) {}
+    : link_(link),
+      size_(size),
+      owner_(os::own_pid()),
+      channel_file_(os::file_behind(link.native_handle())),
+      callbacks_(std::make_shared<callback_runner>()) {}
 
 void worker_pool::require_owner() const {
   if (os::own_pid() != owner_)
@@ -147,17 +151,9 @@ std::optional<worker_pool::frame> worker_pool::next_frame() {
   return next;
 }
 
-std::optional<parcel> worker_pool::take_task(task_terms& terms) {
-  terms = {};
-  while (auto next = next_frame()) {
-    if (next->kind == terms_frame) {
-      reader in(next->message);
-      in(terms.memory_limit, terms.depth);
-      in.finish();
-    } else if (next->kind == call_frame) {
-      return std::move(next->message);
-    }
-  }
+std::optional<parcel> worker_pool::take_task() {
+  while (auto next = next_frame())
+    if (next->kind == call_frame) return std::move(next->message);
   return std::nullopt;
 }
 

@@ -18,6 +18,7 @@
 #include <kin/pool/task_pool.hpp>
 #include <kin/transport/channel.hpp>
 
+#include "os/open_file.hpp"
 #include "pool/worker.hpp"
 
 namespace kin::detail {
@@ -27,11 +28,14 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   worker_pool(channel& link, std::size_t size);
 
   // ---- for the worker's main thread
-  /// The next task, with the terms that may precede it; empty when the pool wants no more. Throws decode_error.
-  std::optional<parcel> take_task(task_terms& terms);
+  /// The next request that comes over the channel; empty when the pool is gone. Throws decode_error.
+  std::optional<parcel> take_task();
   /// Any thread. Throws closed_error, os_error.
   void send(std::uint64_t kind, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {});
-  void begin_task(const task_terms& terms) { depth_ = terms.depth; }
+  /// Deeper by one than the task of this pool that has submitted it.
+  void begin_task(unsigned depth) { depth_ = depth; }
+  /// Whether the descriptor of the channel still leads to it: a task may have closed it.
+  [[nodiscard]] bool has_channel() const noexcept { return os::file_behind(link_.native_handle()) == channel_file_; }
 
   // ---- for tasks
   void submit(task_work work, task_label name, std::shared_ptr<task_state> state, const task_options& options) override;
@@ -64,6 +68,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   channel& link_;
   const std::size_t size_;
   const int owner_;
+  const os::open_file channel_file_;
   std::shared_ptr<callback_runner> callbacks_;
   std::atomic<unsigned> depth_{0};
   std::mutex sending_;

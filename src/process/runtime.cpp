@@ -9,6 +9,7 @@
 
 #include "memory/fork_hooks.hpp"
 #include "os/fork_hooks.hpp"
+#include "os/memory_barrier.hpp"
 
 namespace kin::detail {
 namespace {
@@ -29,6 +30,7 @@ void runtime::initialise(int depth) {
   const std::lock_guard hold(mutex_);
   if (initialised_) return;
   at_init_ = os::surroundings::now();
+  (void)os::has_heavy_barrier();  // now, while this process has one thread
   depth_ = depth;
   initialised_ = true;
 }

@@ -111,6 +111,7 @@ class KIN_EXPORT tasks_owner final : public task_owner {
   bool withdraw_task(task_state& whole) override;
   void wait_begins() noexcept override;
   void wait_ends() noexcept override;
+  bool wait_for(task_state& whole, deadline until) override;
 
  private:
   std::vector<std::weak_ptr<task_state>> tasks_;

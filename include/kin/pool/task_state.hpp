@@ -56,6 +56,8 @@ class KIN_EXPORT task_owner {
   /// needs another one meanwhile. Nests.
   virtual void wait_begins() noexcept {}
   virtual void wait_ends() noexcept {}
+  /// Waits in the calling thread, which may do something for the task meanwhile. False: not settled in time.
+  virtual bool wait_for(class task_state& task, deadline until);
 };
 
 /// Tells an owner, if there is one, that the calling thread waits.
@@ -82,6 +84,8 @@ class KIN_EXPORT task_state {
 
   /// Throws closed_error in a forked copy of the process whose task it is, unless it was settled before.
   bool wait(deadline until);
+  /// The same, for owners: just sleeps.
+  bool sleep(deadline until);
   [[nodiscard]] bool ready() const;
   [[nodiscard]] bool failed() const;
   /// An eventfd that becomes and stays readable when settled.

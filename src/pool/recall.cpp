@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSL-1.0
+// recall: takes tasks back that a worker has and has not begun: because somebody else can run them now, because they
+// are not wanted any more, or because something more urgent has come. All with the pool's lock.
+#include <algorithm>
+
+#include <kin/core/error.hpp>
+
+#include "pool/pool_core.hpp"
+
+namespace kin::detail {
+
+// Old tasks first: they go before everything of their rank that waits.
+void pool_core::give_back(std::vector<std::unique_ptr<task>> tasks) {
+  std::sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a->number > b->number; });
+  for (auto& t : tasks) waiting_.push_front(std::move(t));
+}
+
+void pool_core::recall(worker& w) {
+  // What went to its channel cannot be had back; nothing is behind such a task.
+  if (w.has.empty() || !in_slot(w.has.front())) return;
+  std::vector<std::unique_ptr<task>> back;
+  try {
+    const std::size_t kept = w.lane.recall();
+    while (w.has.size() > kept) back.push_back(w.has.pop_back());
+  } catch (const error& e) {
+    cannot_understand(w, e.what());
+  }
+  give_back(std::move(back));
+  // It had not begun even the first one.
+  if (w.has.empty() && w.now == phase::busy) w.now = phase::idle;
+}
+
+void pool_core::recall_all() {
+  std::vector<std::unique_ptr<task>> back;
+  for (const auto& w : workers_) {
+    if (w->has.size() < 2) continue;
+    try {
+      const std::size_t kept = w->lane.recall();
+      while (w->has.size() > kept) back.push_back(w->has.pop_back());
+    } catch (const error& e) {
+      cannot_understand(*w, e.what());
+    }
+    if (w->has.empty() && w->now == phase::busy) w->now = phase::idle;
+  }
+  give_back(std::move(back));
+}
+
+// A worker tells of an answer that nobody has taken before it sleeps (far_lane), so also when what was queued behind
+// that is done. But that may be a long task: then the answer would lie there, and what is queued further. A leader sees
+// to both. When there is none, the pool's thread gets the part from whoever has queued last, or stops to lead; a little
+// later, because most often the same thread comes back at once.
+void pool_core::lend() {
+  constexpr std::chrono::milliseconds a_while{1};
+  if (led_ != nullptr || !lease_.is_never() || queued() == 0) return;
+  lease_ = deadline::after(a_while);
+  wake();
+}
+
+// For the pool's thread.
+void pool_core::check_lease() {
+  if (!lease_.passed()) return;
+  lease_ = deadline::never();
+  if (led_ != nullptr) return;  // it lends again when it goes
+  look_at_lanes();
+  for (const auto& w : workers_) {
+    if (w->has.size() > 1 && w->tasks_done == w->done_at_lease) recall(*w);  // its first is a long one
+    w->done_at_lease = w->tasks_done;
+  }
+  balance();
+  lend();
+}
+
+// No task waits behind another while a worker has nothing to do.
+void pool_core::balance() {
+  if (!waiting_.empty() || queued() == 0 || !may_run_another()) return;
+  const bool any_idle =
+      std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->now == phase::idle; });
+  if (!any_idle) return;
+  recall_all();
+  assign_waiting();
+}
+
+// A task of this state that no worker has begun.
+std::unique_ptr<pool_core::task> pool_core::take_unbegun(task_state& state) {
+  if (auto t = waiting_.take(state)) return t;
+  for (const auto& w : workers_)
+    for (std::size_t i = 0; i < w->has.size(); ++i) {
+      if (w->has[i].state.get() != &state) continue;
+      recall(*w);
+      return waiting_.take(state);
+    }
+  return nullptr;
+}
+
+}  // namespace kin::detail

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_lane: see the header.
+#include "pool/task_lane.hpp"
+
+#include <algorithm>
+
+#include "os/futex_wake.hpp"
+#include "os/memory_barrier.hpp"
+#include "os/processors.hpp"
+
+namespace kin::detail {
+namespace {
+
+[[noreturn]] void throw_wild() {
+  throw decode_error("kin: a worker has written over the memory that it shares with its pool");
+}
+
+}  // namespace
+
+// ---- the pool's end
+
+void near_lane::put(order_kind kind, unsigned depth, std::uint64_t memory_limit,
+                    std::span<const std::byte> request) noexcept {
+  order_slot& s = orders_->slots[put_ % lane_capacity];
+  s.memory_limit = memory_limit;
+  s.kind = kind;
+  s.depth = static_cast<std::uint8_t>(depth);
+  s.size = static_cast<std::uint16_t>(request.size());
+  if (!request.empty()) std::memcpy(s.request, request.data(), request.size());
+  // Release: with what was written above. Pairs with far_lane::is_there().
+  s.number.store(++put_, std::memory_order_release);
+  lane_fence(light_);
+  if (!mutant("pool: bell not rung")) kin::detail::ring(answers_->bell, all_sleepers);
+}
+
+void near_lane::leave() noexcept {
+  orders_->leaving.store(1);
+  lane_fence(light_);
+  kin::detail::ring(answers_->bell, all_sleepers);
+}
+
+near_lane::found near_lane::take(outcome& into) {
+  if (taken_ == put_) return found::nothing;
+  // It begins the next one when it has answered: acquire, so that the answer is seen then.
+  const std::uint64_t begun = size() > 1 ? answers_->begun.load(std::memory_order_acquire) : taken_;
+  const answer_slot& s = answers_->slots[taken_ % lane_capacity];
+  const std::uint64_t number = s.number.load(std::memory_order_acquire);
+  if (number != taken_ + 1) {
+    if (number != next_sign().before || begun < taken_ || begun > taken_ + 1) throw_wild();
+    return found::nothing;
+  }
+  const std::size_t size = s.size;  // read once: it may change
+  if (size == sent_in_frame) return found::in_frame;
+  if (size > sizeof s.outcome) throw_wild();
+  std::memcpy(into.bytes, s.outcome, size);
+  into.size = size;
+  skip();
+  return found::outcome;
+}
+
+void near_lane::skip() noexcept { orders_->taken.store(++taken_, std::memory_order_relaxed); }
+
+std::uint64_t near_lane::begun() const {
+  const std::uint64_t begun = answers_->begun.load(std::memory_order_acquire);
+  // One that begins a task while that is taken back has counted it already.
+  if (begun < taken_ || begun > put_ + 1) throw_wild();
+  return std::min(begun, put_);
+}
+
+std::size_t near_lane::recall() {
+  if (size() == 0) return 0;
+  orders_->recalling.store(1);
+  // Either the worker's look at `recalling` comes after this, or its `begun` is seen below.
+  if (light_)
+    os::heavy_barrier();
+  else
+    cpu::full_fence();
+  std::uint64_t kept = 0;
+  try {
+    kept = begun();
+  } catch (...) {
+    orders_->recalling.store(0);
+    throw;
+  }
+  for (; put_ > kept; --put_) orders_->slots[(put_ - 1) % lane_capacity].number.store(0, std::memory_order_relaxed);
+  orders_->recalling.store(0, std::memory_order_release);
+  lane_fence(light_);
+  kin::detail::ring(answers_->bell, all_sleepers);
+  return size();
+}
+
+void near_lane::check_answers(std::uint64_t said) const {
+  if (said > taken_) throw_wild();
+}
+
+std::size_t near_lane::remaining() const { return static_cast<std::size_t>(begun() - taken_); }
+
+// ---- the worker's end
+
+// Says that the next task has begun, if it is there and stays there.
+bool far_lane::begin() noexcept {
+  if (!is_there()) {
+    if (answers_.begun.load(std::memory_order_relaxed) != at_) answers_.begun.store(at_, std::memory_order_relaxed);
+    return false;
+  }
+  if (!mutant("worker: begins unannounced")) answers_.begun.store(at_ + 1, std::memory_order_release);
+  lane_fence(light_);
+  // If the pool takes tasks back, it has either seen `begun`, or its intent is seen here. Acquire: it may be over, and
+  // then the number tells.
+  return orders_.recalling.load(std::memory_order_acquire) == 0 &&
+         slot().number.load(std::memory_order_acquire) == at_ + 1;
+}
+
+bool far_lane::spin() noexcept {
+  // On the pool's own processor spinning only keeps it from running.
+  if (orders_.pool_processor.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(os::current_processor() + 1))
+    return something_to_do();
+  return habit_.until([this] { return something_to_do(); });
+}
+
+void far_lane::answer(std::span<const std::byte> outcome) noexcept {
+  if (!outcome.empty()) std::memcpy(answers_.slots[at_ % lane_capacity].outcome, outcome.data(), outcome.size());
+  publish(static_cast<std::uint16_t>(outcome.size()));
+}
+
+void far_lane::publish(std::uint16_t size) noexcept {
+  answer_slot& s = answers_.slots[at_ % lane_capacity];
+  s.size = size;
+  // Release: with what was written above. Pairs with near_lane::take().
+  s.number.store(++at_, std::memory_order_release);
+  lane_fence(light_);
+  rung_ = orders_.pool_sleeps.load(std::memory_order_seq_cst) != 0;
+  if (!rung_ || mutant("worker: bell not rung")) return;
+  home_.rings.fetch_add(1);
+  os::futex_wake(home_.rings, 1);
+}
+
+}  // namespace kin::detail

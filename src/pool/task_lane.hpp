@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_lane: how small tasks get to one worker and their outcomes back, through shared memory (stations 4 and 6 of
+// docs/data_flow.md). Two rings of slots, one a direction. Works on memory it is given and knows no processes, so it is
+// tested between threads.
+//
+// Orders are written by the pool alone and mapped read-only in the worker, answers by the worker alone. A slot's number
+// says that it is whole; so a task crosses in one line, and its outcome comes back in one. Nothing is trusted: the pool
+// keeps its own count of everything, and a number that cannot be is a decode_error.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+
+#include <kin/core/error.hpp>
+
+#include "memory/bell.hpp"
+#include "memory/cpu.hpp"
+#include "memory/mutant.hpp"
+#include "pool/spin_habit.hpp"
+
+namespace kin::detail {
+
+/// `in_frame`: the request comes as a frame on the worker's channel.
+enum class order_kind : std::uint8_t { in_slot, in_frame };
+
+struct order_slot {
+  std::atomic<std::uint64_t> number;  ///< position + 1 of the task that is here; 0: none, or not whole
+  std::uint64_t memory_limit;
+  std::uint16_t size;
+  order_kind kind;
+  std::uint8_t depth;
+  std::byte request[108];
+};
+inline constexpr std::uint16_t sent_in_frame = 0xffff;
+struct answer_slot {
+  std::atomic<std::uint64_t> number;
+  std::uint16_t size;  ///< or sent_in_frame
+  std::byte outcome[118];
+};
+static_assert(sizeof(order_slot) == 128 && sizeof(answer_slot) == 128);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+inline constexpr std::size_t lane_capacity = 31;
+
+// The worker dies (the pool's death is its workers' death; a stopped pool holds up its workers and nobody else):
+//   before `begun`                                  its task goes back to the pool, with what is behind it
+//   after it, before the number of its answer       this one task is lost; what is behind it goes back
+//   after that number, before it has woken anybody  the outcome counts; the pidfd tells the pool to look
+
+struct lane_orders {
+  std::atomic<std::uint32_t> recalling;          ///< the pool takes tasks back: begin none now
+  std::atomic<std::uint32_t> leaving;            ///< no more will come
+  std::atomic<std::uint32_t> pool_sleeps;        ///< a thread of the pool sleeps on the home word until an answer comes
+  std::atomic<std::uint32_t> pool_processor;     ///< + 1, where the pool was last seen; a hint
+  alignas(64) std::atomic<std::uint64_t> taken;  ///< answers that the pool has
+  alignas(128) order_slot slots[lane_capacity];
+};
+struct lane_answers {
+  std::atomic<std::uint64_t> begun;      ///< tasks, in all
+  std::atomic<std::uint64_t> memory;     ///< resident bytes, if the worker was to tell
+  std::atomic<std::uint32_t> pace;       ///< cpu::ticks() a task, lately; a hint
+  std::atomic<std::uint32_t> processor;  ///< + 1, where the worker was last seen; a hint
+  alignas(64) kin::detail::bell bell;    ///< the worker sleeps here
+  alignas(128) answer_slot slots[lane_capacity];
+};
+static_assert(sizeof(lane_orders) == 4096 && sizeof(lane_answers) == 4096);
+
+/// Orders this side's publication before its look at whether the other one sleeps. `light`: the sleeper does it.
+inline void lane_fence(bool light) noexcept {
+  if (light)
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  else
+    cpu::full_fence();
+}
+
+/// The pool's end. Calls are serialised by the pool's lock.
+class near_lane {
+ public:
+  near_lane() = default;
+  near_lane(lane_orders& orders, lane_answers& answers, bool light) noexcept
+      : orders_(&orders), answers_(&answers), light_(light) {}
+
+  /// Tasks that are with the worker and whose outcome the pool has not.
+  [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(put_ - taken_); }
+  [[nodiscard]] bool full() const noexcept { return size() == lane_capacity; }
+  [[nodiscard]] static bool fits(std::size_t request) noexcept { return request <= sizeof(order_slot::request); }
+
+  /// Gives the worker one more task, and wakes it. Not full.
+  void put(order_kind kind, unsigned depth, std::uint64_t memory_limit, std::span<const std::byte> request) noexcept;
+  /// The worker ends when it has done what it has.
+  void leave() noexcept;
+
+  /// A word of the lane, and what it is until the next outcome is there: for whoever looks without the lock, while the
+  /// lane lives and is not empty.
+  struct sign {
+    const std::atomic<std::uint64_t>* word;
+    std::uint64_t before;
+    [[nodiscard]] bool shows() const noexcept { return word->load(std::memory_order_acquire) != before; }
+  };
+  [[nodiscard]] sign next_sign() const noexcept {
+    return {&answers_->slots[taken_ % lane_capacity].number, taken_ < lane_capacity ? 0 : taken_ + 1 - lane_capacity};
+  }
+  /// Copies the next outcome. `in_frame`: the worker has sent it over its channel; skip() when it has come. Throws
+  /// decode_error for what no worker writes.
+  enum class found : unsigned char { nothing, outcome, in_frame };
+  struct outcome {
+    std::byte bytes[sizeof(answer_slot::outcome)];
+    std::size_t size;
+  };
+  [[nodiscard]] found take(outcome& into);
+  void skip() noexcept;
+
+  /// Takes back all that the worker has not begun; returns how many remain. The last ones put are the ones taken back.
+  /// Throws decode_error.
+  std::size_t recall();
+  /// Of a worker that is dead: how many it has begun or answered.
+  [[nodiscard]] std::size_t remaining() const;
+  /// The worker has said so: after what take() has given. Throws decode_error if that cannot be.
+  void check_answers(std::uint64_t said) const;
+
+  /// From now on each answer rings the home word (see lane_home), or no more.
+  void set_pool_sleeps(bool yes) noexcept { orders_->pool_sleeps.store(yes ? 1 : 0, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t memory() const noexcept { return answers_->memory.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t pace() const noexcept { return answers_->pace.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t processor() const noexcept { return answers_->processor.load(std::memory_order_relaxed); }
+  void tell_processor(std::uint32_t here) noexcept {
+    if (orders_->pool_processor.load(std::memory_order_relaxed) != here)
+      orders_->pool_processor.store(here, std::memory_order_relaxed);
+  }
+  /// Whether the worker seems to sleep; a hint.
+  [[nodiscard]] bool sleeps() const noexcept { return (answers_->bell.word.load(std::memory_order_relaxed) & 1) != 0; }
+
+ private:
+  [[nodiscard]] std::uint64_t begun() const;
+
+  lane_orders* orders_ = nullptr;
+  lane_answers* answers_ = nullptr;
+  bool light_ = false;
+  std::uint64_t put_ = 0, taken_ = 0;  // never read from the shared memory
+};
+
+/// Where a thread of the pool sleeps until any worker has answered: one word a pool, that workers add to and wake. Only
+/// lane_orders::pool_sleeps, which they cannot write, says whether they have to.
+struct lane_home {
+  std::atomic<std::uint32_t> rings;
+};
+
+/// The worker's end. One thread.
+class far_lane {
+ public:
+  far_lane(const lane_orders& orders, lane_answers& answers, lane_home& home, bool light) noexcept
+      : orders_(orders), answers_(answers), home_(home), light_(light) {}
+
+  struct order {
+    order_kind kind;
+    unsigned depth;
+    std::uint64_t memory_limit;
+    std::span<const std::byte> request;  ///< good until the answer
+  };
+  /// Waits for the next task, which has begun when this returns; empty when no more will come. `tell_pool` is called
+  /// before a sleep, if the pool's thread is to look. Throws what that does.
+  template <class TellPool>
+  std::optional<order> next(TellPool&& tell_pool);
+
+  [[nodiscard]] static bool fits(std::size_t outcome) noexcept { return outcome <= sizeof(answer_slot::outcome); }
+  void answer(std::span<const std::byte> outcome) noexcept;
+  /// The outcome has been sent as a frame.
+  void answered_in_frame() noexcept { publish(sent_in_frame); }
+  /// Answers, in all.
+  [[nodiscard]] std::uint64_t answers() const noexcept { return at_; }
+  void tell_memory(std::uint64_t bytes) noexcept { answers_.memory.store(bytes, std::memory_order_relaxed); }
+  void tell_pace(std::uint32_t ticks, std::uint32_t processor) noexcept {
+    if (answers_.pace.load(std::memory_order_relaxed) != ticks) answers_.pace.store(ticks, std::memory_order_relaxed);
+    if (answers_.processor.load(std::memory_order_relaxed) != processor)
+      answers_.processor.store(processor, std::memory_order_relaxed);
+  }
+
+ private:
+  [[nodiscard]] const order_slot& slot() const noexcept { return orders_.slots[at_ % lane_capacity]; }
+  [[nodiscard]] bool is_there() const noexcept {
+    return slot().number.load(std::memory_order_acquire) == at_ + 1 &&
+           orders_.recalling.load(std::memory_order_relaxed) == 0;
+  }
+  [[nodiscard]] bool something_to_do() const noexcept {
+    return is_there() || orders_.leaving.load(std::memory_order_relaxed) != 0;
+  }
+  void publish(std::uint16_t size) noexcept;
+  [[nodiscard]] bool begin() noexcept;
+  [[nodiscard]] bool spin() noexcept;
+  // It may not know of the last answers, and nobody of it has been woken since.
+  [[nodiscard]] bool pool_must_look() const noexcept {
+    return !rung_ && orders_.taken.load(std::memory_order_relaxed) != at_;
+  }
+
+  const lane_orders& orders_;
+  lane_answers& answers_;
+  lane_home& home_;
+  bool light_;
+  bool rung_ = false;  // somebody of the pool was woken after the last answer, and will look
+  spin_habit habit_;
+  std::uint64_t at_ = 0;  // answers, in all
+};
+
+template <class TellPool>
+std::optional<far_lane::order> far_lane::next(TellPool&& tell_pool) {
+  for (;;) {
+    if (begin()) {
+      const order_slot& s = slot();
+      return order{s.kind, s.depth, s.memory_limit, {s.request, s.size}};
+    }
+    if (orders_.leaving.load(std::memory_order_acquire) != 0 &&
+        orders_.recalling.load(std::memory_order_acquire) == 0 &&
+        slot().number.load(std::memory_order_acquire) != at_ + 1)
+      return std::nullopt;
+    if (spin()) continue;
+    if (pool_must_look()) {
+      tell_pool();
+      rung_ = true;
+    }
+    sleep wait(answers_.bell, spinning::useless);
+    for (;;) {
+      wait.announce(light_);
+      if (something_to_do() && !mutant("worker: last look left out")) break;
+      wait.until_rung(deadline::never());
+    }
+  }
+}
+
+}  // namespace kin::detail

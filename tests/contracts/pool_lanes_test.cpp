@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSL-1.0
+// Short tasks are given to workers before they are asked for (task_lane): nobody is to notice, but for the speed.
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <random>
+
+#include <kin/array.hpp>
+#include <kin/process.hpp>
+
+#include "contracts/pool_contract.hpp"
+
+namespace kin_test {
+namespace {
+class pool_lanes : public pool_contract {};
+KIN_POOL_CONTRACT(pool_lanes);
+
+int count_run(const kin::array<int>& runs, int n) {
+  std::atomic_ref(runs[static_cast<std::size_t>(n)]).fetch_add(1);
+  return n;
+}
+
+TEST_P(pool_lanes, run_each_task_once_or_lose_it_when_workers_are_killed_among_thousands) {
+  constexpr int tasks = 20'000;
+  const kin::array<int> runs(tasks);
+  kin::pool workers(options(2));
+  workers.apply(square, 1);
+  // Killed faster than they start, workers would never serve, and the pool would rightly say so.
+  std::mt19937 random(11);
+  int kills = 0;
+  const auto kill_one = [&] {
+    const auto children = kin::active_children();
+    if (children.empty()) return;
+    ::kill(children[random() % children.size()].pid(), SIGKILL);
+    ++kills;
+  };
+  std::vector<kin::future<int>> all;
+  all.reserve(tasks);
+  for (int n = 0; n < tasks; ++n) {
+    all.push_back(workers.apply_async(count_run, runs, n));
+    if (n % 2500 == 2400) kill_one();
+  }
+  int lost = 0;
+  for (int n = 0; n < tasks; ++n) {
+    const auto& f = all[static_cast<std::size_t>(n)];
+    if (n % 1000 == 500 && !f.ready()) kill_one();
+    try {
+      ASSERT_EQ(f.get(), n);
+      EXPECT_EQ(runs[static_cast<std::size_t>(n)], 1) << n;
+    } catch (const kin::worker_lost&) {
+      EXPECT_LE(runs[static_cast<std::size_t>(n)], 1) << n;
+      ++lost;
+    }
+  }
+  EXPECT_LE(lost, kills);
+  EXPECT_EQ(workers.apply({.retries = 20}, square, 7), 49);
+}
+
+TEST_P(pool_lanes, let_no_short_task_wait_behind_a_long_one) {
+  kin::pool workers(options(2));
+  for (int i = 0; i < 200; ++i) workers.apply(square, i);   // now it takes them for short ones
+  workers.map(nap, std::vector<int>(4, 20), {.chunk = 1});  // both are there
+  for (int i = 0; i < 200; ++i) workers.apply(square, i);
+  auto longest = workers.apply_async(nap, 60'000);
+  std::vector<kin::future<int>> rest;
+  const auto start = clock::now();
+  for (int i = 0; i < 31; ++i) rest.push_back(workers.apply_async(square, i));
+  for (int i = 0; i < 31; ++i) EXPECT_EQ(rest[static_cast<std::size_t>(i)].get(), i * i);
+  EXPECT_LT(ms_since(start), 1000.0 * patience);
+  EXPECT_TRUE(longest.cancel());
+}
+
+// The same without anybody who waits in the pool: callbacks alone.
+TEST_P(pool_lanes, let_no_short_task_wait_behind_a_long_one_when_nobody_waits) {
+  kin::pool workers(options(2));
+  for (int i = 0; i < 200; ++i) workers.apply(square, i);
+  workers.map(nap, std::vector<int>(4, 20), {.chunk = 1});
+  std::vector<kin::future<int>> all;
+  std::atomic<int> done{0};
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(workers.apply_async(i == 50 ? nap : square, i == 50 ? 60'000 : i));
+    if (i != 50)
+      all.back().then([&](int) {
+        ++done;
+        done.notify_all();
+      });
+  }
+  for (int seen = done; seen < 99; seen = done) done.wait(seen);
+  EXPECT_TRUE(all[50].cancel());
+}
+
+TEST_P(pool_lanes, cancel_what_is_behind_a_running_task_without_running_it) {
+  const kin::array<int> runs(200);
+  kin::pool workers(options(1));
+  for (int i = 0; i < 300; ++i) workers.apply(square, i);
+  std::vector<kin::future<int>> all;
+  auto longest = workers.apply_async(nap, 30);
+  for (int n = 0; n < 200; ++n) all.push_back(workers.apply_async(count_run, runs, n));
+  for (int n = 0; n < 200; n += 2) EXPECT_TRUE(all[static_cast<std::size_t>(n)].cancel()) << n;
+  for (int n = 0; n < 200; ++n) {
+    if (n % 2 == 0)
+      EXPECT_THAT(failure_of(all[static_cast<std::size_t>(n)]), testing::StartsWith("cancelled_error"));
+    else
+      EXPECT_EQ(all[static_cast<std::size_t>(n)].get(), n);
+    EXPECT_EQ(runs[static_cast<std::size_t>(n)], n % 2) << n;
+  }
+  EXPECT_GT(longest.get(), 0);
+}
+
+TEST_P(pool_lanes, serve_threads_that_wait_at_the_same_time_and_give_up) {
+  if (GetParam() == kin::start_method(kin::start::fork)) GTEST_SKIP() << "fork refuses threads of the user";
+  kin::pool workers(options(2));
+  workers.map(nap, std::vector<int>(4, 5), {.chunk = 1});
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 16; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        auto slow = workers.apply_async(nap, 1);
+        if (i % 3 == 0) (void)slow.wait_for(std::chrono::microseconds(i * 7));
+        right += workers.apply(square, t + i) == (t + i) * (t + i);
+        (void)slow.get();
+      }
+    });
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(right, 16 * 50);
+}
+
+TEST_P(pool_lanes, keep_requests_of_all_sizes_in_order) {
+  kin::pool workers(options(1));
+  const kin::array<int> order(300);
+  const kin::array<int> next(1);
+  std::vector<kin::future<std::size_t>> all;
+  for (int n = 0; n < 300; ++n)
+    all.push_back(workers.apply_async(
+        [](const kin::array<int>& o, const kin::array<int>& at, int which, const std::string& text) {
+          o[static_cast<std::size_t>(which)] = at[0]++;
+          return text.size();
+        },
+        order, next, n, std::string(static_cast<std::size_t>(n % 4 == 0 ? 5000 : n % 7), 'x')));
+  for (int n = 0; n < 300; ++n) {
+    EXPECT_EQ(all[static_cast<std::size_t>(n)].get(), static_cast<std::size_t>(n % 4 == 0 ? 5000 : n % 7));
+    EXPECT_EQ(order[static_cast<std::size_t>(n)], n);
+  }
+}
+
+// All that a worker may write of its pool's memory, with bytes of this value.
+int scribble(int value) {
+  std::ifstream maps("/proc/self/maps");
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> found;
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t from = 0, to = 0;
+    char rights[5] = "";
+    if (line.find("kin-lane") == std::string::npos && line.find("kin-pool") == std::string::npos) continue;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, rights) == 3 && rights[1] == 'w')
+      found.emplace_back(from, to);
+  }
+  for (const auto& [from, to] : found) std::memset(reinterpret_cast<void*>(from), value, to - from);
+  return static_cast<int>(found.size());
+}
+
+TEST_P(pool_lanes, survive_a_worker_that_writes_over_them) {
+  for (const int value : {0, 1, 0x55, 0xff}) {
+    kin::pool workers(options(2));
+    for (int i = 0; i < 50; ++i) workers.apply(square, i);
+    std::vector<kin::future<int>> all;
+    for (int n = 0; n < 60; ++n)
+      all.push_back(n == 20 ? workers.apply_async(scribble, value) : workers.apply_async(square, n));
+    int failed = 0;
+    for (int n = 0; n < 60; ++n) {
+      const std::string how = failure_of(all[static_cast<std::size_t>(n)]);
+      if (how != "value") {
+        ++failed;
+        EXPECT_THAT(how, testing::AnyOf(testing::StartsWith("decode_error"), testing::StartsWith("worker_lost")));
+      }
+    }
+    EXPECT_LE(failed, 32) << "more than one worker has";
+    // Bytes that are met only now may cost one more.
+    std::string how;
+    for (int tries = 0; tries < 5 && how != "value"; ++tries)
+      how = failure_of(workers.apply_async({.retries = 5}, square, 9));
+    EXPECT_EQ(how, "value");
+  }
+}
+
+TEST_P(pool_lanes, retire_a_worker_that_nobody_waits_for_after_its_last_task) {
+  auto o = options(1);
+  std::atomic<int> retired{0};
+  o.max_tasks_per_worker = 3;
+  o.on_worker_event = [&](const kin::worker_event& e) {
+    if (e.what != kin::worker_event::kind::retired) return;
+    ++retired;
+    retired.notify_all();
+  };
+  kin::pool workers(std::move(o));
+  for (int i = 0; i < 7; ++i) (void)workers.apply_async(square, i);
+  for (int seen = retired; seen < 2; seen = retired) retired.wait(seen);
+  EXPECT_EQ(workers.apply(square, 3), 9);
+}
+
+}  // namespace
+}  // namespace kin_test
