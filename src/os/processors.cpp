@@ -67,6 +67,17 @@ int processors_online() noexcept { return std::max(1, static_cast<int>(::sysconf
 
 int current_processor() noexcept { return ::sched_getcpu(); }
 
+void leave_processor() noexcept {
+  cpu_set_t mask, others;
+  const int here = ::sched_getcpu();
+  if (here < 0 || ::sched_getaffinity(0, sizeof mask, &mask) != 0) return;
+  others = mask;
+  CPU_CLR(static_cast<unsigned>(here), &others);
+  if (CPU_COUNT(&others) == 0) return;
+  ::sched_setaffinity(0, sizeof others, &others);
+  ::sched_setaffinity(0, sizeof mask, &mask);
+}
+
 void let_others_run() noexcept { ::sched_yield(); }
 
 std::optional<double> cgroup_cpu_quota(const std::string& root) {

@@ -15,6 +15,8 @@ int processors_online() noexcept;
 int current_processor() noexcept;
 /// Lets others run who wait for this processor.
 void let_others_run() noexcept;
+/// Moves this thread to another processor of its mask, if there is one; it may go back at any time.
+void leave_processor() noexcept;
 /// CPU quota of this process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_quota_us), in processors; empty: none.
 /// Their files are looked for below `root`.
 std::optional<double> cgroup_cpu_quota(const std::string& root = {});

@@ -65,7 +65,7 @@ void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
 
 // What has come through its lane. True when the next outcome is to be had from its channel.
 bool pool_core::harvest(worker& from) {
-  if (from.has.empty()) return false;
+  if (from.has.empty() || from.judged == verdict::broken) return false;
   near_lane::outcome got;
   try {
     for (;;) {

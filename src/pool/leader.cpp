@@ -73,7 +73,7 @@ bool pool_core::spin_for_answers(lock& hold) {
   buried_.clear();
   bool near = true;
   for (const auto& w : workers_) {
-    if (w->has.empty()) continue;
+    if (w->has.empty() || w->judged == verdict::broken) continue;
     w->lane.tell_processor(here);
     signs_.push_back(w->lane.next_sign());
     near = near && w->lane.processor() == here;
@@ -107,8 +107,9 @@ bool pool_core::sleep_for_answers(lock& hold, deadline until) {
     os::heavy_barrier();
   else
     cpu::full_fence();
-  const bool answered = std::any_of(workers_.begin(), workers_.end(),
-                                    [](const auto& w) { return !w->has.empty() && w->lane.next_sign().shows(); });
+  const bool answered = std::any_of(workers_.begin(), workers_.end(), [](const auto& w) {
+    return !w->has.empty() && w->judged != verdict::broken && w->lane.next_sign().shows();
+  });
   if (!answered && !led_->ready()) {
     hold.unlock();
     try {

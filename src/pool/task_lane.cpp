@@ -11,6 +11,8 @@
 namespace kin::detail {
 namespace {
 
+constexpr unsigned quick_rounds = 32, pause_between_moves = 400;
+
 [[noreturn]] void throw_wild() {
   throw decode_error("kin: a worker has written over the memory that it shares with its pool");
 }
@@ -107,18 +109,39 @@ bool far_lane::begin() noexcept {
   lane_fence(light_);
   // If the pool takes tasks back, it has either seen `begun`, or its intent is seen here. Acquire: it may be over, and
   // then the number tells.
-  return orders_.recalling.load(std::memory_order_acquire) == 0 &&
-         slot().number.load(std::memory_order_acquire) == at_ + 1;
+  return (orders_.recalling.load(std::memory_order_acquire) == 0 &&
+          slot().number.load(std::memory_order_acquire) == at_ + 1) ||
+         mutant("worker: begins although tasks are taken back");
 }
 
+// On the pool's own processor spinning only keeps it from running: there it gets the turn once. The kernel puts a woken
+// process on its waker's processor, and leaves it there for long; if the pool is as quick as that many times in a row,
+// the two are better apart.
 bool far_lane::spin() noexcept {
-  // On the pool's own processor spinning only keeps it from running.
-  if (orders_.pool_processor.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(os::current_processor() + 1))
-    return something_to_do();
-  return habit_.until([this] { return something_to_do(); });
+  if (orders_.pool_processor.load(std::memory_order_relaxed) !=
+      static_cast<std::uint32_t>(os::current_processor() + 1)) {
+    near_ = 0;
+    return habit_.until([this] { return something_to_do(); });
+  }
+  if (something_to_do()) return true;
+  const std::uint64_t now = cpu::ticks();
+  near_ = now - last_near_ < 2 * cpu::a_moment() ? near_ + 1 : 0;
+  last_near_ = now;
+  if (near_ >= quick_rounds && now - left_at_ > pause_between_moves * cpu::a_moment()) {
+    near_ = 0;
+    left_at_ = now;
+    os::leave_processor();
+  } else {
+    os::let_others_run();
+  }
+  return something_to_do();
 }
 
 void far_lane::answer(std::span<const std::byte> outcome) noexcept {
+  if (mutant("worker: answers before it has written")) {
+    answer_slot& s = answers_.slots[at_ % lane_capacity];
+    s.number.store(at_ + 1);
+  }
   if (!outcome.empty()) std::memcpy(answers_.slots[at_ % lane_capacity].outcome, outcome.data(), outcome.size());
   publish(static_cast<std::uint16_t>(outcome.size()));
 }

@@ -202,6 +202,8 @@ class far_lane {
   bool light_;
   bool rung_ = false;  // somebody of the pool was woken after the last answer, and will look
   spin_habit habit_;
+  unsigned near_ = 0;  // quick rounds in a row on the pool's processor
+  std::uint64_t last_near_ = 0, left_at_ = 0;
   std::uint64_t at_ = 0;  // answers, in all
 };
 

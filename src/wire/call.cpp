@@ -2,6 +2,7 @@
 // call: identities of tasks on their way out.
 #include <kin/wire/call.hpp>
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -57,26 +58,61 @@ std::string name_of_call(const call_descriptor& descriptor, const void* function
 
 // A function is u64 checksum of its place and type, u16 size and bytes of the place.
 
+namespace {
+
+// The last function of the executable that this thread has sent or received, as it is written: the executable is never
+// unloaded. Finding it anew takes longer than a short task.
+struct known_function {  // nothing to destroy: exit handlers may still use it
+  const void* function;
+  std::uint64_t type;
+  std::size_t size;
+  std::array<char, 64> bytes;
+
+  [[nodiscard]] std::string_view text() const noexcept { return {bytes.data(), size}; }
+  void set(const void* f, std::uint64_t its_type, std::string_view place, std::string_view whole) {
+    if (whole.size() > bytes.size() || !module_path(place).empty()) return;
+    function = f;
+    type = its_type;
+    size = whole.copy(bytes.data(), whole.size());
+  }
+};
+thread_local constinit known_function last_sent{}, last_received{};
+
+}  // namespace
+
 void encode_function(writer& out, const void* function, std::uint64_t type) {
   if (function == nullptr) throw encode_error("kin: a null function pointer cannot be sent to another process");
+  if (last_sent.function == function && last_sent.type == type) {
+    out.raw(last_sent.bytes.data(), last_sent.size);
+    return;
+  }
   const auto place = encode_place(function, os::segment::code, "function pointer");
   const auto check = checksum(place, type);
   const auto size = size_of(place);
-  out.raw(&check, sizeof check);
-  out.raw(&size, sizeof size);
-  out.raw(place.data(), place.size());
+  std::string bytes(reinterpret_cast<const char*>(&check), sizeof check);
+  bytes.append(reinterpret_cast<const char*>(&size), sizeof size);
+  bytes += place;
+  out.raw(bytes.data(), bytes.size());
+  last_sent.set(function, type, place, bytes);
 }
 
 const void* decode_function(reader& in, std::uint64_t type) {
+  constexpr std::size_t head_size = sizeof(std::uint64_t) + sizeof(std::uint16_t);
+  const auto head = in.view(head_size);
   std::uint64_t check = 0;
   std::uint16_t size = 0;
-  in.raw(&check, sizeof check);
-  in.raw(&size, sizeof size);
-  const auto bytes = in.view(size);
-  const std::string_view place(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::memcpy(&check, head.data(), sizeof check);
+  std::memcpy(&size, head.data() + sizeof check, sizeof size);
+  (void)in.view(size);  // right behind the head
+  const std::string_view whole(reinterpret_cast<const char*>(head.data()), head_size + size),
+      place(whole.substr(head_size));
+  if (last_received.function != nullptr && last_received.type == type && last_received.text() == whole)
+    return last_received.function;
   if (check != checksum(place, type))
     throw decode_error("kin: damaged request: a function pointer, or one of another type");
-  return decode_place(place, 1, os::segment::code);
+  const void* const function = decode_place(place, 1, os::segment::code);
+  last_received.set(function, type, place, whole);
+  return function;
 }
 
 }  // namespace kin::detail

@@ -160,12 +160,27 @@ std::string encode_place(const void* address, os::segment use, const char* what)
 }
 
 const void* decode_place(std::string_view bytes, std::size_t size, os::segment use) {
+  // The last place in the executable, which is never unloaded: most requests name the same one again and again.
+  struct known_place {  // nothing to destroy: exit handlers may still use it
+    const void* address;
+    std::size_t size;
+    std::array<char, 64> bytes;
+  };
+  thread_local constinit known_place last_data{}, last_code{};
+  known_place& last = use == os::segment::code ? last_code : last_data;
+  if (last.address != nullptr && std::string_view(last.bytes.data(), last.size) == bytes) return last.address;
+
   const void* address = nullptr;
   const auto unloads = os::unload_count();
   auto& known = addresses_of(use);
-  if (known.get(bytes, address, unloads)) return address;
-  address = find(parse(bytes), size, use);
-  known.put(std::string(bytes), address, unloads);
+  if (!known.get(bytes, address, unloads)) {
+    address = find(parse(bytes), size, use);
+    known.put(std::string(bytes), address, unloads);
+  }
+  if (bytes.size() <= last.bytes.size() && parse(bytes).path.empty()) {
+    last.address = address;
+    last.size = bytes.copy(last.bytes.data(), bytes.size());
+  }
   return address;
 }
 
