@@ -107,7 +107,9 @@ void thread_core::serve(thread_record& self) {
   const std::size_t most = options_.max_tasks_per_worker;
   while ((most == 0 || self.tasks_done < most) && wait_for_task(hold)) {
     ++self.tasks_done;
-    run(hold, waiting_.pop());
+    auto next = waiting_.pop();
+    if (closed_ && waiting_.empty()) work_.notify_all();  // who waited for its turn has nothing to wait for any more
+    run(hold, std::move(next));
   }
 }
 

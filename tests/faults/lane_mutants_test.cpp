@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+// task_lane: its worker is killed and stopped at its instructions, and its protocol is broken in one place each, which
+// protocol/lane_protocol.cpp must notice.
+#if defined(KIN_LANE_PROTOCOL) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+namespace {
+
+struct outcome {
+  int status;
+  std::string said;
+};
+
+outcome run_with(const std::string& mutant, const std::string& check) {
+  std::FILE* run = popen((std::string(KIN_LANE_PROTOCOL) + " '" + mutant + "' '" + check + "' 2>&1").c_str(), "re");
+  std::string said;
+  for (int c; (c = std::fgetc(run)) != EOF;) said += static_cast<char>(c);
+  const int status = pclose(run);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
+}
+
+TEST(lane_protocol, holds_wherever_a_worker_is_killed_or_stopped) {
+  const outcome o = run_with("", "");
+  EXPECT_EQ(o.status, 0);
+  std::printf("%s", o.said.c_str());
+}
+
+struct broken {
+  const char* mutant;
+  const char* check;  // that has to notice
+};
+class lane_mutant : public testing::TestWithParam<broken> {};
+
+TEST_P(lane_mutant, is_caught) {
+  const outcome o = run_with(GetParam().mutant, GetParam().check);
+  EXPECT_EQ(o.status, 1) << "nobody has noticed: " << GetParam().mutant << '\n' << o.said;
+}
+
+constexpr broken all_broken[] = {
+    {"pool: bell not rung", "a sleeping worker is woken"},
+    {"worker: bell not rung", "a sleeping pool is woken"},
+    {"worker: last look left out", "no wake is lost on the way to sleep"},
+    {"worker: begins unannounced", "kills lose one task at most"},
+    {"worker: begins unannounced", "what is taken back is not run"},
+    {"worker: begins although tasks are taken back", "what is taken back is not run"},
+    {"worker: answers before it has written", "kills lose one task at most"},
+};
+INSTANTIATE_TEST_SUITE_P(, lane_mutant, testing::ValuesIn(all_broken), [](const auto& of) {
+  std::string name = std::string(of.param.mutant) + " " + of.param.check;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  return name;
+});
+
+}  // namespace
+
+#endif
