@@ -12,9 +12,12 @@
 #include <kin/process.hpp>
 
 #include "contracts/pool_contract.hpp"
+#include "support/leaves_nothing_behind.hpp"
 
 namespace kin_test {
 namespace {
+[[maybe_unused]] const bool warm = warm_up([] { const kin::array<int> large(100'000); });
+
 class pool_lanes : public pool_contract {};
 KIN_POOL_CONTRACT(pool_lanes);
 
