@@ -16,7 +16,8 @@ class spin_habit {
   /// True as soon as `look` does; false when it is time to sleep.
   template <class Look>
   bool until(Look&& look) {
-    static const bool more = os::processors_in_affinity() > 1;
+    // Of the machine: two who are pinned to one processor each are well apart.
+    static const bool more = os::processors_online() > 1;
     const std::uint64_t budget = more ? spin_budget() >> in_vain_ : 0;
     if (budget == 0) return look();
     for (int i = 0; i < looks_a_clock; ++i) {  // the first ones without a clock: it costs as much as a short task

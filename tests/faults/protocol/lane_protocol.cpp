@@ -41,11 +41,10 @@ using kin::detail::lane_orders;
 using kin::detail::near_lane;
 using kin::detail::order_kind;
 using ticks = std::chrono::steady_clock;
-constexpr std::chrono::seconds patience{
-    8}; // for what takes microseconds; the machine may be busy
+constexpr std::chrono::seconds patience{8};  // for what takes microseconds; the machine may be busy
 constexpr std::uint64_t tasks = 4;
 
-[[noreturn]] void violated(const std::string &what) {
+[[noreturn]] void violated(const std::string& what) {
   std::printf("violated: %s\n", what.c_str());
   std::fflush(stdout);
   std::_Exit(1);
@@ -60,31 +59,32 @@ struct world {
   std::atomic<int> ran[tasks];
 };
 class shared_world {
-public:
+ public:
   shared_world()
-      : all_(new(::mmap(nullptr, sizeof(world), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0)) world{}) {}
-  shared_world(const shared_world &) = delete;
-  shared_world &operator=(const shared_world &) = delete;
+      : all_(new(::mmap(nullptr, sizeof(world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) world{}) {}
+  shared_world(const shared_world&) = delete;
+  shared_world& operator=(const shared_world&) = delete;
   ~shared_world() { ::munmap(all_, sizeof(world)); }
-  world *operator->() const { return all_; }
-  world &operator*() const { return *all_; }
+  world* operator->() const { return all_; }
+  world& operator*() const { return *all_; }
 
-private:
-  world *all_;
+ private:
+  world* all_;
 };
 
 bool light() {
   static const bool yes = kin::os::has_heavy_barrier();
   return yes;
 }
-near_lane pool_of(world &w) { return {w.orders, w.answers, light()}; }
-void put(near_lane &pool, std::uint64_t n) {
-  pool.put(order_kind::in_slot, 0, 0, std::as_bytes(std::span(&n, 1)));
+near_lane pool_of(world& w) {
+  near_lane pool{w.orders, w.answers, light()};
+  pool.tell_processor(static_cast<std::uint32_t>(::sched_getcpu() + 1));
+  return pool;
 }
+void put(near_lane& pool, std::uint64_t n) { pool.put(order_kind::in_slot, 0, 0, std::as_bytes(std::span(&n, 1))); }
 
 // The worker: runs what comes until no more will.
-void work(world &w) {
+void work(world& w) {
   far_lane lane(w.orders, w.answers, w.home, light());
   while (const auto order = lane.next([] {})) {
     std::uint64_t n = 0;
@@ -97,21 +97,18 @@ void work(world &w) {
 // A copy of this process that runs `body`; traced: stopped before it, to be
 // stepped.
 class copy {
-public:
-  explicit copy(const std::function<void()> &body, bool traced = false)
-      : pid_(::fork()) {
+ public:
+  explicit copy(const std::function<void()>& body, bool traced = false) : pid_(::fork()) {
     if (pid_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (traced)
-        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr), ::raise(SIGSTOP);
+      if (traced) ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr), ::raise(SIGSTOP);
       body();
       std::_Exit(0);
     }
-    if (traced)
-      ::waitpid(pid_, nullptr, 0);
+    if (traced) ::waitpid(pid_, nullptr, 0);
   }
-  copy(const copy &) = delete;
-  copy &operator=(const copy &) = delete;
+  copy(const copy&) = delete;
+  copy& operator=(const copy&) = delete;
   ~copy() {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
@@ -123,17 +120,13 @@ public:
   }
   void wait_until_asleep() const {
     for (const auto end = ticks::now() + patience; !asleep(); ::usleep(100))
-      if (ticks::now() > end)
-        violated("it does not go to sleep");
+      if (ticks::now() > end) violated("it does not go to sleep");
   }
   [[nodiscard]] bool finishes() const {
-    for (const auto end = ticks::now() + patience; ticks::now() < end;
-         ::usleep(50)) {
+    for (const auto end = ticks::now() + patience; ticks::now() < end; ::usleep(50)) {
       siginfo_t info{};
-      ::waitid(P_PID, static_cast<id_t>(pid_), &info,
-               WEXITED | WNOHANG | WNOWAIT);
-      if (info.si_pid != 0)
-        return true;
+      ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+      if (info.si_pid != 0) return true;
     }
     return false;
   }
@@ -143,10 +136,8 @@ public:
       ::ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr);
       int status = 0;
       for (int tries = 0; ::waitpid(pid_, &status, WNOHANG) != pid_; ++tries) {
-        if (tries < 1000)
-          continue;
-        if (asleep())
-          return false;
+        if (tries < 1000) continue;
+        if (asleep()) return false;
         ::usleep(50);
       }
       if (!WIFSTOPPED(status)) {
@@ -157,11 +148,10 @@ public:
     return true;
   }
   void go_on() const {
-    if (!ended_)
-      ::ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);
+    if (!ended_) ::ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);
   }
 
-private:
+ private:
   pid_t pid_;
   mutable bool ended_ = false;
 };
@@ -173,48 +163,40 @@ void a_sleeping_worker_is_woken() {
   worker.wait_until_asleep();
   put(pool, 0);
   for (const auto end = ticks::now() + patience; !pool.next_sign().shows();)
-    if (ticks::now() > end)
-      violated("a task waits, and its worker sleeps");
+    if (ticks::now() > end) violated("a task waits, and its worker sleeps");
   worker.wait_until_asleep();
   pool.leave();
-  if (!worker.finishes())
-    violated("a worker that is to leave sleeps");
+  if (!worker.finishes()) violated("a worker that is to leave sleeps");
 }
 
 void a_sleeping_pool_is_woken() {
   const shared_world w;
   near_lane pool = pool_of(*w);
   pool.set_pool_sleeps(true);
-  const copy leader(
-      [&] { kin::os::futex_wait(w->home.rings, 0, kin::deadline::never()); });
+  const copy leader([&] { kin::os::futex_wait(w->home.rings, 0, kin::deadline::never()); });
   leader.wait_until_asleep();
   put(pool, 1);
   pool.leave();
   work(*w);
-  if (!leader.finishes())
-    violated("an outcome is there, and the pool sleeps");
+  if (!leader.finishes()) violated("an outcome is there, and the pool sleeps");
 }
 
 // Calls `one` with numbers of instructions from all over what a worker does
 // with so many tasks until it ends or sleeps.
-template <class One> void all_over(std::uint64_t waiting, One one) {
+template <class One>
+void all_over(std::uint64_t waiting, One one) {
   long length = 0;
   {
     const shared_world w;
     near_lane pool = pool_of(*w);
-    for (std::uint64_t n = 0; n < waiting; ++n)
-      put(pool, n);
-    if (waiting > 0)
-      pool.leave();
+    for (std::uint64_t n = 0; n < waiting; ++n) put(pool, n);
+    if (waiting > 0) pool.leave();
     const copy worker([&] { work(*w); }, true);
-    while (worker.step(1))
-      ++length;
+    while (worker.step(1)) ++length;
   }
-  const char *const more = std::getenv("KIN_POINTS");
-  const long points = more != nullptr ? std::atol(more) : 40,
-             stride = std::max(1L, length / points);
-  for (long n = 0; n <= length; n += stride)
-    one(n);
+  const char* const more = std::getenv("KIN_POINTS");
+  const long points = more != nullptr ? std::atol(more) : 40, stride = std::max(1L, length / points);
+  for (long n = 0; n <= length; n += stride) one(n);
   std::printf("%ld instructions, every %ldth\n", length, stride);
 }
 
@@ -229,8 +211,7 @@ void no_wake_is_lost_on_the_way_to_sleep() {
     pool.leave();
     worker.go_on();
     if (inside && !worker.finishes())
-      violated("a task came after instruction " + std::to_string(instructions) +
-               ", and its worker sleeps");
+      violated("a task came after instruction " + std::to_string(instructions) + ", and its worker sleeps");
   });
 }
 
@@ -240,8 +221,7 @@ void kills_lose_one_task_at_most() {
   all_over(tasks, [](long instructions) {
     const shared_world w;
     near_lane pool = pool_of(*w);
-    for (std::uint64_t n = 0; n < tasks; ++n)
-      put(pool, n);
+    for (std::uint64_t n = 0; n < tasks; ++n) put(pool, n);
     pool.leave();
     {
       const copy worker([&] { work(*w); }, true);
@@ -250,17 +230,13 @@ void kills_lose_one_task_at_most() {
     near_lane::outcome got{};
     std::uint64_t answered = 0;
     for (; pool.take(got) == near_lane::found::outcome; ++answered)
-      if (got.size != sizeof answered ||
-          std::memcmp(got.bytes, &answered, sizeof answered) != 0)
+      if (got.size != sizeof answered || std::memcmp(got.bytes, &answered, sizeof answered) != 0)
         violated("an outcome is not what was answered");
     const std::uint64_t begun = pool.remaining();
-    if (begun > 1)
-      violated("more than one task has begun");
+    if (begun > 1) violated("more than one task has begun");
     for (std::uint64_t n = 0; n < tasks; ++n) {
-      if (n < answered && w->ran[n] != 1)
-        violated("a task was answered and has not run");
-      if (n >= answered + begun && w->ran[n] != 0)
-        violated("a task has run that goes back to the pool");
+      if (n < answered && w->ran[n] != 1) violated("a task was answered and has not run");
+      if (n >= answered + begun && w->ran[n] != 0) violated("a task has run that goes back to the pool");
     }
   });
 }
@@ -271,59 +247,51 @@ void what_is_taken_back_is_not_run() {
   all_over(tasks, [](long instructions) {
     const shared_world w;
     near_lane pool = pool_of(*w);
-    for (std::uint64_t n = 0; n < tasks; ++n)
-      put(pool, n);
+    for (std::uint64_t n = 0; n < tasks; ++n) put(pool, n);
     const copy worker([&] { work(*w); }, true);
     (void)worker.step(instructions);
     near_lane::outcome got{};
     std::uint64_t kept = 0;
-    while (pool.take(got) == near_lane::found::outcome)
-      ++kept;
+    while (pool.take(got) == near_lane::found::outcome) ++kept;
     kept += pool.recall();
     pool.leave();
     worker.go_on();
-    if (!worker.finishes())
-      violated("a worker whose tasks were taken back sleeps");
+    if (!worker.finishes()) violated("a worker whose tasks were taken back sleeps");
     for (std::uint64_t n = 0; n < tasks; ++n)
       if (w->ran[n] != (n < kept ? 1 : 0))
-        violated("taken back after instruction " +
-                 std::to_string(instructions) + ": task " + std::to_string(n) +
-                 " has run " + std::to_string(w->ran[n]) + " times, and " +
-                 std::to_string(kept) + " were left");
+        violated("taken back after instruction " + std::to_string(instructions) + ": task " + std::to_string(n) +
+                 " has run " + std::to_string(w->ran[n]) + " times, and " + std::to_string(kept) + " were left");
   });
 }
 
 struct check {
-  const char *name;
+  const char* name;
   void (*run)();
 };
 constexpr check checks[] = {
     {"a sleeping worker is woken", a_sleeping_worker_is_woken},
     {"a sleeping pool is woken", a_sleeping_pool_is_woken},
-    {"no wake is lost on the way to sleep",
-     no_wake_is_lost_on_the_way_to_sleep},
+    {"no wake is lost on the way to sleep", no_wake_is_lost_on_the_way_to_sleep},
     {"kills lose one task at most", kills_lose_one_task_at_most},
     {"what is taken back is not run", what_is_taken_back_is_not_run},
 };
 
-} // namespace
+}  // namespace
 
-int main(int argc, char **argv) {
-  if (argc > 1)
-    kin::detail::active_mutant = argv[1];
-  // On one processor nobody spins: a step of the way to sleep, and not of that,
+int main(int argc, char** argv) {
+  if (argc > 1) kin::detail::active_mutant = argv[1];
+  // On the pool's processor nobody spins: a step of the way to sleep, and not of that,
   // is what counts.
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
   ::sched_setaffinity(0, sizeof one, &one);
   (void)light();
-  for (const check &c : checks) {
-    if (argc > 2 && argv[2][0] != 0 && std::strcmp(argv[2], c.name) != 0)
-      continue;
+  for (const check& c : checks) {
+    if (argc > 2 && argv[2][0] != 0 && std::strcmp(argv[2], c.name) != 0) continue;
     try {
       c.run();
-    } catch (const kin::error &e) {
+    } catch (const kin::error& e) {
       violated(e.what());
     }
   }
