@@ -2,6 +2,7 @@
 // manager_request_fuzz: whatever a client of a manager's server says, the session answers or ends, and the objects of
 // others stay. The first bytes choose between noise, frames about references, and good requests, damaged or with other
 // arguments.
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -101,7 +102,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     channel client(std::move(mine));
     say(client, data, size);
   }  // it has gone when the server begins, as one that was killed has
-  server_session(s.table, std::move(theirs), std::make_shared<client_references>()).serve();
+  const std::atomic<bool> over{false};
+  server_session(s.table, channel(std::move(theirs)), std::make_shared<client_references>()).serve(over);
   if (s.table.size() != 2) __builtin_trap();
   if (s.list.use_count() != 1 + static_cast<long>(s.table.tokens())) __builtin_trap();
   auto& list = static_cast<hosted_object<words>&>(*s.list).value;
