@@ -38,7 +38,7 @@ ring_sender::ring_sender(std::shared_ptr<const ring_memory> memory, unsigned dir
 
 void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
                        const deadline& until, bool& begun) {
-  const bool in_a_streak = std::exchange(os::streak, this) == this;
+  look_around_sometimes();
   const bool is_raw = signature == raw_bytes;
   const std::uint64_t word =
       frame_word(is_raw ? frame_kind::raw_message : frame_kind::message, bytes.size(), fds.size());
@@ -49,7 +49,6 @@ void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes
   } else {
     send_slowly(word, signature, bytes, until, begun);
   }
-  look_around_sometimes(in_a_streak);
 }
 
 block_claim ring_sender::lend(std::size_t size) {
@@ -68,24 +67,23 @@ block_claim ring_sender::lend(std::size_t size) {
 }
 
 void ring_sender::send_block(block_claim built, const deadline& until) {
-  const bool in_a_streak = std::exchange(os::streak, this) == this;
+  look_around_sometimes();
   put(frame_word(frame_kind::block, built.bytes().size()), built.number(), {}, until);
   built.hand_over();
   ring_reader();
-  look_around_sometimes(in_a_streak);
 }
 
-// Publishing in memory tells nobody whether the reader still lives. It is asked for whenever time may have passed: in a
-// streak of sends now and then, else each time. After the publication, while the message is on its way.
-void ring_sender::look_around_sometimes(bool in_a_streak) {
+// Publishing in memory tells nobody whether the reader still lives. It is asked for before a message, whenever time may
+// have passed: in a streak of sends now and then, else each time; and when a reader has said that it closes its end.
+// Not after the message: a reader that has seen it, and left, was sent it.
+void ring_sender::look_around_sometimes() {
+  const bool in_a_streak = std::exchange(os::streak, this) == this;
+  if ((control_.reader_bell.load(std::memory_order_relaxed) & bell_closed) != 0) [[unlikely]] {
+    control_.reader_bell.fetch_and(~bell_closed);
+    if (os::is_hung_up(socket_.get())) throw_peer_closed();
+  }
   if (!in_a_streak || ++streak_ % looks_per_streak == 0) [[unlikely]]
     look_around();
-}
-
-// A reader may leave as soon as it has what it waited for: all that it has read was sent.
-void ring_sender::tell_of_closed_end() const {
-  if (control_.position.load(std::memory_order_acquire) != control_.tail.load(std::memory_order_relaxed))
-    throw_peer_closed();
 }
 
 void ring_sender::look_around() {
@@ -93,7 +91,13 @@ void ring_sender::look_around() {
   const std::uint64_t now = cpu::ticks();
   if (now - looked_at_ < cpu::a_moment()) return;
   looked_at_ = now;
-  if (os::is_hung_up(socket_.get())) tell_of_closed_end();
+  if (os::is_hung_up(socket_.get())) throw_peer_closed();
+}
+
+// A reader may leave as soon as it has what it waited for: all that it has read was sent.
+void ring_sender::tell_of_closed_end() const {
+  if (control_.position.load(std::memory_order_acquire) != control_.tail.load(std::memory_order_relaxed))
+    throw_peer_closed();
 }
 
 // They are in the socket before the frame is in the ring: who sees the frame finds them there.
@@ -148,12 +152,12 @@ void ring_sender::ring_reader() {
     return;
   // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
   const std::uint32_t bell = control_.reader_bell.exchange(bell_rung_here());
-  bool is_gone = false;
-  if ((bell & (bell_asleep | bell_ringing)) != 0)
-    is_gone = !ring_by_socket(socket_.get(), control_.reader_rung_at);
-  else
-    is_gone = os::is_hung_up(socket_.get());
+  // That somebody closes this end now is the next message's matter.
+  const std::uint32_t kept = bell & bell_closed;
+  const bool is_gone =
+      (bell & (bell_asleep | bell_ringing)) != 0 && !ring_by_socket(socket_.get(), control_.reader_rung_at);
   control_.reader_bell.fetch_and(bell_asleep | bell_closed);
+  if (kept != 0) control_.reader_bell.fetch_or(kept);
   if (is_gone) tell_of_closed_end();
 }
 

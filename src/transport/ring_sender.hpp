@@ -36,7 +36,7 @@ class ring_sender {
   [[nodiscard]] unsigned direction() const noexcept { return direction_; }
 
  private:
-  void look_around_sometimes(bool in_a_streak);
+  void look_around_sometimes();
   void look_around();
   void tell_of_closed_end() const;
   void send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun);

@@ -201,6 +201,19 @@ TEST(ring, refuses_a_send_after_the_receiver_was_killed_at_work) {
   EXPECT_THROW(a.send(2), kin::closed_error);
 }
 
+TEST(ring, has_sent_what_a_reader_saw_that_left_at_once) {
+  for (int i = 0; i < 500; ++i) {
+    auto [a, b] = kin::pipe();
+    std::thread reader([end = std::move(b)]() mutable {
+      EXPECT_TRUE(end.poll(20s));
+      end.close();
+    });
+    EXPECT_NO_THROW(a.send(1));
+    reader.join();
+    EXPECT_THROW(a.send(2), kin::closed_error);
+  }
+}
+
 TEST(ring, refuses_the_first_send_after_the_other_end_was_closed_elsewhere) {
   for (int i = 0; i < 5; ++i) {
     auto [a, b] = kin::pipe();
