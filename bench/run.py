@@ -96,7 +96,7 @@ def measure(program, wanted, report):
     scale = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
     for b in json.loads(text)["benchmarks"]:
         if b.get("aggregate_name") == "median":
-            name = re.sub(r"/iterations:\d+", "", b["run_name"]).removesuffix("/real_time").removesuffix("/manual_time")
+            name = re.sub(r"/(iterations|min_time):[\d.]+", "", b["run_name"]).removesuffix("/real_time").removesuffix("/manual_time")
             report[(program, name)] = (b["real_time"] * scale[b["time_unit"]], quiet)
 
 

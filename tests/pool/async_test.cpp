@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -11,6 +12,8 @@
 #include <kin/process.hpp>
 
 #include "contracts/pool_contract.hpp"
+#include "support/calls_have_ended.hpp"
+#include "support/eventually.hpp"
 #include "support/leaves_nothing_behind.hpp"
 
 namespace kin_test {
@@ -21,6 +24,7 @@ const bool warm = warm_up([] {
   (void)kin::async(kin::start::fork, own_pid).get();
   (void)kin::async(kin::start::forkserver, own_pid).get();
   (void)kin::async(own_pid).get();
+  if (!eventually(calls_have_ended)) std::abort();
 });
 
 int global = 1;

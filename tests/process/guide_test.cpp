@@ -7,13 +7,12 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "process/life.hpp"
+#include "support/calls_have_ended.hpp"
 #include "support/eventually.hpp"
 #include "support/leaves_nothing_behind.hpp"
 
@@ -30,18 +29,9 @@ struct greeter {
 };
 
 // What async keeps for good is made before anything is counted.
-// A call's process ends after its future is ready; the thread that sees to that, after it has let go of the process.
-bool calls_have_ended() {
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::string name;
-    std::ifstream(thread.path() / "comm") >> name;
-    if (name == "kin-pool") return false;
-  }
-  return true;
-}
 const bool warm = kin_test::warm_up([] {
   kin::async([] {}).get();
-  if (!kin_test::eventually(calls_have_ended)) std::abort();
+  if (!kin_test::eventually(kin_test::calls_have_ended)) std::abort();
 });
 
 TEST(guide, of_processes_starts_them_as_written) {

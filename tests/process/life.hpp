@@ -27,7 +27,11 @@ inline void nap(std::chrono::milliseconds time) { std::this_thread::sleep_for(ti
 
 inline std::string contents(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  try {
+    return {std::istreambuf_iterator<char>(file), {}};
+  } catch (const std::ios_base::failure&) {
+    return {};  // a process that ends while its file is read
+  }
 }
 
 /// Alive and no zombie.

@@ -11,8 +11,8 @@ namespace kin_test {
 template <class Done>
 bool eventually(Done done) {
   using namespace std::chrono_literals;
-  using clock = std::chrono::steady_clock;
-  for (const auto limit = clock::now() + 20s; clock::now() < limit; std::this_thread::sleep_for(1ms))
+  using steady = std::chrono::steady_clock;
+  for (const auto limit = steady::now() + 20s; steady::now() < limit; std::this_thread::sleep_for(1ms))
     if (done()) return true;
   return done();
 }
