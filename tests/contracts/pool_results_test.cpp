@@ -119,6 +119,36 @@ TEST_P(pool_results, spreads_literals_views_and_arrays_like_arguments) {
             std::vector<int>{7});
 }
 
+TEST_P(pool_results, takes_items_that_only_move_out_of_a_range_that_is_handed_over) {
+  kin::pool workers(options(2));
+  const auto owners = [] {
+    std::vector<std::unique_ptr<int>> all;
+    for (int i = 1; i <= 3; ++i) all.push_back(std::make_unique<int>(i));
+    return all;
+  };
+  const auto twice = [](const std::unique_ptr<int>& p) { return *p * 2; };
+  const std::vector<int> expected{2, 4, 6};
+  EXPECT_EQ(workers.map(twice, owners()), expected);
+  EXPECT_EQ(workers.map_async(twice, owners()).get(), expected);
+  std::forward_list<std::unique_ptr<int>> unsized;
+  for (int i = 3; i >= 1; --i) unsized.push_front(std::make_unique<int>(i));
+  EXPECT_EQ(workers.map(twice, std::move(unsized)), expected);
+  std::vector<std::pair<std::unique_ptr<int>, int>> pairs;
+  pairs.emplace_back(std::make_unique<int>(4), 5);
+  EXPECT_EQ(workers.starmap([](std::unique_ptr<int> a, int b) { return *a + b; }, std::move(pairs)),
+            std::vector<int>{9});
+  std::vector<int> seen;
+  for (const int n : workers.imap(twice, owners())) seen.push_back(n);
+  EXPECT_EQ(seen, expected);
+}
+
+TEST_P(pool_results, leaves_items_that_can_be_copied_where_they_are) {
+  kin::pool workers(options(2));
+  std::vector<std::string> words{"a", "b"};
+  EXPECT_EQ(workers.map([](const std::string& s) { return s.size(); }, std::move(words)).size(), 2U);
+  EXPECT_EQ(words, (std::vector<std::string>{"a", "b"}));  // NOLINT(bugprone-use-after-move): that is the claim
+}
+
 // A generator as coroutines make them: moved, never assigned.
 class countdown {
  public:

@@ -20,6 +20,7 @@
 
 #include <kin/pool/gather.hpp>
 #include <kin/pool/map_chunk.hpp>
+#include <kin/pool/map_input.hpp>
 #include <kin/pool/task_state.hpp>
 
 namespace kin {
@@ -157,7 +158,7 @@ class imap_results {
         input_ended = true;
         return false;
       }
-      some.emplace_back(**place);
+      some.emplace_back(detail::item_at<Item, detail::handed_over<Input>>(*place));
       return true;
     }
 

@@ -200,7 +200,7 @@ class pool_verbs : public pool_handle {
       }
     }
     in_chunks<item>(
-        range, [&](std::size_t items) { return chunk_size(items, options); },
+        std::forward<Range>(range), [&](std::size_t items) { return chunk_size(items, options); },
         [&](auto&& items) {
           const std::size_t n = items.size();
           all.add(Way::template submit_chunk<result, chunk, callable>(core(), options.task, f,
