@@ -134,6 +134,27 @@ fire add(kin::future<int> a, kin::future<int> b, kin::future<void> bad, std::ato
     sum = x + y;
   }
 }
+// g++ 12 destroys an aggregate twice that is made in a co_await expression, be it as a default argument.
+fire map_and_starmap(kin::pool& workers, std::vector<std::string>& got, std::atomic<bool>& done) {
+  const std::vector<std::string> words{"a", "b"};
+  for (auto& word : co_await workers.map_async([](const std::string& s) { return s + "!"; }, words))
+    got.push_back(std::move(word));
+  const std::vector<std::pair<std::string, int>> pairs{{"c", 1}};
+  for (auto& word :
+       co_await workers.starmap_async([](const std::string& s, int n) { return s + char('0' + n); }, pairs))
+    got.push_back(std::move(word));
+  done = true;
+  done.notify_one();
+}
+TEST_P(pool_futures, of_maps_can_be_awaited_where_they_are_made) {
+  std::vector<std::string> got;
+  std::atomic<bool> done = false;
+  kin::pool workers(options(2));
+  map_and_starmap(workers, got, done);
+  done.wait(false);
+  EXPECT_EQ(got, (std::vector<std::string>{"a!", "b!", "c1"}));
+}
+
 TEST_P(pool_futures, can_be_awaited) {
   std::atomic<int> sum{0};
   {

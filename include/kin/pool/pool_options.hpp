@@ -38,6 +38,15 @@ struct map_options {
   kin::task_options task{};
 };
 
+namespace detail {
+/// For default arguments: g++ 12 destroys an aggregate that is made in a co_await expression twice, and so
+/// `co_await workers.map_async(f, items)` must not make one.
+inline const map_options& default_map_options() {
+  static const map_options none;
+  return none;
+}
+}  // namespace detail
+
 /// Something that happened to a worker, for logs and dashboards.
 struct worker_event {
   enum class kind : unsigned char { started, ready, lost, retired, start_failed };

@@ -103,11 +103,11 @@ class pool_verbs : public pool_handle {
   /// f on every item, in order; any input range; void f: void. The exception of the first item that failed is thrown
   /// when all have ended. Workers get whole chunks: an exception or a death fails the chunk it happens in.
   template <class F, std::ranges::input_range Range>
-  auto map(F&& f, Range&& range, const map_options& options = {}) {
+  auto map(F&& f, Range&& range, const map_options& options = default_map_options()) {
     return run_map<map_chunk>(f, std::forward<Range>(range), options);
   }
   template <class F, class T>
-  auto map(F&& f, std::initializer_list<T> items, const map_options& options = {}) {
+  auto map(F&& f, std::initializer_list<T> items, const map_options& options = default_map_options()) {
     return run_map<map_chunk>(f, items, options);
   }
   /// f on every element of one kin::array, its results written into another of the same length, or the same. Nothing is
@@ -115,7 +115,7 @@ class pool_verbs : public pool_handle {
   /// partly written. A limit is one of a worker's whole part; no progress is told. Throws std::invalid_argument for
   /// another length, and for retries of a map of an array into itself.
   template <class F, detail::shared_elements_handle In, detail::shared_elements_handle Out>
-  void map(F&& f, const In& in, const Out& to, const map_options& options = {}) {
+  void map(F&& f, const In& in, const Out& to, const map_options& options = default_map_options()) {
     using result = typename Way::template result_t<F, std::ranges::range_value_t<const In&>>;
     Way::template check<F, std::ranges::range_value_t<const In&>>();
     static_assert(std::is_convertible_v<result, std::ranges::range_value_t<const Out&>>,
@@ -126,50 +126,50 @@ class pool_verbs : public pool_handle {
   }
   /// f with the elements of each tuple as arguments.
   template <class F, std::ranges::input_range Range>
-  auto starmap(F&& f, Range&& range, const map_options& options = {}) {
+  auto starmap(F&& f, Range&& range, const map_options& options = default_map_options()) {
     return run_map<starmap_chunk>(f, std::forward<Range>(range), options);
   }
   template <class F, class T>
-  auto starmap(F&& f, std::initializer_list<T> items, const map_options& options = {}) {
+  auto starmap(F&& f, std::initializer_list<T> items, const map_options& options = default_map_options()) {
     return run_map<starmap_chunk>(f, items, options);
   }
 
   /// The same, at once: future<std::vector<R>>, or future<void>. A progress is told on the callback thread.
   template <class F, std::ranges::input_range Range>
-  auto map_async(F&& f, Range&& range, const map_options& options = {}) {
+  auto map_async(F&& f, Range&& range, const map_options& options = default_map_options()) {
     return run_map_async<map_chunk>(f, std::forward<Range>(range), options);
   }
   template <class F, class T>
-  auto map_async(F&& f, std::initializer_list<T> items, const map_options& options = {}) {
+  auto map_async(F&& f, std::initializer_list<T> items, const map_options& options = default_map_options()) {
     return run_map_async<map_chunk>(f, items, options);
   }
   template <class F, std::ranges::input_range Range>
-  auto starmap_async(F&& f, Range&& range, const map_options& options = {}) {
+  auto starmap_async(F&& f, Range&& range, const map_options& options = default_map_options()) {
     return run_map_async<starmap_chunk>(f, std::forward<Range>(range), options);
   }
   template <class F, class T>
-  auto starmap_async(F&& f, std::initializer_list<T> items, const map_options& options = {}) {
+  auto starmap_async(F&& f, std::initializer_list<T> items, const map_options& options = default_map_options()) {
     return run_map_async<starmap_chunk>(f, items, options);
   }
 
   /// A range of the results, in order; f on items as they are asked for, at most `window` items ahead of the consumer:
   /// `for (int v : workers.imap(f, endless, {.window = 64}))`. See imap_results.
   template <class F, std::ranges::input_range Range>
-  auto imap(F f, Range&& range, const map_options& options = {}) {
+  auto imap(F f, Range&& range, const map_options& options = default_map_options()) {
     return run_imap(std::move(f), imap_input(std::forward<Range>(range)), options, imap_order::as_given);
   }
   template <class F, class T>
-  auto imap(F f, std::initializer_list<T> items, const map_options& options = {}) {
+  auto imap(F f, std::initializer_list<T> items, const map_options& options = default_map_options()) {
     return run_imap(std::move(f), std::views::all(std::vector<stored_t<T>>(items.begin(), items.end())), options,
                     imap_order::as_given);
   }
   /// The same, each result as soon as it is there.
   template <class F, std::ranges::input_range Range>
-  auto imap_unordered(F f, Range&& range, const map_options& options = {}) {
+  auto imap_unordered(F f, Range&& range, const map_options& options = default_map_options()) {
     return run_imap(std::move(f), imap_input(std::forward<Range>(range)), options, imap_order::as_ended);
   }
   template <class F, class T>
-  auto imap_unordered(F f, std::initializer_list<T> items, const map_options& options = {}) {
+  auto imap_unordered(F f, std::initializer_list<T> items, const map_options& options = default_map_options()) {
     return run_imap(std::move(f), std::views::all(std::vector<stored_t<T>>(items.begin(), items.end())), options,
                     imap_order::as_ended);
   }
