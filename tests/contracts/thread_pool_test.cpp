@@ -359,7 +359,7 @@ TEST(thread_pool, has_futures_that_can_be_awaited_gathered_and_polled) {
   auto f = workers.apply_async(square, 6);
   EXPECT_TRUE(kin::wait({f}, 60s).contains(f));
   EXPECT_TRUE(f.successful());
-  EXPECT_THROW((void)workers.apply_async([] { std::this_thread::sleep_for(50ms); }).get_for(1ms), kin::task_timeout);
+  EXPECT_FALSE(workers.apply_async([] { std::this_thread::sleep_for(50ms); }).get_for(1ms));
 }
 
 TEST(thread_pool, finishes_what_was_submitted_when_it_is_destroyed) {

@@ -69,8 +69,8 @@ TEST_P(python_pool, maps_nothing_to_nothing_at_once) {
   const std::vector<int> none;
   EXPECT_TRUE(workers.map(square, none).empty());
   EXPECT_TRUE(workers.map(square, none, {.chunk = 1}).empty());
-  EXPECT_TRUE(workers.map_async(square, none).get_for(30s).empty());
-  EXPECT_TRUE(workers.starmap_async(multiply, std::vector<std::pair<int, int>>{}).get_for(30s).empty());
+  EXPECT_TRUE(workers.map_async(square, none).get_for(30s)->empty());
+  EXPECT_TRUE(workers.starmap_async(multiply, std::vector<std::pair<int, int>>{}).get_for(30s)->empty());
   for (const int each : workers.imap(square, none)) ADD_FAILURE() << each;
   for (const int each : workers.imap_unordered(square, none)) ADD_FAILURE() << each;
   EXPECT_EQ(workers.stats().workers_started, 0u);  // nothing was to be done
@@ -145,7 +145,7 @@ TEST_P(python_pool, gives_up_waiting_in_time_and_no_sooner) {
   const kin::counting_semaphore gate(0);
   auto f = workers.apply_async([](const kin::counting_semaphore& g) { g.acquire(); }, gate);
   const auto start = clock::now();
-  EXPECT_THROW(f.get_for(100ms), kin::task_timeout);
+  EXPECT_FALSE(f.get_for(100ms));
   EXPECT_GE(ms_since(start), 100.0);
   gate.release();
   f.get();

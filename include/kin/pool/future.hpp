@@ -7,6 +7,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -14,6 +15,7 @@
 #include <kin/core/deadline.hpp>
 #include <kin/core/error.hpp>
 #include <kin/pool/task_state.hpp>
+#include <kin/wire/copyable.hpp>
 
 namespace kin {
 
@@ -44,17 +46,23 @@ class future {
     else
       return std::move(mine->value());
   }
-  /// get(), but task_timeout when the value has not come by then; the task goes on.
+  /// get(), or nothing when the value has not come by then: the task goes on. For void: whether it has ended.
   template <class Rep, class Period>
-  decltype(auto) get_for(std::chrono::duration<Rep, Period> timeout) const& {
-    if (!wait_for(timeout)) throw task_timeout("kin: the result of the task has not come in time; the task goes on");
-    return get();
+  auto get_for(std::chrono::duration<Rep, Period> timeout) const& {
+    return get_before(*this, deadline::after(timeout));
   }
   /// The same, moving the value out.
   template <class Rep, class Period>
-  T get_for(std::chrono::duration<Rep, Period> timeout) && {
-    if (!wait_for(timeout)) throw task_timeout("kin: the result of the task has not come in time; the task goes on");
-    return std::move(*this).get();
+  auto get_for(std::chrono::duration<Rep, Period> timeout) && {
+    return get_before(std::move(*this), deadline::after(timeout));
+  }
+  template <class Clock, class Duration>
+  auto get_until(std::chrono::time_point<Clock, Duration> when) const& {
+    return get_before(*this, deadline::at(when));
+  }
+  template <class Clock, class Duration>
+  auto get_until(std::chrono::time_point<Clock, Duration> when) && {
+    return get_before(std::move(*this), deadline::at(when));
   }
   void wait() const { state().wait(deadline::never()); }
   template <class Rep, class Period>
@@ -143,6 +151,20 @@ class future {
   [[nodiscard]] detail::result_state<T>& state() const {
     if (!state_) throw_empty();
     return *state_;
+  }
+  template <class Self>
+  static auto get_before(Self&& self, deadline until) {
+    const bool ended = self.state().wait(until);
+    if constexpr (std::is_void_v<T>) {
+      if (ended) std::forward<Self>(self).get();
+      return ended;
+    } else {
+      static_assert(!std::is_lvalue_reference_v<Self> || detail::is_copyable<T>,
+                    "kin: this result cannot be copied, only moved; write  std::move(future).get_for(timeout)");
+      std::optional<T> value;
+      if (ended) value.emplace(std::forward<Self>(self).get());
+      return value;
+    }
   }
   template <class F>
   static void report(F& f, const std::exception_ptr& failure) {
