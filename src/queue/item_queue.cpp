@@ -71,6 +71,7 @@ bool item_queue::closed() { return body_->closed(); }
 std::size_t item_queue::size() { return body_->size(); }
 std::size_t item_queue::capacity() const noexcept { return body_->capacity(); }
 int item_queue::native_handle() { return body_->native_handle(); }
+bool item_queue::same_as(const item_queue& other) const noexcept { return body_->same_as(*other.body_); }
 
 void throw_closed_queue(const char* operation) {
   throw closed_error(std::string("kin: ") + operation + ": the queue is closed");

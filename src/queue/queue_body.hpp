@@ -28,6 +28,8 @@ class item_queue::body {
   virtual std::size_t size() = 0;
   [[nodiscard]] virtual std::size_t capacity() const noexcept = 0;
   virtual int native_handle() = 0;
+  /// `other` is of the same kind.
+  [[nodiscard]] virtual bool same_as(const body& other) const noexcept { return this == &other; }
 };
 
 }  // namespace kin::detail

@@ -26,6 +26,9 @@ class ring_queue final : public item_queue::body {
   std::size_t size() override;
   [[nodiscard]] std::size_t capacity() const noexcept override { return header_.capacity; }
   int native_handle() override;
+  [[nodiscard]] bool same_as(const body& other) const noexcept override {
+    return ref_ == static_cast<const ring_queue&>(other).ref_;
+  }
 
  private:
   [[nodiscard]] bool is_closed() const noexcept { return header_.closed.load(std::memory_order_acquire) != 0; }

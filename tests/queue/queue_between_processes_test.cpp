@@ -11,6 +11,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <numeric>
 #include <string>
@@ -145,6 +146,20 @@ TEST(queue, goes_through_a_connection) {
   EXPECT_EQ(same.get(), 5);
   here.send(numbers);
   EXPECT_THROW((void)there.recv<kin::queue<std::string>>(), kin::type_mismatch);
+}
+
+TEST(queue, is_equal_to_its_copies_whichever_way_they_came) {
+  auto [here, there] = kin::pipe();
+  const kin::queue<int> numbers, others;
+  here.send(numbers);
+  const auto same = there.recv<kin::queue<int>>();
+  EXPECT_TRUE(same == numbers);
+  EXPECT_FALSE(same == others);
+  kin::process child([](const kin::queue<int>& a, const kin::queue<int>& b,
+                        const kin::queue<int>& c) { std::exit(a == b && a != c ? 0 : 1); },
+                     numbers, same, others);
+  child.join();
+  EXPECT_EQ(child.exitcode(), 0);
 }
 
 TEST(queue, is_an_item_of_another_queue) {

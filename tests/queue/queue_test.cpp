@@ -15,6 +15,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <variant>
 #include <vector>
@@ -64,10 +65,14 @@ TEST(queue, takes_what_an_item_can_be_made_from) {
   words.put(pointer);
   words.put(constant);
   words.put({'b', 'r'});
+  words.put(std::string_view("view"));
+  EXPECT_TRUE(words.try_put(std::string_view("tried")));
   EXPECT_EQ(words.get(), "literal");
   EXPECT_EQ(words.get(), "pointer");
   EXPECT_EQ(words.get(), "constant");
   EXPECT_EQ(words.get(), "br");
+  EXPECT_EQ(words.get(), "view");
+  EXPECT_EQ(words.get(), "tried");
 }
 
 TEST(queue, leaves_an_item_that_was_copied_in) {

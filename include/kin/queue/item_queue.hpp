@@ -89,6 +89,9 @@ class KIN_EXPORT item_queue {
   std::size_t size();
   [[nodiscard]] std::size_t capacity() const noexcept;
   int native_handle();
+  /// Whether it is the same queue, of the same type of items. Where items may have descriptors, only the same object
+  /// is.
+  [[nodiscard]] bool same_as(const item_queue& other) const noexcept;
 
   class body;
 

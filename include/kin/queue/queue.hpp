@@ -23,6 +23,12 @@
 
 namespace kin {
 
+namespace detail {
+/// What a T can be made of: as an argument, a std::string of a string_view, too.
+template <class U, class T>
+concept item_for = std::convertible_to<U, T> || std::convertible_to<stored_t<U>, T>;
+}  // namespace detail
+
 /// A queue of values between processes. A handle: copies, in this process and in others, name the same queue, which
 /// lives as long as the last of them. Sent by being an argument, a captured value of a fork, a message, an item.
 ///
@@ -53,29 +59,30 @@ class queue {
   queue& operator=(const queue&) noexcept = default;
   ~queue() = default;
 
-  /// Appends an item, waiting while a bounded queue is full. Takes what a T can be made from ("text" for std::string).
+  /// Appends an item, waiting while a bounded queue is full. Takes what a T can be made from ("text", or a string_view,
+  /// for std::string).
   /// Move-only items, and items that own descriptors or connections, are put by std::move: afterwards the queue owns
   /// them. Throws closed_error; whatever encoding throws; os_error when there is no memory for it, or no more room in
   /// the kernel for its descriptors. Nothing is put then, and a moved item keeps its value.
   template <class U = T>
-    requires std::convertible_to<U, T>
+    requires detail::item_for<U, T>
   void put(U&& item) const {
     (void)put_before(std::forward<U>(item), deadline::never(), "put");
   }
   /// The same without waiting; false: the queue is full.
   template <class U = T>
-    requires std::convertible_to<U, T>
+    requires detail::item_for<U, T>
   bool try_put(U&& item) const {
     return put_before(std::forward<U>(item), deadline::now(), "try_put");
   }
   /// The same, waiting at most `timeout`; false: the queue was full all the time.
   template <class U = T, class Rep, class Period>
-    requires std::convertible_to<U, T>
+    requires detail::item_for<U, T>
   bool put_for(U&& item, std::chrono::duration<Rep, Period> timeout) const {
     return put_before(std::forward<U>(item), deadline::after(timeout), "put_for");
   }
   template <class U = T, class Clock, class Duration>
-    requires std::convertible_to<U, T>
+    requires detail::item_for<U, T>
   bool put_until(U&& item, std::chrono::time_point<Clock, Duration> when) const {
     return put_before(std::forward<U>(item), deadline::at(when), "put_until");
   }
@@ -148,8 +155,10 @@ class queue {
   [[nodiscard]] iterator begin() const { return iterator(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
-  /// True when both name the same queue of this process; handles that came by different ways may differ.
-  [[nodiscard]] friend bool operator==(const queue& a, const queue& b) noexcept { return a.items_ == b.items_; }
+  /// True when both name the same queue. Where items may have descriptors, handles that came by different ways differ.
+  [[nodiscard]] friend bool operator==(const queue& a, const queue& b) noexcept {
+    return a.items_ == b.items_ || a.items_->same_as(*b.items_);
+  }
 
  protected:
   friend struct codec<queue<T>>;
@@ -198,7 +207,12 @@ class queue {
   template <class U>
   bool put_before(U&& item, deadline until, const char* operation) const {
     if constexpr (!std::is_same_v<T, std::remove_cvref_t<U>>) {
-      const T made = std::forward<U>(item);
+      const T made = [&]() -> T {
+        if constexpr (std::convertible_to<U, T>)
+          return std::forward<U>(item);
+        else
+          return stored_t<U>(std::forward<U>(item));
+      }();
       return put_encoded(made, until, operation);
     } else {
       static_assert(!std::is_lvalue_reference_v<U> || std::is_copy_constructible_v<T>,
