@@ -112,6 +112,8 @@ TEST(barrier, breaks_when_somebody_gives_up) {
   b.reset();
   EXPECT_THROW((void)b.wait_for(10ms), kin::broken_barrier);
   EXPECT_TRUE(b.broken());
+  b.reset();
+  EXPECT_THROW((void)b.wait_until(std::chrono::steady_clock::now() + 10ms), kin::broken_barrier);
 }
 
 TEST(barrier, reset_sends_those_away_who_wait) {

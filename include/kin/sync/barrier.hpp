@@ -34,6 +34,10 @@ class KIN_EXPORT barrier {
   std::size_t wait_for(std::chrono::duration<Rep, Period> time) const {
     return arrive(deadline::after(time));
   }
+  template <class Clock, class Duration>
+  std::size_t wait_until(std::chrono::time_point<Clock, Duration> when) const {
+    return arrive(deadline::at(when));
+  }
   /// Breaks it: everybody who waits or comes gets broken_barrier.
   void abort() const;
   /// Makes it as new; those who wait get broken_barrier.
