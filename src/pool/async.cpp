@@ -47,7 +47,8 @@ task_pool& one_call_processes(start_method start) {
     process.start = start;
     pool_options options = for_calls(process);
     options.workers = most_calls_at_once;
-    mine.store(new std::shared_ptr<task_pool>(make_process_pool(std::move(options))), std::memory_order_release);
+    mine.store(new std::shared_ptr<task_pool>(make_process_pool(std::move(options), worker_processors::all)),
+               std::memory_order_release);
   }
   return **mine.load();
 }
@@ -55,7 +56,7 @@ task_pool& one_call_processes(start_method start) {
 std::shared_ptr<task_pool> one_call_process(const process_options& process) {
   pool_options options = for_calls(process);
   options.workers = 1;
-  return make_process_pool(std::move(options));
+  return make_process_pool(std::move(options), worker_processors::all);
 }
 
 }  // namespace kin::detail

@@ -233,7 +233,7 @@ bool pool_core::run_here(task_state& state) {
   parcel outcome;
   std::exception_ptr failure;
   try {
-    const task_context context(shared_from_this(), mine->depth);
+    const task_context context(shared_from_this(), mine->depth, sharers_);
     outcome = run_request(std::move(*mine->request));
   } catch (...) {
     failure = std::current_exception();

@@ -9,30 +9,42 @@
 
 #include <kin/core/log.hpp>
 #include <kin/process/init.hpp>
-#include <kin/process/process_view.hpp>
 
 #include "os/memory_barrier.hpp"
 #include "os/memory_use.hpp"
 #include "os/poll.hpp"
 #include "os/process_id.hpp"
 #include "os/surroundings.hpp"
+#include "pool/default_size.hpp"
+#include "process/processor_sharers.hpp"
 
 namespace kin::detail {
+namespace {
 
-std::shared_ptr<task_pool> make_process_pool(pool_options options) {
+// 0: as it inherits them.
+std::uint32_t sharers_of_workers(const pool_options& options, worker_processors have) {
+  if (have == worker_processors::all) return 0;
+  if (options.process.environment.contains(cpu_count_variable)) return 1;
+  return shared_once_more(processor_sharers(), options.workers);
+}
+
+}  // namespace
+
+std::shared_ptr<task_pool> make_process_pool(pool_options options, worker_processors have) {
   require_init();
-  if (options.workers == 0) options.workers = cpu_count();
+  if (options.workers == 0) options.workers = default_pool_size();
   if (options.workers > pool_core::most_workers)
     throw std::out_of_range("kin: a pool of " + std::to_string(options.workers) + " workers; the most is " +
                             std::to_string(pool_core::most_workers));
-  return std::make_shared<pool_core>(std::move(options));
+  return std::make_shared<pool_core>(std::move(options), have);
 }
 
-pool_core::pool_core(pool_options options)
+pool_core::pool_core(pool_options options, worker_processors have)
     : options_(std::move(options)),
       owner_(os::own_pid()),
       callbacks_(std::make_shared<callback_runner>()),
       light_(os::has_heavy_barrier()),
+      sharers_(sharers_of_workers(options_, have)),
       oom_kills_seen_(os::oom_kills()) {
   if (options_.on_worker_event) callbacks_->start();
 }

@@ -41,7 +41,7 @@ namespace kin::detail {
 class pool_core final : public task_pool, public std::enable_shared_from_this<pool_core> {
  public:
   static constexpr std::size_t most_workers = 4096;
-  explicit pool_core(pool_options options);
+  explicit pool_core(pool_options options, worker_processors have = worker_processors::divided);
   ~pool_core() override;
   /// Starts the thread that serves the workers; it keeps the core alive until join() or terminate() has ended it.
   void run_thread();
@@ -182,6 +182,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   map_buffers buffers_;
   os::event_fd wake_;
   const bool light_;
+  const std::uint32_t sharers_;  // of a worker's processors; see processor_sharers.hpp
   home_memory home_;
 
   mutable std::mutex mutex_;

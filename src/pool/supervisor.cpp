@@ -139,6 +139,7 @@ void pool_core::start_worker(lock& hold) {
                              options_.max_worker_memory > 0,
                              options_.workers,
                              light_,
+                             sharers_,
                              std::move(file),
                              os::duplicate(home_.file())};
     started = start_child(options, child_role::service, encode_call(&pool_worker_main, setup));

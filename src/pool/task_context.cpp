@@ -28,8 +28,8 @@ void refuse_in_task(const char* verb) {
                          " the pool that it runs in; that is for whoever made the pool");
 }
 
-task_context::task_context(std::shared_ptr<task_pool> its, unsigned depth)
-    : core_(its.get()), pool_(kin::pool::of_task{std::move(its)}), depth_(depth), outer_(innermost) {
+task_context::task_context(std::shared_ptr<task_pool> its, unsigned depth, std::uint32_t sharers)
+    : core_(its.get()), pool_(kin::pool::of_task{std::move(its)}), depth_(depth), sharers_(sharers), outer_(innermost) {
   innermost = this;
 }
 task_context::~task_context() { innermost = outer_; }

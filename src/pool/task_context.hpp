@@ -3,10 +3,13 @@
 // it is. Set by whoever runs a task; asked by current_pool(), and by a pool whose task waits for it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include <kin/pool/pool.hpp>
 #include <kin/pool/task_pool.hpp>
+
+#include "process/processor_sharers.hpp"
 
 namespace kin::detail {
 
@@ -19,8 +22,9 @@ void require_shallow(unsigned depth);
 
 class task_context {
  public:
-  /// The calling thread runs a task of `its` until this is destroyed.
-  task_context(std::shared_ptr<task_pool> its, unsigned depth);
+  /// The calling thread runs a task of `its` until this is destroyed. `sharers`: of the processors that the task
+  /// counts.
+  task_context(std::shared_ptr<task_pool> its, unsigned depth, std::uint32_t sharers);
   task_context(const task_context&) = delete;
   task_context& operator=(const task_context&) = delete;
   ~task_context();
@@ -35,6 +39,7 @@ class task_context {
   const task_pool* core_;
   kin::pool pool_;
   unsigned depth_;
+  sharers_of_thread sharers_;
   task_context* outer_;
 };
 

@@ -7,10 +7,10 @@
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
-#include <kin/process/process_view.hpp>
 #include <kin/wire/outcome.hpp>
 
 #include "os/process_id.hpp"
+#include "pool/default_size.hpp"
 #include "pool/task_context.hpp"
 
 namespace kin::detail {
@@ -47,12 +47,15 @@ void check_task(const task_options& o, const task_work& work) {
 
 std::shared_ptr<task_pool> make_thread_pool(pool_options options) {
   check_options(options);
-  if (options.workers == 0) options.workers = cpu_count();
+  if (options.workers == 0) options.workers = default_pool_size();
   return std::make_shared<thread_core>(std::move(options));
 }
 
 thread_core::thread_core(pool_options options)
-    : options_(std::move(options)), owner_(os::own_pid()), callbacks_(std::make_shared<callback_runner>()) {
+    : options_(std::move(options)),
+      owner_(os::own_pid()),
+      sharers_(shared_once_more(processor_sharers(), options_.workers)),
+      callbacks_(std::make_shared<callback_runner>()) {
   if (options_.on_worker_event) callbacks_->start();
 }
 
@@ -122,7 +125,7 @@ bool thread_core::run_here(task_state& state) {
   const unsigned depth = t->depth;
   hold.unlock();
   {
-    const task_context context(shared_from_this(), depth);
+    const task_context context(shared_from_this(), depth, sharers_);
     while (run_once(*t)) {
     }
   }

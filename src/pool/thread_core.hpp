@@ -62,6 +62,7 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
 
   pool_options options_;
   const int owner_;
+  const std::uint32_t sharers_;  // of the processors that a task counts; see processor_sharers.hpp
   std::shared_ptr<callback_runner> callbacks_;
 
   mutable std::mutex mutex_;

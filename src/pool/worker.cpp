@@ -24,6 +24,7 @@
 #include "pool/task_context.hpp"
 #include "pool/worker_pool.hpp"
 #include "process/bootstrap.hpp"
+#include "process/processor_sharers.hpp"
 
 namespace kin::detail {
 namespace {
@@ -70,6 +71,7 @@ parcel run_limited(parcel request, std::uint64_t limit) {
 }  // namespace
 
 void pool_worker_main(worker_setup setup) {
+  if (setup.sharers != 0) set_processor_sharers(setup.sharers);
   const far_memory memory(std::move(setup.lane), std::move(setup.home));
   if (setup.light && !os::has_heavy_barrier())
     throw error(

@@ -30,7 +30,8 @@ struct worker_setup {
   bool has_initializer = false;
   bool tells_memory = false;  ///< after each task
   std::size_t pool_size = 0;
-  bool light = false;  ///< see lane_fence()
+  bool light = false;         ///< see lane_fence()
+  std::uint32_t sharers = 0;  ///< of its processors; 0: as it has inherited them
   unique_fd lane, home;
 };
 /// What a worker process runs: the initializer, if there is one, then tasks until its channel closes.

@@ -21,6 +21,7 @@
 #include "os/memory_use.hpp"
 #include "os/pidfd.hpp"
 #include "process/fork_server_main.hpp"
+#include "process/processor_sharers.hpp"
 #include "process/runtime.hpp"
 #include "process/start_plan.hpp"
 #include "wire/task_place.hpp"
@@ -48,7 +49,7 @@ void say_code_at_exit(int code, void*) {
 parcel encode_introduction(const introduction& who) {
   writer to;
   to(static_cast<int>(who.role), who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid,
-     who.task);
+     who.task, who.sharers);
   return to.take();
 }
 
@@ -56,7 +57,7 @@ introduction decode_introduction(parcel message) {
   reader from(message);
   introduction who;
   int role = 0;
-  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid, who.task);
+  from(role, who.name, who.identity, who.parent_name, who.locale, who.daemon, who.parent_pid, who.task, who.sharers);
   from.finish();
   who.role = role_of(role);
   return who;
@@ -166,6 +167,7 @@ bool load_task_of(const introduction& who, channel& to_parent) {
 void become_child(const introduction& who, unique_fd parent_pidfd) {
   runtime::get().become(who.name, who.identity, who.daemon,
                         parent_identity{who.parent_pid, who.parent_name, std::move(parent_pidfd)});
+  set_processor_sharers(who.sharers);
   if (!who.locale.empty()) std::setlocale(LC_ALL, who.locale.c_str());
   if (who.role == child_role::service) std::signal(SIGINT, SIG_IGN);
 }

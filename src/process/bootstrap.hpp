@@ -37,7 +37,8 @@ struct introduction {
   std::string name, identity, parent_name, locale;
   bool daemon = false;
   int parent_pid = -1;
-  std::string task;  ///< place of a task that kin-worker has to load before it says hello; empty elsewhere
+  std::string task;           ///< place of a task that kin-worker has to load before it says hello; empty elsewhere
+  std::uint32_t sharers = 1;  ///< of its processors
 };
 parcel encode_introduction(const introduction& who);
 introduction decode_introduction(parcel message);

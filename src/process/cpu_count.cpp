@@ -9,11 +9,12 @@
 #include <kin/process/process_view.hpp>
 
 #include "os/processors.hpp"
+#include "process/processor_sharers.hpp"
 
 namespace kin {
 
 unsigned cpu_count() {
-  if (const char* text = std::getenv("KIN_CPU_COUNT")) {
+  if (const char* text = std::getenv(detail::cpu_count_variable)) {
     unsigned n = 0;
     const char* end = text + std::strlen(text);
     if (const auto [p, ec] = std::from_chars(text, end, n); ec == std::errc{} && p == end && n > 0) return n;

@@ -82,7 +82,7 @@ fork_server::fork_server(binding bind) : credentials_(os::own_credentials()) {
   const process_options plain;
   os::launch_request request = launch_request_for(plain, child_role::fork_server, {});
   if (bind == binding::at_start) bind_at_start(request.environment);
-  const introduction who{child_role::fork_server, {}, {}, self.name(), {}, false, os::own_pid(), {}};
+  const introduction who{child_role::fork_server, {}, {}, self.name(), {}, false, os::own_pid(), {}, 1};
   const int family_link = family::link();
 
   std::unique_lock starting(self.starting());

@@ -123,7 +123,7 @@ void rehearse_order(rehearsal where) {
   order_packet packet;
   start_order order;
   order.who = {child_role::process, "Process-1", "1", "MainProcess", runtime::get().at_init().locale, false,
-               os::own_pid(),       {}};
+               os::own_pid(),       {},          1};
   const parcel encoded = encode_order(order);
   packet.size = static_cast<std::uint32_t>(encoded.bytes.size());
   packet.has_out = packet.has_err = 1;

@@ -9,8 +9,8 @@ namespace kin::detail {
 parcel encode_order(const start_order& order) {
   writer to;
   to(static_cast<int>(order.who.role), order.who.name, order.who.identity, order.who.parent_name, order.who.locale,
-     order.who.daemon, order.who.parent_pid, order.who.task, order.environment, order.working_directory,
-     order.affinity);
+     order.who.daemon, order.who.parent_pid, order.who.task, order.who.sharers, order.environment,
+     order.working_directory, order.affinity);
   to(order.limits.size());
   for (const auto& [resource, limit] : order.limits) to(resource, limit.rlim_cur, limit.rlim_max);
   return to.take();
@@ -21,7 +21,8 @@ start_order decode_order(parcel message) {
   start_order order;
   int role = 0;
   from(role, order.who.name, order.who.identity, order.who.parent_name, order.who.locale, order.who.daemon,
-       order.who.parent_pid, order.who.task, order.environment, order.working_directory, order.affinity);
+       order.who.parent_pid, order.who.task, order.who.sharers, order.environment, order.working_directory,
+       order.affinity);
   order.who.role = role_of(role);
   for (auto n = from.take<std::size_t>(); n > 0; --n) {
     auto& [resource, limit] = order.limits.emplace_back();

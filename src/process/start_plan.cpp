@@ -8,6 +8,7 @@
 #include "os/memory_file.hpp"
 #include "os/process_id.hpp"
 #include "process/environment.hpp"
+#include "process/processor_sharers.hpp"
 
 namespace kin::detail {
 namespace {
@@ -59,7 +60,9 @@ unique_fd make_crash_file(child_role role) {
 
 introduction introduce(const process_options& options, child_role role, const runtime::child_name& name) {
   const runtime& self = runtime::get();
-  return {role, name.name, name.identity, self.name(), self.at_init().locale, options.daemon, os::own_pid(), {}};
+  const std::uint32_t sharers = options.environment.contains(cpu_count_variable) ? 1 : processor_sharers();
+  return {role,          name.name, name.identity, self.name(), self.at_init().locale, options.daemon,
+          os::own_pid(), {},        sharers};
 }
 
 os::launch_request launch_request_for(const process_options& options, child_role role, const opened_output& output) {

@@ -21,7 +21,7 @@ namespace kin {
 /// belongs to the parent: the copy refuses.
 class KIN_EXPORT pool : public detail::pool_verbs<detail::by_copy> {
  public:
-  /// cpu_count() workers at most. Throws start_error without kin::init().
+  /// cpu_count() workers at most; inside of a task, its share of them. Throws start_error without kin::init().
   pool() : pool(pool_options{}) {}
   explicit pool(count workers) : pool(pool_options{.workers = workers}) {}
   explicit pool(pool_options options);

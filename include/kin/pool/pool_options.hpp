@@ -55,7 +55,8 @@ struct worker_event {
   std::string text{};
 };
 
-/// `workers`: at most so many processes (0: cpu_count()). `initializer` runs in each worker first.
+/// `workers`: at most so many processes (0: cpu_count(), in a task of another pool divided by
+/// the size of that). `initializer` runs in each worker first.
 /// `max_tasks_per_worker`, `max_worker_memory` (bytes resident): a worker that has reached it is replaced.
 /// `idle_timeout`: a worker without work for so long ends. `max_pending`: submitting waits while so many tasks wait.
 /// `capture_stderr`: what workers write to stderr is not shown, but kept for worker_lost::details(), the last lines of

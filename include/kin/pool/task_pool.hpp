@@ -40,8 +40,11 @@ class KIN_EXPORT task_pool : public task_owner {
   [[nodiscard]] virtual const std::shared_ptr<callback_runner>& callbacks() const noexcept = 0;
 };
 
+/// What pools that are made by a worker's tasks count: its part of the processors, or all that this process counts.
+enum class worker_processors : unsigned char { divided, all };
 /// A pool of worker processes. Throws start_error without init(), std::out_of_range for silly sizes.
-KIN_EXPORT std::shared_ptr<task_pool> make_process_pool(pool_options options);
+KIN_EXPORT std::shared_ptr<task_pool> make_process_pool(pool_options options,
+                                                        worker_processors have = worker_processors::divided);
 /// A pool of threads. Throws std::invalid_argument for options that only processes can keep.
 KIN_EXPORT std::shared_ptr<task_pool> make_thread_pool(pool_options options);
 

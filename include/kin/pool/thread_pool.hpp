@@ -19,7 +19,7 @@ namespace kin {
 /// with std::invalid_argument. A worker_event's pid is -1.
 class KIN_EXPORT thread_pool : public detail::pool_verbs<detail::by_sharing> {
  public:
-  /// cpu_count() threads at most.
+  /// cpu_count() threads at most; inside of a task, its share of them.
   thread_pool() : thread_pool(pool_options{}) {}
   explicit thread_pool(count workers) : thread_pool(pool_options{.workers = workers}) {}
   explicit thread_pool(pool_options options);
