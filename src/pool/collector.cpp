@@ -9,6 +9,7 @@
 #include "pool/pool_core.hpp"
 #include "pool/worker.hpp"
 #include "process/bootstrap.hpp"
+#include "process/start_plan.hpp"
 
 namespace kin::detail {
 
@@ -46,7 +47,13 @@ void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
     return;
   }
   if (kind == outcome_frame && from.now == phase::starting) {
-    from.start_failure = outcome_exception(std::move(message), from.process->name());
+    from.start_failure = std::make_exception_ptr(
+        start_error("the initializer failed: " + text_of(outcome_exception(std::move(message), from.process->name()))));
+    return;
+  }
+  if (kind == refused_frame && !from.ready) {
+    from.start_failure =
+        std::make_exception_ptr(start_error("a worker could not begin: " + text_of_refusal(std::move(message))));
     return;
   }
   // Outcomes in its lane are older than this frame.

@@ -173,6 +173,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] bool any_worker_ready() const;
   void check_timers();
   void fail_waiting(const std::exception_ptr& why);
+  [[nodiscard]] static std::string text_of(const std::exception_ptr& e);
   void tell(worker_event::kind what, int pid, const std::string& text);
   [[nodiscard]] std::size_t live_workers() const;
 

@@ -30,7 +30,9 @@ constexpr std::chrono::seconds leave_time{10};
 // So many workers may die before they have begun a task until it is given up.
 constexpr std::size_t most_returns = 100;
 
-std::string text_of(const std::exception_ptr& e) {
+}  // namespace
+
+std::string pool_core::text_of(const std::exception_ptr& e) {
   try {
     std::rethrow_exception(e);
   } catch (const error& x) {
@@ -39,8 +41,6 @@ std::string text_of(const std::exception_ptr& e) {
     return describe_exception(e);
   }
 }
-
-}  // namespace
 
 std::size_t pool_core::live_workers() const {
   return static_cast<std::size_t>(
@@ -212,7 +212,7 @@ void pool_core::lost(worker& w) {
   tell(worker_event::kind::lost, w.process->pid(), status.describe());
   if (!w.ready && (w.judged == verdict::none || w.judged == verdict::broken)) {
     start_failed(w.start_failure
-                     ? std::make_exception_ptr(start_error("the initializer failed: " + text_of(w.start_failure)))
+                     ? w.start_failure
                      : std::make_exception_ptr(start_error(
                            "a worker ended before it was ready: " + status.describe() +
                            (status.code == 127 ? " (a shared library is missing or was replaced; see its stderr)"

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
 #include <kin/wire/call.hpp>
 #include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
@@ -119,13 +120,23 @@ void attach_to_family() {
   if (!std::exchange(attached, true)) family::attach(unique_fd(family_fd));
 }
 
+void say_why_not(channel& to_parent, const std::exception& why) noexcept {
+  try {
+    if (!to_parent.closed())
+      to_parent.send(refused_frame, encode_refusal({why.what(), {}, 0}).bytes, {},
+                     deadline::at(deadline::clock::time_point{}));
+  } catch (...) {
+    // Its exit code, 126, says as much as can be said.
+  }
+}
+
 void run_spawned_child(unique_fd channel_end) {
   introduction who;
   parcel request;
+  channel link(std::move(channel_end));
   try {
     os::arm_lifeline(unique_fd(lifeline_fd));
     attach_to_family();
-    channel link(std::move(channel_end));
     who = decode_introduction(link.take());
     if (!load_task_of(who, link)) std::_Exit(126);
     link.send(hello_frame, {});
@@ -136,7 +147,7 @@ void run_spawned_child(unique_fd channel_end) {
   } catch (const closed_error&) {
     std::_Exit(127);  // the parent went away before it had said what to do
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
+    say_why_not(link_slot() ? *link_slot() : link, e);
     std::_Exit(126);
   }
   unique_fd parent;
@@ -198,10 +209,14 @@ void complete_from_last_words(channel& from_child, exit_status& status, bool gre
   try {
     while (!from_child.closed() && from_child.poll(deadline::now())) {
       const std::uint64_t kind = from_child.next().signature;
-      if (kind != hello_frame && kind != exit_frame) return;  // an answer that somebody else will take
+      if (kind != hello_frame && kind != exit_frame && kind != refused_frame)
+        return;  // an answer that somebody else will take
       parcel message = from_child.take();
       if (kind == hello_frame) {
         greeted = true;
+      } else if (kind == refused_frame) {
+        log(log_record::severity::warning,
+            "kin: a child process could not begin: " + text_of_refusal(std::move(message)));
       } else {
         reader from(message);
         code = from.take<int>();

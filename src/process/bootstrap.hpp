@@ -3,6 +3,7 @@
 // parent: who you are, then the call; child: hello, then what its role answers, at the end its exit code.
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <string>
 
@@ -17,7 +18,7 @@ namespace kin::detail {
 inline constexpr std::uint64_t introduction_frame = 0x6b696e2d696e7472;  // "kin-intr"
 inline constexpr std::uint64_t call_frame = 0x6b696e2d63616c6c;          // "kin-call"
 inline constexpr std::uint64_t hello_frame = 0x6b696e2d68656c6f;         // "kin-helo"
-inline constexpr std::uint64_t refused_frame = 0x6b696e2d72656675;       // "kin-refu": instead of hello, by a copy
+inline constexpr std::uint64_t refused_frame = 0x6b696e2d72656675;       // "kin-refu": instead of hello, or after it
 inline constexpr std::uint64_t outcome_frame = 0x6b696e2d6f757463;       // "kin-outc"
 inline constexpr std::uint64_t exit_frame = 0x6b696e2d65786974;          // "kin-exit"
 
@@ -58,6 +59,9 @@ void attach_to_family();
 
 /// Runs `body` in its role and returns the exit code: an exception of a process is printed.
 int run_in_role(child_role role, const std::string& name, const std::function<void()>& body);
+
+/// In a child that cannot begin: tells whoever started it why. Waits for nobody; says nothing where it cannot.
+void say_why_not(channel& to_parent, const std::exception& why) noexcept;
 
 /// In a child: the channel to the parent, for roles that talk over it.
 channel& link_to_parent();

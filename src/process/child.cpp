@@ -19,6 +19,7 @@ namespace {
 // Frames below a task are kin's: the stack is cut where the call begins.
 constexpr std::array<std::string_view, 3> task_entries{"kin::detail::invoke_once<", "kin::detail::run_call<",
                                                        "kin::detail::run_to_outcome("};
+constexpr int could_not_begin = 126;
 }  // namespace
 
 child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon,
@@ -80,8 +81,8 @@ exit_status child::final_status() {
   } else {
     status.known = false;
   }
-  if (role_ == child_role::process && !(greeted_ && status.known && status.peak_memory != 0))
-    complete_from_last_words(channel_, status, greeted_);
+  const bool all_is_known = greeted_ && status.known && status.peak_memory != 0 && status.code != could_not_begin;
+  if (role_ == child_role::process && !all_is_known) complete_from_last_words(channel_, status, greeted_);
   return status;
 }
 

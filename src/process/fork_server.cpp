@@ -4,6 +4,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 #include <new>
 #include <vector>
 
@@ -29,6 +30,8 @@ namespace {
 // A server that says nothing for so long about a child that has ended is stopped (SIGSTOP).
 constexpr std::chrono::seconds report_patience{2};
 
+constexpr int could_not_begin = 126;
+
 // What the loader says of a program that it cannot load.
 struct not_loaded : start_error {
   using start_error::start_error;
@@ -50,9 +53,17 @@ std::vector<channel*>& unheard() {
   return *channels;
 }
 
+// A frame of a server that begins; start_error with its reason where it cannot.
+parcel hear(channel& from_server, deadline until) {
+  const bool refused = from_server.next(until).signature == refused_frame;
+  parcel message = from_server.take(until);
+  if (refused) throw start_error("kin: the fork server could not begin: " + text_of_refusal(std::move(message)));
+  return message;
+}
+
 // The server proper is the child of the process that was launched, which leaves at once: so it is nobody's here, and
 // no waitpid(-1) of the program's meets it.
-void await_departure(const os::launched& launched, deadline until) {
+void await_departure(const os::launched& launched, channel& from_server, deadline until) {
   if (!os::wait_for_end(launched.pidfd.get(), until)) {
     os::send_signal(launched.pidfd.get(), SIGKILL);
     os::wait_for_end(launched.pidfd.get(), deadline::never());
@@ -66,6 +77,7 @@ void await_departure(const os::launched& launched, deadline until) {
     throw not_loaded(
         "kin: the fork server did not begin: exit code 127 (a shared library is missing or was replaced; see its "
         "stderr)");
+  if (ended && ended->code == could_not_begin && from_server.poll(deadline::now())) (void)hear(from_server, until);
   if (ended && (ended->signal != 0 || ended->code != 0))
     throw start_error("kin: the fork server did not begin: " + (ended->signal != 0
                                                                     ? "signal " + std::to_string(ended->signal)
@@ -101,22 +113,27 @@ fork_server::fork_server(binding bind) : credentials_(os::own_credentials()) {
   all().push_back(this);
   starting.unlock();
   try {
+    channel link(os::duplicate(control_.get()));
     try {
-      channel link(os::duplicate(control_.get()));
       link.send(introduction_frame, encode_introduction(who).bytes);
-      link.take(until);  // hello
+      (void)hear(link, until);
     } catch (const closed_error&) {
       // Its exit status says more.
     } catch (const os_error& e) {
       if (e.code().value() != ETIMEDOUT) throw;
     }
-    await_departure(launched, until);
-    server_report first{};
-    std::vector<unique_fd> fds;
-    if (!os::recv_all(control_.get(), std::as_writable_bytes(std::span(&first, 1)), fds, until) || fds.size() != 1)
+    await_departure(launched, link, until);
+    try {
+      parcel message = hear(link, until);
+      served_hello hello{};
+      if (message.bytes.size() != sizeof hello || message.fds.size() != 1)
+        throw start_error("kin: the fork server did not introduce itself");
+      std::memcpy(&hello, message.bytes.data(), sizeof hello);
+      pid_ = static_cast<int>(hello.pid);
+      pidfd_ = os::above_standard(std::move(message.fds[0]));
+    } catch (const closed_error&) {
       throw start_error("kin: the fork server ended as soon as it had begun");
-    pid_ = first.pid;
-    pidfd_ = os::above_standard(std::move(fds[0]));
+    }
   } catch (...) {
     os::send_signal(launched.pidfd.get(), SIGKILL);
     os::wait_for_end(launched.pidfd.get(), deadline::never());

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <map>
 #include <set>
 #include <vector>
@@ -40,8 +39,9 @@ class server {
  public:
   explicit server(unique_fd control) : control_(std::move(control)), self_(os::own_pid()) {}
 
-  [[noreturn]] void run(int asker) {
-    prepare(asker);
+  /// What fails until `to_asker` is closed, it is told.
+  [[noreturn]] void run(int asker, channel& to_asker) {
+    prepare(asker, to_asker);
     std::array<std::uint64_t, 32> ready;
     for (;;) {
       while (spares_ < spares_kept && fork_spare()) {
@@ -67,7 +67,7 @@ class server {
     std::uint64_t order = 0;
   };
 
-  void prepare(int asker) {
+  void prepare(int asker, channel& to_asker) {
     os::silence_standard_streams();  // first: where they are closed, what is opened here would get their numbers
     // The copy that was launched has armed the lifeline's end for itself.
     unique_fd line = os::reopen_pipe(lifeline_fd);
@@ -83,13 +83,12 @@ class server {
     os::allow_most_descriptors();
     rehearse_order(rehearsal::server);
     os::prepare_crash_reports();
-    const unique_fd pidfd = os::open_pidfd(self_);
-    const server_report hello{0, self_, 0, 0, 0, 0, 0, 0, 0, 0};
-    const int sent[]{pidfd.get()};
-    if (!os::send_all(control_.get(), std::as_bytes(std::span(&hello, 1)), sent, deadline::never()))
-      os::leave_at_once(0);
-    watched_.add(notes_.get(), notes_key);
-    watched_.add(control_.get(), control_key);
+    if (!watched_.add(notes_.get(), notes_key) || !watched_.add(control_.get(), control_key))
+      throw os_error("watch the asker", "epoll_ctl", errno);
+    const served_hello hello{0, self_};
+    const unique_fd sent[]{os::open_pidfd(self_)};
+    to_asker.send(hello_frame, std::as_bytes(std::span(&hello, 1)), sent);
+    to_asker.close();
   }
 
   bool fork_spare() {
@@ -221,11 +220,12 @@ class server {
 void run_fork_server(channel to_asker, const introduction& who) {
   try {
     unique_fd control = os::at_or_above(first_private_fd, os::duplicate(to_asker.native_handle()));
-    to_asker.close();
     if (os::fork_process() != 0) os::leave_at_once(0);
-    server(std::move(control)).run(who.parent_pid);
+    server(std::move(control)).run(who.parent_pid, to_asker);
+  } catch (const closed_error&) {
+    os::leave_at_once(0);  // nobody asks any more
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "kin: the fork server could not go on: %s\n", e.what());
+    say_why_not(to_asker, e);
     os::leave_at_once(126);
   }
 }

@@ -2,7 +2,6 @@
 // fork_starter: fork_child: a copy of this process, made in the calling thread.
 #include <clocale>
 #include <csignal>
-#include <cstdio>
 #include <mutex>
 
 #include <kin/core/error.hpp>
@@ -42,9 +41,11 @@ class forked_copy {
   [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, unique_fd crash_file,
                          const std::function<void()>& body) {
     int code = 126;
+    channel* to_parent = nullptr;
     try {
-      os::arm_lifeline(std::move(lifeline));
       set_link_to_parent(channel(std::move(channel_end)));
+      to_parent = &link_to_parent();
+      os::arm_lifeline(std::move(lifeline));
       // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
       if (awaited_) link_to_parent().take();
       if (change_into_child()) {
@@ -56,7 +57,7 @@ class forked_copy {
     } catch (const closed_error&) {
       code = 127;  // the parent died first
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "kin: a forked process could not begin: %s\n", e.what());
+      if (to_parent) say_why_not(*to_parent, e);
     }
     end(code);
     os::leave_forked_image(code);

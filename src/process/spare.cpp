@@ -3,7 +3,6 @@
 // short; what the asker has to know (serial, pidfd) goes out in one hello before the call begins.
 #include "process/spare.hpp"
 
-#include <cstdio>
 #include <cstring>
 #include <exception>
 
@@ -100,7 +99,7 @@ bool change_surroundings(const start_order& order, channel& link) {
   } catch (const closed_error&) {
     os::leave_at_once(127);  // the asker has gone, or has lost patience
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
+    say_why_not(taken.link, e);
     os::leave_at_once(126);
   }
   try {
@@ -109,7 +108,7 @@ bool change_surroundings(const start_order& order, channel& link) {
   } catch (const closed_error&) {
     os::leave_at_once(127);
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "kin: a child process could not begin: %s\n", e.what());
+    say_why_not(taken.link, e);
     os::leave_at_once(126);
   }
   run_call_in_role(order.who, std::move(request));

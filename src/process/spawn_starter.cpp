@@ -25,6 +25,7 @@ void await_hello(child& started) {
     throw start_error("kin: process " + std::to_string(started.pid()) +
                       " was started, but has not come to kin::init() in time: what stands before it in main(), or the "
                       "constructor of a static object, does not end");
+  if (started.link().next().signature == refused_frame) throw_refusal(started.link().take());
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ struct order_packet {
   [[nodiscard]] std::size_t bytes_used() const { return offsetof(order_packet, order) + (on_channel ? 0 : size); }
 };
 
-/// What the server tells its asker of the children's ends, and (serial 0) of itself.
+/// What the server tells its asker of the children's ends.
 struct server_report {
   std::uint64_t serial;
   std::int32_t pid;
@@ -70,7 +70,7 @@ struct taken_note {
   std::uint64_t keeps_group;  ///< 1: it leads a process group, whose number must not be free before the asker says so
 };
 
-/// The hello of a served child.
+/// The hello of a served child, and (serial 0) of the server itself. A pidfd comes with it.
 struct served_hello {
   std::uint64_t serial;
   std::int64_t pid;

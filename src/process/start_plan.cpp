@@ -112,4 +112,12 @@ void throw_refusal(parcel message) {
   throw os_error(doing, call.c_str(), error);
 }
 
+std::string text_of_refusal(parcel message) {
+  try {
+    throw_refusal(std::move(message));
+  } catch (const error& e) {
+    return e.what();
+  }
+}
+
 }  // namespace kin::detail

@@ -2,6 +2,7 @@
 // start_plan: what all ways to start a process make of its options, before anything is started.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,5 +34,6 @@ os::image_changes image_changes_for(const process_options& options, child_role r
 /// The failure that a refused_frame tells; without a call it becomes a start_error.
 parcel encode_refusal(const os::refused_change& refused);
 [[noreturn]] void throw_refusal(parcel message);
+std::string text_of_refusal(parcel message);
 
 }  // namespace kin::detail
