@@ -30,13 +30,16 @@ const family_table* table = nullptr;
 
 namespace {
 
+// Not of the state: as zeroes that nobody has touched they cost a child nothing, where made by `new` they were 32
+// pages.
+constinit std::array<std::atomic<std::byte*>, supervisor::windows> windows{};
+
 struct state {
   std::mutex mutex;
   unique_fd link;              // a member's; the root's is the supervisor's
   supervisor* root = nullptr;  // in the root only; never destroyed, like its thread
   os::mapping table;           // a member's; the root's is the supervisor's
   membership me;
-  std::array<std::atomic<std::byte*>, supervisor::windows> windows{};
   std::map<std::size_t, std::vector<std::uint64_t>> free_pieces;  // by granules
   struct chunk {
     std::uint64_t next = 0, end = 0;
@@ -161,7 +164,7 @@ void become_member(state& s) {
 }
 
 std::byte* map_window(state& s, std::size_t number) {
-  if (std::byte* known = s.windows[number].load(std::memory_order_acquire)) return known;
+  if (std::byte* known = windows[number].load(std::memory_order_acquire)) return known;
   std::byte* mapped = nullptr;
   if (s.root) {
     const std::lock_guard hold(*s.root);
@@ -174,7 +177,7 @@ std::byte* map_window(state& s, std::size_t number) {
     os::mapping window(fds[0].get(), number * supervisor::window_size, supervisor::window_size, os::access::write);
     mapped = std::move(window).release();  // for as long as the process lives
   }
-  s.windows[number].store(mapped, std::memory_order_release);
+  windows[number].store(mapped, std::memory_order_release);
   return mapped;
 }
 
@@ -334,7 +337,7 @@ std::byte* at(std::uint64_t offset, std::size_t size) {
     return nullptr;
   state& s = the();
   const std::size_t number = offset / supervisor::window_size;
-  std::byte* window = s.windows[number].load(std::memory_order_acquire);
+  std::byte* window = windows[number].load(std::memory_order_acquire);
   if (!window) {
     const std::lock_guard hold(s.mutex);
     window = map_window(s, number);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -57,6 +58,13 @@ struct kernel_sigaction {
   unsigned long mask;
 };
 
+constexpr auto mask_of_all = [] {
+  std::array<unsigned char, sizeof(cpu_set_t)> mask{};
+  mask.fill(0xff);
+  return mask;
+}();
+const void* const all_processors = mask_of_all.data();
+
 struct fd_move {
   int to, from;
 };
@@ -80,6 +88,7 @@ struct child_plan {
   std::size_t limit_count;
   const void* affinity;
   std::size_t affinity_size;
+  bool affinity_is_asked_for;
   unsigned umask;
   bool own_process_group;
   int parent;
@@ -105,8 +114,11 @@ KIN_UNSANITIZED bool arrange_process(child_plan* plan) {
   if (plan->directory_fd >= 0 && ::syscall(SYS_fchdir, plan->directory_fd) != 0) return fail(plan, "fchdir");
   if (plan->working_directory && ::syscall(SYS_chdir, plan->working_directory) != 0) return fail(plan, "chdir");
   ::syscall(SYS_umask, plan->umask);
-  if (plan->affinity_size > 0 && ::syscall(SYS_sched_setaffinity, 0, plan->affinity_size, plan->affinity) < 0)
-    return fail(plan, "sched_setaffinity");
+  if (plan->affinity_size > 0 && ::syscall(SYS_sched_setaffinity, 0, plan->affinity_size, plan->affinity) < 0) {
+    if (plan->affinity_is_asked_for) return fail(plan, "sched_setaffinity");
+    // What was so at init() may have been forbidden since (a cgroup's cpuset): then all that is allowed.
+    ::syscall(SYS_sched_setaffinity, 0, sizeof mask_of_all, all_processors);
+  }
   return true;
 }
 
@@ -162,22 +174,7 @@ std::vector<std::byte> mask_of(const std::vector<int>& processors) {
   return {bytes, bytes + sizeof set};
 }
 
-// A stack for the child: its own mapping with a guard page, so that an overflow is a fault, not a riddle.
-class child_stack {
- public:
-  child_stack() : base_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {
-    if (base_ == MAP_FAILED) throw os_error("start a process", "mmap", errno);
-    ::mprotect(base_, 4096, PROT_NONE);
-  }
-  child_stack(const child_stack&) = delete;
-  child_stack& operator=(const child_stack&) = delete;
-  ~child_stack() { ::munmap(base_, size); }
-  [[nodiscard]] void* top() const { return static_cast<char*>(base_) + size; }
-
- private:
-  static constexpr std::size_t size = 64 * 1024;
-  void* base_;
-};
+constexpr std::size_t stack_size = 64 * 1024;
 
 std::vector<limit_setting> all_limits(const launch_request& request) {
   std::vector<limit_setting> limits;
@@ -200,7 +197,16 @@ std::vector<limit_setting> all_limits(const launch_request& request) {
 
 bool may_execute(const std::string& path) noexcept { return ::access(path.c_str(), X_OK) == 0; }
 
-launched launch(const launch_request& request) {
+// With a guard page, so that an overflow is a fault, not a riddle.
+launcher::launcher()
+    : stack_(::mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {
+  if (stack_ == MAP_FAILED) throw os_error("start a process", "mmap", errno);
+  ::mprotect(stack_, 4096, PROT_NONE);
+}
+
+launcher::~launcher() { ::munmap(stack_, stack_size); }
+
+launched launcher::launch(const launch_request& request) {
   const std::string executable = request.executable.empty() ? own_executable() : request.executable;
   const auto arguments = pointers_to(request.arguments);
   const auto environment = pointers_to(request.environment);
@@ -236,19 +242,19 @@ launched launch(const launch_request& request) {
   plan.limit_count = limits.size();
   plan.affinity = affinity.data();
   plan.affinity_size = affinity.size();
+  plan.affinity_is_asked_for = !request.affinity.empty();
   plan.umask = request.inherited->umask;
   plan.own_process_group = request.own_process_group;
   plan.parent = ::getpid();
 
-  const child_stack stack;
   // No handler of the parent may run in the child while it still shares our memory.
   sigset_t all, before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   int pidfd = -1;
   const int pid = try_call("clone", [&] {
-    return uninstrumented_clone(&child_main, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan,
-                                &pidfd);
+    return uninstrumented_clone(&child_main, static_cast<char*>(stack_) + stack_size,
+                                CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &pidfd);
   });
   const int clone_error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);

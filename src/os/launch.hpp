@@ -38,8 +38,21 @@ struct launched {
 /// Whether this process may execute the file (not asked of its loader).
 bool may_execute(const std::string& path) noexcept;
 
-/// Returns when the child has exec'ed. The child dies when the *calling thread* ends (PR_SET_PDEATHSIG), so the caller
-/// is a thread that lives as long as the process. Throws os_error naming the step that failed; nothing is left behind.
-launched launch(const launch_request& request);
+/// For one thread. The stack that a child begins on is kept: to make one, and to give it back while other threads run,
+/// takes as long as the rest of a launch.
+class launcher {
+ public:
+  launcher();
+  launcher(const launcher&) = delete;
+  launcher& operator=(const launcher&) = delete;
+  ~launcher();
+  /// Returns when the child has exec'ed. The child dies when the *calling thread* ends (PR_SET_PDEATHSIG), so the
+  /// caller is a thread that lives as long as the process. Throws os_error naming the step that failed; nothing is left
+  /// behind.
+  launched launch(const launch_request& request);
+
+ private:
+  void* stack_;
+};
 
 }  // namespace kin::os

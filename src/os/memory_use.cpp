@@ -2,22 +2,31 @@
 // memory_use: see the header.
 #include "os/memory_use.hpp"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <string_view>
+
+#include <kin/os/unique_fd.hpp>
 
 namespace kin::os {
 
 std::uint64_t peak_resident_memory() noexcept {
   // Not getrusage: exec leaves the peak of the image before in ru_maxrss, and that of a launched child is its parent's
   // (fs/exec.c, exec_mmap). VmHWM belongs to the address space.
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/status", "re"), &std::fclose);
-  char line[256];
-  unsigned long long kibibytes = 0;
-  while (file && std::fgets(line, sizeof line, file.get()))
-    if (std::sscanf(line, "VmHWM: %llu", &kibibytes) == 1) return kibibytes * 1024;
+  // Read without stdio, whose pages an ending process would touch for this alone.
+  char text[4096];
+  const unique_fd file(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+  const ssize_t n = file ? ::read(file.get(), text, sizeof text - 1) : 0;
+  text[std::max<ssize_t>(n, 0)] = '\0';
+  constexpr std::string_view field = "VmHWM:";
+  if (const char* at = std::strstr(text, field.data())) return std::strtoull(at + field.size(), nullptr, 10) * 1024;
   return peak_since_fork();
 }
 

@@ -3,6 +3,7 @@
 #include "os/process_id.hpp"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ int own_pid() noexcept {
   return pid;
 }
 int parent_pid() noexcept { return ::getppid(); }
+int own_thread_id() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 
 bool signal_group(int leader, int signal) noexcept { return ::kill(-leader, signal) == 0; }
 

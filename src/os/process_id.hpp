@@ -8,6 +8,7 @@ namespace kin::os {
 
 int own_pid() noexcept;
 int parent_pid() noexcept;
+int own_thread_id() noexcept;
 /// Signals a process group; false when it has no members. The caller knows that its leader has not been reaped.
 bool signal_group(int leader, int signal) noexcept;
 /// The calling process leads a group of its own from now on.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -76,6 +77,33 @@ void leave_processor() noexcept {
   if (CPU_COUNT(&others) == 0) return;
   ::sched_setaffinity(0, sizeof others, &others);
   ::sched_setaffinity(0, sizeof mask, &mask);
+}
+
+void bring_to_this_processor(int thread, int& last) noexcept {
+  const int here = ::sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE || here == last) return;
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  CPU_SET(static_cast<unsigned>(here), &mask);
+  if (::sched_setaffinity(thread, sizeof mask, &mask) == 0) last = here;
+}
+
+bool stay_on_processor(int processor, std::span<const std::byte> allowed) noexcept {
+  const auto bytes = reinterpret_cast<const cpu_set_t*>(allowed.data());
+  if (processor < 0 || processor >= CPU_SETSIZE ||
+      !CPU_ISSET_S(static_cast<unsigned>(processor), allowed.size(), bytes))
+    return false;
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  CPU_SET(static_cast<unsigned>(processor), &mask);
+  return ::sched_setaffinity(0, sizeof mask, &mask) == 0;
+}
+
+void set_affinity(std::span<const std::byte> mask) noexcept {
+  if (::sched_setaffinity(0, mask.size(), reinterpret_cast<const cpu_set_t*>(mask.data())) == 0) return;
+  cpu_set_t all;
+  std::memset(&all, 0xff, sizeof all);
+  ::sched_setaffinity(0, sizeof all, &all);
 }
 
 void let_others_run() noexcept { ::sched_yield(); }

@@ -19,7 +19,16 @@
 #include <cstdlib>
 #include <ctime>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <string_view>
+
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define KIN_KNOWS_SINGLE_THREADED 1
+#else
+#define KIN_KNOWS_SINGLE_THREADED 0
+#endif
 
 #include <kin/os/duplicate.hpp>
 
@@ -29,6 +38,7 @@ namespace kin::os {
 namespace {
 
 std::atomic<int> own_threads{0};
+std::mutex counting;  // held from before a thread of kin's is counted until there is one
 
 // ThreadSanitizer has a thread of its own, and in a copy by fork may start another.
 #if defined(__SANITIZE_THREAD__)
@@ -70,8 +80,40 @@ std::vector<std::string> split_at_nul(const std::string& text) {
   return parts;
 }
 
-// umask(2) can only be read by setting it, which would race with other threads; /proc has it since Linux 4.7.
+// glibc hands to constructors what it hands to main(): their memory is what /proc/self/cmdline shows.
+int argument_count = 0;
+char** argument_strings = nullptr;
+[[gnu::constructor(101)]] void note_arguments(int count, char** strings) {
+  argument_count = count;
+  argument_strings = strings;
+}
+
+std::vector<std::string> current_arguments() {
+  std::vector<std::string> arguments;
+  if (argument_strings)
+    for (int i = 0; i < argument_count && argument_strings[i]; ++i) arguments.emplace_back(argument_strings[i]);
+  else
+    arguments = split_at_nul(read_whole_file("/proc/self/cmdline"));
+  if (arguments.empty()) arguments.emplace_back("kin");
+  return arguments;
+}
+
+bool has_one_thread() {
+#if KIN_KNOWS_SINGLE_THREADED
+  return __libc_single_threaded;
+#else
+  return false;
+#endif
+}
+
+// umask(2) can only be read by setting it, which would race with other threads; /proc has it since Linux 4.7, and takes
+// fifty times as long.
 unsigned current_umask() {
+  if (has_one_thread()) {
+    const mode_t mask = ::umask(077);
+    ::umask(mask);
+    return mask;
+  }
   const std::string status = read_whole_file("/proc/self/status");
   const auto at = status.find("\nUmask:");
   if (at == std::string::npos) return 022;
@@ -92,8 +134,7 @@ std::vector<std::byte> current_affinity() {
 
 surroundings surroundings::now() {
   surroundings s;
-  s.arguments = split_at_nul(read_whole_file("/proc/self/cmdline"));
-  if (s.arguments.empty()) s.arguments.emplace_back("kin");
+  s.arguments = current_arguments();
   for (char** e = environ; e && *e; ++e) s.environment.emplace_back(*e);
   const int directory = try_call("open", [] { return ::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); });
   s.directory = above_standard(unique_fd(directory));
@@ -116,7 +157,10 @@ int threads_now() {
     if (std::isdigit(static_cast<unsigned char>(entry->d_name[0]))) ++n;
   return n;
 }
-int foreign_threads_now() { return std::max(0, threads_now() - 1 - sanitizer_threads - own_threads.load()); }
+int foreign_threads_now() {
+  const std::lock_guard hold(counting);
+  return std::max(0, threads_now() - 1 - sanitizer_threads - own_threads.load());
+}
 }  // namespace
 
 // A joined thread is listed for a moment longer, and one of kin's own is counted a moment after it began.
@@ -135,8 +179,18 @@ int foreign_threads() {
   return n;
 }
 
-own_thread::own_thread(const char* name) noexcept {
+own_thread::being_counted::being_counted() noexcept {
+  counting.lock();
   ++own_threads;
+}
+own_thread::being_counted::~being_counted() {
+  if (!kept_) --own_threads;
+  counting.unlock();
+}
+
+own_thread::own_thread(const char* name) noexcept : own_thread(name, (++own_threads, counted{})) {}
+
+own_thread::own_thread(const char* name, counted) noexcept {
   sigset_t all;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
@@ -146,6 +200,7 @@ own_thread::own_thread(const char* name) noexcept {
 own_thread::~own_thread() { --own_threads; }
 
 void own_thread::forget_all() noexcept {
+  new (&counting) std::mutex;  // another thread may have held it
   own_threads = 0;
   sanitizer_threads = sanitizer_threads_of_a_copy;
 }

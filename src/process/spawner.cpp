@@ -13,6 +13,8 @@
 
 #include <kin/core/error.hpp>
 
+#include "os/process_id.hpp"
+#include "os/processors.hpp"
 #include "process/runtime.hpp"
 
 namespace kin::detail {
@@ -40,8 +42,13 @@ class spawner {
     job mine{&request, {}, nullptr};
     std::unique_lock hold(mutex_);
     jobs_.push_back(&mine);
-    changed_.notify_all();
-    changed_.wait(hold, [&] { return mine.done; });
+    // This thread sleeps until the child has begun. So the other goes on in its place: another processor may have to be
+    // woken first, which takes longer than the launch. A child gets the affinity that it is to have in any case.
+    if (thread_ > 0 && !request.inherited->affinity.empty()) os::bring_to_this_processor(thread_, brought_to_);
+    hold.unlock();
+    work_.notify_one();
+    hold.lock();
+    done_.wait(hold, [&] { return mine.done; });
     if (mine.failure) std::rethrow_exception(mine.failure);
     return std::move(mine.child);
   }
@@ -49,24 +56,29 @@ class spawner {
  private:
   [[noreturn]] void run() {
     const os::own_thread me("kin-spawner");
-    for (std::unique_lock hold(mutex_);;) {
-      changed_.wait(hold, [&] { return !jobs_.empty(); });
+    std::unique_lock hold(mutex_);
+    thread_ = os::own_thread_id();
+    for (;;) {
+      work_.wait(hold, [&] { return !jobs_.empty(); });
       job* next = jobs_.front();
       jobs_.pop_front();
       hold.unlock();
       try {
-        next->child = os::launch(*next->request);
+        next->child = launcher_.launch(*next->request);
       } catch (...) {
         next->failure = std::current_exception();
       }
       hold.lock();
       next->done = true;
-      changed_.notify_all();
+      done_.notify_all();
     }
   }
 
+  os::launcher launcher_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable work_, done_;
+  int thread_ = 0;       // its number
+  int brought_to_ = -1;  // the processor
   std::deque<job*> jobs_;
 };
 
