@@ -12,7 +12,13 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <iostream>
+#include <utility>
+
+#if defined(__GLIBCXX__)
+#include <ext/stdio_sync_filebuf.h>
+#endif
 
 #include <kin/os/duplicate.hpp>
 
@@ -20,9 +26,50 @@
 
 namespace kin::os {
 
+namespace {
+
+bool is_stdio([[maybe_unused]] const std::streambuf* buffer) {
+#if defined(__GLIBCXX__)
+  return dynamic_cast<const __gnu_cxx::stdio_sync_filebuf<char>*>(buffer) != nullptr;
+#else
+  return false;
+#endif
+}
+
+// As long as it writes through stdio, which it does unless a program says otherwise, a stream has nothing to flush. To
+// ask it anyway costs a copy of this process four page faults.
+class output_stream {
+ public:
+  explicit output_stream(std::ostream& s) : stream_(s) {}
+  /// In the process that is about to be copied.
+  void look() {
+    if (std::exchange(buffer_, stream_.rdbuf()) != stream_.rdbuf()) through_stdio_ = is_stdio(buffer_);
+  }
+  void flush() {
+    if (!through_stdio_ || stream_.rdbuf() != buffer_) stream_.flush();
+  }
+
+ private:
+  std::ostream& stream_;
+  std::streambuf* buffer_ = nullptr;
+  bool through_stdio_ = false;
+};
+output_stream& out() {
+  static output_stream stream(std::cout);
+  return stream;
+}
+output_stream& log() {
+  static output_stream stream(std::clog);
+  return stream;
+}
+
+}  // namespace
+
 int fork_process() {
-  std::cout.flush();
-  std::clog.flush();
+  for (output_stream* s : {&out(), &log()}) {
+    s->look();
+    s->flush();
+  }
   std::fflush(nullptr);
   return static_cast<int>(call("fork", "start a process", [] { return ::fork(); }));
 }
@@ -189,10 +236,10 @@ void on_exit_of_copy(void (*end)(int code)) {
 }
 
 void leave_forked_image(int code) {
-  std::cout.flush();
+  out().flush();
   // Usually nothing waits there; to look is a search for three functions, and as many pages.
   if (!(std::cerr.flags() & std::ios_base::unitbuf)) std::cerr.flush();
-  std::clog.flush();
+  log().flush();
   std::fflush(nullptr);
   ::_exit(code);
 }

@@ -26,7 +26,9 @@ std::uint32_t shared_once_more(std::uint32_t sharers, std::uint64_t parts) noexc
 }
 
 void set_processor_sharers(std::uint32_t sharers) noexcept {
-  of_process.store(std::max<std::uint32_t>(sharers, 1), std::memory_order_relaxed);
+  // Not written to for nothing: in a copy by fork that is a page fault.
+  if (of_process.load(std::memory_order_relaxed) != sharers)
+    of_process.store(std::max<std::uint32_t>(sharers, 1), std::memory_order_relaxed);
   of_thread = 0;  // in a copy of a thread that ran a task
 }
 

@@ -95,6 +95,7 @@ class runtime {
   std::optional<parent_identity> parent_;
   unsigned children_started_ = 0;
   std::vector<std::weak_ptr<child>> children_;
+  std::vector<std::weak_ptr<child>> parents_children_;  // in a copy: what it has copied
   std::vector<void (*)()> forget_;
 };
 
