@@ -44,8 +44,7 @@ pool_core::pool_core(pool_options options, worker_processors have)
       owner_(os::own_pid()),
       callbacks_(std::make_shared<callback_runner>()),
       light_(os::has_heavy_barrier()),
-      sharers_(sharers_of_workers(options_, have)),
-      oom_kills_seen_(os::oom_kills()) {
+      sharers_(sharers_of_workers(options_, have)) {
   if (options_.on_worker_event) callbacks_->start();
 }
 
@@ -55,10 +54,10 @@ pool_core::~pool_core() = default;
 // destroyed in one of its own callbacks, and in a forked copy where the thread does not exist.
 void pool_core::run_thread() {
   try {
-    std::thread([self = shared_from_this()] {
-      const os::own_thread me("kin-pool");
+    os::own_thread::start([self = shared_from_this()] {
+      const os::own_thread me("kin-pool", os::own_thread::counted{});
       self->serve();
-    }).detach();
+    });
   } catch (const std::system_error& e) {
     throw os_error("start the thread of a pool", "pthread_create", e.code().value());
   }
@@ -70,6 +69,13 @@ void pool_core::serve() {
   lock hold(mutex_);
   for (;;) {
     supervise(hold);
+    if (!oom_kills_seen_) {
+      // Now that the first workers are on their way: it takes a while.
+      hold.unlock();
+      const std::uint64_t so_far = os::oom_kills();
+      hold.lock();
+      oom_kills_seen_ = so_far;
+    }
     // Without workers and tasks there is nothing to wait for: the next submit() starts a thread again.
     if (workers_.empty() && starting_ == 0 && waiting_.empty()) break;
     entries.assign(1, {wake_.get(), POLLIN, 0});

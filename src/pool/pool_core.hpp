@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -196,7 +197,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   std::size_t failed_starts_ = 0;  // in a row
   bool proven_ = false;            // a worker has been ready once
   deadline next_start_ = deadline::now();
-  std::uint64_t oom_kills_seen_;
+  std::optional<std::uint64_t> oom_kills_seen_;
   pool_stats counts_;
   std::size_t space_waiters_ = 0;
   std::size_t running_here_ = 0;  // tasks that callers run themselves

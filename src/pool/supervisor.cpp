@@ -200,7 +200,8 @@ void pool_core::lost(worker& w) {
     return;
   }
   std::string details = w.judged == verdict::none ? w.process->crash_report() : std::string();
-  if (const std::uint64_t kills = os::oom_kills(); status.signal == SIGKILL && kills > oom_kills_seen_) {
+  if (const std::uint64_t kills = os::oom_kills();
+      status.signal == SIGKILL && kills > oom_kills_seen_.value_or(kills)) {
     oom_kills_seen_ = kills;
     if (w.judged == verdict::none)
       details = "the kernel's out-of-memory killer ran meanwhile: probably killed by the OOM killer";

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <map>
 #include <set>
+#include <span>
 #include <vector>
 
 #include <kin/core/error.hpp>
@@ -20,6 +21,7 @@
 #include "os/own_process.hpp"
 #include "os/packet.hpp"
 #include "os/pidfd.hpp"
+#include "os/poll.hpp"
 #include "os/process_id.hpp"
 #include "os/socket.hpp"
 #include "os/text_pipe.hpp"
@@ -34,6 +36,10 @@ namespace {
 // Ready copies: enough that starts in a row seldom wait for a fork, few enough to cost nothing.
 constexpr std::size_t spares_kept = 2;
 constexpr std::chrono::milliseconds pause{10};
+// A start has the processors to itself for so long before the server forks the next copy. One that takes all copies,
+// and asks for another, is served at once, and so are those that follow it soon.
+constexpr std::chrono::microseconds calm{400};
+constexpr std::chrono::milliseconds storm{20};
 
 class server {
  public:
@@ -44,10 +50,7 @@ class server {
     prepare(asker, to_asker);
     std::array<std::uint64_t, 32> ready;
     for (;;) {
-      while (spares_ < spares_kept && fork_spare()) {
-      }
-      // Too many processes, or no memory: children that end may change that.
-      const std::size_t n = spares_ < spares_kept ? watched_.wait_for(ready, pause) : watched_.wait(ready);
+      const std::size_t n = wait(ready, refill());
       for (std::size_t i = 0; i < n; ++i)
         if (ready[i] == notes_key) take_notes();
       for (std::size_t i = 0; i < n; ++i)
@@ -77,7 +80,7 @@ class server {
     notes_ = os::at_or_above(first_private_fd, std::move(notes));
     // A spare that was taken wakes the server, which would go on at once in its place and fork, for as long as the
     // spare itself needs to begin five times over.
-    ties_ = {0, self_, writer.release(), asker_pidfd.release(), os::give_way_when_woken()};
+    ties_ = {0, self_, writer.release(), asker_pidfd.release(), os::give_way_when_woken(), -1};
     os::name_own_process("kin-forkserver");
     os::ignore_group_signals();
     os::allow_most_descriptors();
@@ -89,6 +92,29 @@ class server {
     const unique_fd sent[]{os::open_pidfd(self_)};
     to_asker.send(hello_frame, std::as_bytes(std::span(&hello, 1)), sent);
     to_asker.close();
+  }
+
+  // Forks what is due, and answers when to look again.
+  deadline refill() {
+    if (spares_ == 0 && somebody_waits()) {
+      storm_ends_ = deadline::after(storm);
+      next_refill_ = deadline::now();
+    }
+    while (spares_ < spares_kept) {
+      if (!next_refill_.passed()) return next_refill_;
+      // Too many processes, or no memory: children that end may change that.
+      if (!fork_spare()) return deadline::after(pause);
+    }
+    return deadline::never();
+  }
+
+  static bool somebody_waits() { return os::poll_until(orders_fd, POLLIN, deadline::now()); }
+
+  // Orders are the copies' to take; the server looks at them only while there is none.
+  std::size_t wait(std::span<std::uint64_t> ready, deadline until) {
+    std::array<pollfd, 2> entries{{{watched_.native_handle(), POLLIN, 0}, {orders_fd, POLLIN, 0}}};
+    os::poll_until(std::span(entries).first(spares_ == 0 ? 2 : 1), until);
+    return watched_.wait_for(ready, std::chrono::milliseconds(0));
   }
 
   bool fork_spare() {
@@ -140,8 +166,13 @@ class server {
         found->second.taken = true;
         found->second.keeps_group = note.keeps_group != 0;
         found->second.order = note.order;
+        // An asker that moves about is not followed, nor one that needs both processors: this one and the server's.
+        const bool stays = note.processor == last_processor_ && storm_ends_.passed();
+        ties_.processor = stays ? static_cast<int>(note.processor) : -1;
+        last_processor_ = note.processor;
         if (cancelled_.erase(note.order) > 0) os::send_signal(found->second.pidfd.get(), SIGKILL);
         --spares_;
+        next_refill_ = storm_ends_.passed() ? deadline::after(calm) : deadline::now();
       }
   }
 
@@ -212,6 +243,9 @@ class server {
   std::set<std::uint64_t> cancelled_;  // orders nobody waits for any more, that may still be taken
   std::uint64_t next_serial_ = 2;
   std::size_t spares_ = 0;
+  deadline next_refill_ = deadline::now();
+  deadline storm_ends_ = deadline::now();
+  std::int64_t last_processor_ = -1;  // that an order came from
   std::vector<std::byte> unsent_;
 };
 
