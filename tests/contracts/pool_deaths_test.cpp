@@ -247,5 +247,19 @@ TEST_P(pool_deaths, fails_what_waits_when_the_initializer_crashes_or_exits) {
   }
 }
 
+// Promise 16: a worker is its pool's, whichever thread has had it started.
+TEST_P(pool_deaths, do_not_come_with_the_end_of_the_thread_that_started_the_worker) {
+  kin::pool workers(options(1));
+  int worker = 0;
+  if (GetParam() == kin::start::fork)
+    worker = workers.apply(own_pid);  // refused in a thread that kin did not start
+  else
+    std::thread([&] { worker = workers.apply(own_pid); }).join();
+  std::thread([&] { EXPECT_EQ(workers.apply(own_pid), worker); }).join();
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(workers.apply(own_pid), worker);
+  EXPECT_EQ(workers.stats().workers_lost, 0U);
+}
+
 }  // namespace
 }  // namespace kin_test

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/prctl.h>
+
 #include <csignal>
 #include <random>
 
@@ -35,6 +37,14 @@ void idle(kin::connection ready) {
   ready.send(::getpid());
   nap(60s);
 }
+// Not to be interrupted by any signal, but to be killed: until the copy that uses its memory has ended.
+void wait_for_a_vfork(kin::connection ready) {
+  ready.send(::getpid());
+  if (::vfork() == 0) {  // NOLINT: that is the point
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) ::pause();
+  }
+}
 void have_a_child_each_way(kin::connection ready) {
   auto [a, b] = kin::pipe();
   auto [c, d] = kin::pipe();
@@ -51,9 +61,11 @@ TEST_P(death, of_the_parent_kills_children_whatever_they_do) {
         const kin::process_options how{.start = method_of(method)};
         auto [p, q] = kin::pipe();
         auto [r, s] = kin::pipe();
+        auto [t, u] = kin::pipe();
         kin::process computing(how, compute_with_signals_blocked, std::move(q));
         kin::process idling(how, idle, std::move(s));
-        ready.send(std::vector{p.recv<int>(), r.recv<int>()});
+        kin::process waiting(how, wait_for_a_vfork, std::move(u));
+        ready.send(std::vector{p.recv<int>(), r.recv<int>(), t.recv<int>()});
         nap(60s);
       },
       std::move(b), static_cast<int>(GetParam().which()));
