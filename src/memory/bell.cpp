@@ -11,27 +11,51 @@
 #include "os/futex.hpp"
 #include "os/futex_wake.hpp"
 #include "os/memory_barrier.hpp"
+#include "os/processors.hpp"
 
 namespace kin::detail {
 namespace {
 
-constexpr std::uint32_t asleep = 1, one_ring = 2;
+constexpr auto asleep = bell::asleep, careful = bell::careful, settled = bell::settled, one_ring = bell::one_ring;
 
 constexpr std::uint32_t most_in_vain = 5;
+
+// About what the barrier costs that comes after it.
+constexpr std::uint16_t most_fences_in_vain = 100;
+
+// Who was woken by somebody on this very processor spins one time in so many all the same: two who sleep and wake by
+// turns would stay together for ever, even with an idle processor beside them.
+constexpr unsigned spins_beside = 256;
+thread_local constinit unsigned beside = 0;
 
 // Nanoseconds between two looks. Each takes a line away from who is about to write it.
 constexpr std::uint64_t often = 150, seldom = 1500;
 
+std::uint16_t here() noexcept { return static_cast<std::uint16_t>(os::current_processor() + 1); }
+
 }  // namespace
 
 void ring_slowly(bell& b, int most) noexcept {
+  // What was published before this is seen by whoever sets the bit after it.
+  cpu::full_fence();
   std::uint32_t seen = b.word.load();
+  if ((seen & asleep) == 0) {
+    const std::uint16_t fences = b.fences.load(std::memory_order_relaxed);
+    b.fences.store(static_cast<std::uint16_t>(fences + 1), std::memory_order_relaxed);
+    if (fences < most_fences_in_vain) return;
+    b.fences.store(0, std::memory_order_relaxed);
+    // Only as long as nobody sleeps: those who do rely on it.
+    b.word.compare_exchange_strong(seen, seen & ~(careful | settled));
+    return;
+  }
+  b.fences.store(0, std::memory_order_relaxed);
   // To everybody: nobody is left asleep, so the bit goes with the same step.
   const std::uint32_t kept = most == all_sleepers ? 0 : asleep;
   do {
     if ((seen & asleep) == 0) return;
   } while (!b.word.compare_exchange_weak(seen, ((seen + one_ring) & ~asleep) | kept));
   b.rung_at.store(steady_now(), std::memory_order_relaxed);
+  b.rung_on.store(here(), std::memory_order_relaxed);
   const int woken = os::futex_wake(b.word, most);
   if (most == all_sleepers || woken >= most) return;
   // Fewer than asked for: nobody sleeps now. Should somebody have begun to, it is woken and sets the bit again.
@@ -50,8 +74,9 @@ bool rouse(bell& b) noexcept {
 sleep::sleep(bell& b, spinning how) noexcept : bell_(b) {
   const std::uint64_t budget = how == spinning::useless ? 0 : spin_budget();
   if (budget == 0) return;
-  // On one core every moment of spinning is lost twice. Nobody can see where the other runs; but whether spinning
-  // helped lately tells the same: each time in vain halves the next attempt.
+  // On one core every moment of spinning is lost twice. Where the other side ran when it last woke somebody is known,
+  // and whether spinning helped lately: each time in vain halves the next attempt.
+  if (b.rung_on.load(std::memory_order_relaxed) == here() && ++beside % spins_beside != 0) return;
   const std::uint32_t in_vain = std::min(b.in_vain.load(std::memory_order_relaxed), most_in_vain);
   const std::uint64_t now = steady_now();
   spin_end_ = now + (budget >> in_vain);
@@ -81,17 +106,24 @@ void sleep::spinning_helped() noexcept {
 }
 
 void sleep::announce(bool light) {
+  const std::uint32_t wanted = light ? asleep | careful : asleep;
   seen_ = bell_.word.load();
-  while ((seen_ & asleep) == 0)
-    if (bell_.word.compare_exchange_weak(seen_, seen_ | asleep)) seen_ |= asleep;
+  while ((seen_ & wanted) != wanted)
+    if (bell_.word.compare_exchange_weak(seen_, seen_ | wanted)) seen_ |= wanted;
   // slept_on after the last reading of the word: see rouse().
   if (bell_.slept_on.load() == 0) bell_.slept_on.store(1);
-  if (!light)
+  if (!light || (seen_ & settled) != 0) {
     cpu::full_fence();
-  else if (!os::heavy_barrier())
+    return;
+  }
+  if (!os::heavy_barrier())
     throw error(
         "kin: membarrier(2) is refused in this process, but not in the root of its family; allow it in both or in "
         "neither");
+  // Every ringer has seen `careful` by now, or published before. Unless it was taken back meanwhile: then somebody has
+  // rung, and the word is another.
+  std::uint32_t unchanged = seen_;
+  if (bell_.word.compare_exchange_strong(unchanged, seen_ | settled)) seen_ |= settled;
 }
 
 bool sleep::until_rung(deadline until) {

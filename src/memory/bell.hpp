@@ -2,9 +2,14 @@
 // bell: the one wait. Look; spin for about what a sleep would cost; then sleep on the bell's word until somebody rings.
 // Lies in shared memory, in the header of every object; knows no processes, so it is tested between threads.
 //
-// word = number of rings << 1 | somebody may sleep. A sleeper sets the bit, looks a last time, and sleeps on exactly
-// what it has seen; so a ring after its last look is never lost. Nothing here is undone when a sleeper dies: the bit
-// costs the next ringer one system call. Who rings and dies on the way is made up for by rouse(), at any death.
+// word = number of rings << 3 | settled | careful | somebody may sleep. A sleeper sets the bit, looks a last time, and
+// sleeps on exactly what it has seen; so a ring after its last look is never lost. Nothing here is undone when a
+// sleeper dies: the bit costs the next ringer one system call. Who rings and dies on the way is made up for by rouse(),
+// at any death. models/bell.pml checks it.
+
+// Where ringers publish without a fence, a sleeper calls heavy_barrier, which costs microseconds beside busy cores. So
+// the first also asks for care: from then on ringers do fence, and once that is settled sleepers need no barrier more.
+// A ringer that has fenced in vain for a while ends it. Streams have no fences, and those who sleep often no barriers.
 #pragma once
 
 #include <atomic>
@@ -21,8 +26,12 @@ struct bell {
   std::atomic<std::uint32_t> slept_on;  ///< since the last rouse(); set by sleepers, cleared by rouse() alone
   std::atomic<std::uint64_t> rung_at;   ///< steady nanoseconds; a hint, for the calibration
   std::atomic<std::uint32_t> in_vain;   ///< how many spins in a row have not helped; a hint
-  std::uint32_t reserved;
+  std::atomic<std::uint16_t> fences;    ///< made in vain since somebody has slept, about
+  std::atomic<std::uint16_t> rung_on;   ///< the processor of who woke somebody last, from 1 on; a hint
+
+  static constexpr std::uint32_t asleep = 1, careful = 2, settled = 4, one_ring = 8;
 };
+static_assert(sizeof(bell) == 24);
 
 /// seldom: for who waits in a stream of which many can go by before it matters, and looks less often, so as not to
 /// disturb it.
@@ -31,10 +40,14 @@ enum class spinning { allowed, seldom, useless };
 inline constexpr int all_sleepers = 0x7fffffff;
 
 /// After something was published that sleepers wait for. The caller's store comes before in the order of all fences:
-/// by a locked instruction, or because sleepers use heavy_barrier (`light`).
+/// by a locked instruction, or because sleepers see to it (`light`).
 void ring_slowly(bell& b, int most) noexcept;
+/// Whether ring() would do nothing.
+inline bool is_quiet(const bell& b) noexcept {
+  return (b.word.load(std::memory_order_seq_cst) & (bell::asleep | bell::careful)) == 0;
+}
 inline void ring(bell& b, int most) noexcept {
-  if ((b.word.load(std::memory_order_seq_cst) & 1) != 0) [[unlikely]]
+  if (!is_quiet(b)) [[unlikely]]
     ring_slowly(b, most);
 }
 /// Wakes everybody who sleeps, to look again. For the supervisor, after it has marked a death in the table.
