@@ -14,6 +14,8 @@ COPIED = ["KILL", "COPY", "MESSAGES=3"]
 RIGHT = {
     "ring_bell": [[], KILLED, COPIED],
     "queue": [[], KILLED, ["KILL_CONSUMER"]],
+    "turn": [[], [*KILLED, "SECOND=1"], [*KILLED, "FIRST=1"]],
+    "bell": [[], ["FIRST=1", "SECOND=1"], KILLED],
 }
 WRONG = {
     "ring_bell": [
@@ -34,6 +36,17 @@ WRONG = {
         [*KILLED, "NO_TAKE_OVER"],
         [*KILLED, "DEATH_NOT_ANNOUNCED"],
     ],
+    "turn": [
+        ["NO_BARRIER"],
+        ["NO_SECOND_LOOK"],
+        ["SEAT_NOT_WAITED_FOR"],
+        ["SEAT_NOT_RUNG"],
+        ["NOT_REVOKED"],
+        ["THIRD=1", "SECOND=1", "ONE_RUNG"],
+        [*KILLED, "FIRST=1", "DEAD_SEAT_OCCUPIED"],
+        [*KILLED, "THIRD=1", "SECOND=1", "REVOKED_FORGOTTEN"],
+    ],
+    "bell": [["NO_BARRIER"], ["NO_FENCE"], [*KILLED, "SETTLED_EARLY"], ["SETTLED_KEPT"], ["NO_LAST_LOOK"]],
 }
 
 

@@ -9,7 +9,8 @@
 // who sleeps is roused. Two producers and a consumer, of which a producer may be killed before any step (KILL), or one
 // producer and two consumers, of which a consumer may be (KILL_CONSUMER). At last somebody closes the queue. Each
 // producer puts one item (FIRST, SECOND): with more the search did not end within
-// minutes.
+// minutes. A lock is its word alone here, and each sleeper calls membarrier: that the bias and the care of bells do no
+// less is what turn.pml and bell.pml are about.
 //
 // Mutants, each of which must be found wrong: COMMITTED_FIRST, LEDGER_LATE (written behind the commit),
 // NO_TAKE_OVER (of a dead one's lock), NO_BARRIER, NO_LAST_LOOK, TURN_NOT_RUNG, DEATH_NOT_ANNOUNCED.

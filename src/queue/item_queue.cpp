@@ -56,16 +56,18 @@ item_queue::item_queue(std::uint64_t signature, descriptors in_items, reader& fr
 item_queue::~item_queue() = default;
 
 void item_queue::encode(writer& to) const { body_->encode(to); }
-queue_answer item_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) {
+queue_answer item_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until) {
   return body_->put(bytes, fds, until);
 }
-queue_answer item_queue::get(item_target into, std::vector<unique_fd>& fds, deadline until) {
+queue_answer item_queue::get(item_target into, std::vector<unique_fd>& fds, const deadline& until) {
   const queue_answer answer = body_->get(into, fds, until);
   if (!into.fits()) throw decode_error("kin: this item was not of the queue's type, and is lost");
   return answer;
 }
+bool item_queue::put_at_once(std::span<const std::byte> bytes) noexcept { return body_->put_at_once(bytes); }
+bool item_queue::get_at_once(std::span<std::byte> into) noexcept { return body_->get_at_once(into); }
 void item_queue::task_done() { body_->task_done(); }
-bool item_queue::join(deadline until) { return body_->join(until); }
+bool item_queue::join(const deadline& until) { return body_->join(until); }
 void item_queue::close() { body_->close(); }
 bool item_queue::closed() { return body_->closed(); }
 std::size_t item_queue::size() { return body_->size(); }

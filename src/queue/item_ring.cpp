@@ -106,7 +106,35 @@ void item_ring::next_to_write(std::uint64_t& word, tail_draft& draft, std::uint6
   write_ = used;
 }
 
-void item_ring::append_across(std::span<const std::byte> bytes, std::uint64_t& word, tail_draft& draft) {
+void item_ring::append_elsewhere(std::span<const std::byte> bytes) {
+  const std::uint64_t word = header_.tail.load(std::memory_order_acquire);
+  const tail_ledger& now = header_.tails[word & 1];
+  look_at(write_, now.segment.load(std::memory_order_relaxed));
+  if (!write_.has(now.offset.load(std::memory_order_relaxed))) throw_damaged_queue();
+  if (!append_here(bytes)) append_across(bytes, word);
+}
+
+bool item_ring::take(item_target& into) {
+  const std::uint64_t word = header_.head.load(std::memory_order_acquire);
+  if (header_.seen_tail.load(std::memory_order_acquire) == word >> 1) {
+    const std::uint64_t seen = put_count();
+    header_.seen_tail.store(seen, std::memory_order_release);
+    items_found_.note(seen - (word >> 1));
+    if (seen == word >> 1) return false;
+  }
+  const head_ledger& now = header_.heads[word & 1];
+  const head_draft draft{now.segment.load(std::memory_order_relaxed), now.offset.load(std::memory_order_relaxed)};
+  look_at(read_, draft.segment);
+  if (!read_.has(draft.offset)) throw_damaged_queue();
+  if (mutant("taken before it is copied")) header_.head.store(((word >> 1) + 1) << 1 | (word & 1));
+  commit(word, take_across(into, draft));
+  return true;
+}
+
+void item_ring::append_across(std::span<const std::byte> bytes, std::uint64_t word) {
+  const tail_ledger& now = header_.tails[word & 1];
+  tail_draft draft{now.segment.load(std::memory_order_relaxed), now.offset.load(std::memory_order_relaxed),
+                   now.oldest.load(std::memory_order_relaxed)};
   const std::uint64_t size = bytes.size();
   if (write_.size - draft.offset < sizeof(std::uint64_t) + std::min(size, least_piece)) {
     if (write_.size != draft.offset) write_.set_word(draft.offset, jump);
@@ -120,12 +148,13 @@ void item_ring::append_across(std::span<const std::byte> bytes, std::uint64_t& w
     if (n != 0) std::memcpy(write_.base + draft.offset, left.data(), n);
     draft.offset += padded(n);
     left = left.subspan(n);
-    if (left.empty()) return;
+    if (left.empty()) break;
     next_to_write(word, draft, left.size());
   }
+  commit(word, draft, (word >> 1) + 1);
 }
 
-void item_ring::take_across(item_target& into, head_draft& draft) {
+item_ring::head_draft item_ring::take_across(item_target& into, head_draft draft) {
   const auto go_on = [&] {
     const std::uint64_t next = read_.next().load(std::memory_order_acquire);
     look_at(read_, next);
@@ -142,7 +171,7 @@ void item_ring::take_across(item_target& into, head_draft& draft) {
     into.add(from, n);
     draft.offset += padded(n);
     left -= n;
-    if (left == 0) return;
+    if (left == 0) return draft;
     go_on();
   }
 }

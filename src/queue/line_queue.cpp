@@ -20,7 +20,7 @@ namespace {
 // A lock that is merely busy is no reason to miss an item that is there.
 constexpr std::chrono::milliseconds patience{50};
 
-deadline for_lock(deadline until) {
+deadline for_lock(const deadline& until) {
   if (until.is_never() || until.when() > deadline::clock::time_point::max() - patience) return deadline::never();
   return deadline::at(until.when() + patience);
 }
@@ -42,13 +42,13 @@ os::fd_line receive_line(reader& from) {
 // Holds the header's lock.
 class line_queue::hold {
  public:
-  explicit hold(line_queue& of, deadline until = deadline::never()) : of_(of) { lock(until); }
+  explicit hold(line_queue& of, const deadline& until = deadline::never()) : of_(of) { lock(until); }
   ~hold() { unlock(); }
   hold(const hold&) = delete;
   hold& operator=(const hold&) = delete;
 
   explicit operator bool() const noexcept { return held_; }
-  void lock(deadline until) {
+  void lock(const deadline& until) {
     const os::lock_result result = of_.store_.header().lock.lock(for_lock(until));
     held_ = result != os::lock_result::timed_out;
     if (result == os::lock_result::owner_died) {
@@ -73,7 +73,7 @@ line_queue::line_queue(std::uint64_t signature, reader& from)
   if (store_.header().with_line == 0) throw decode_error("kin: this queue has come without its sockets");
 }
 
-bool line_queue::sleep(hold& lock, line_bell& on, deadline until) {
+bool line_queue::sleep(hold& lock, line_bell& on, const deadline& until) {
   if (until.passed()) return false;
   const std::uint32_t seen = on.rings.load(std::memory_order_relaxed);
   ++on.sleepers;
@@ -117,7 +117,7 @@ void line_queue::encode(writer& to) const {
   to.fd(line_.out());
 }
 
-queue_answer line_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) {
+queue_answer line_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until) {
   header& shared = store_.header();
   hold lock(*this, until);
   for (;;) {
@@ -138,7 +138,7 @@ queue_answer line_queue::put(std::span<const std::byte> bytes, std::span<const u
   }
 }
 
-queue_answer line_queue::get(item_target& into, std::vector<unique_fd>& fds, deadline until) {
+queue_answer line_queue::get(item_target& into, std::vector<unique_fd>& fds, const deadline& until) {
   header& shared = store_.header();
   hold lock(*this, until);
   for (;;) {
@@ -172,7 +172,7 @@ void line_queue::task_done() {
   store_.commit(draft);
 }
 
-bool line_queue::join(deadline until) {
+bool line_queue::join(const deadline& until) {
   hold lock(*this, until);
   while (lock && store_.read().unfinished != 0)
     if (!sleep(lock, store_.header().done, until)) return false;

@@ -20,10 +20,10 @@ class line_queue final : public item_queue::body {
   line_queue(std::uint64_t signature, reader& from);
 
   void encode(writer& to) const override;
-  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) override;
-  queue_answer get(item_target& into, std::vector<unique_fd>& fds, deadline until) override;
+  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until) override;
+  queue_answer get(item_target& into, std::vector<unique_fd>& fds, const deadline& until) override;
   void task_done() override;
-  bool join(deadline until) override;
+  bool join(const deadline& until) override;
   void close() override;
   bool closed() override;
   std::size_t size() override;
@@ -34,7 +34,7 @@ class line_queue final : public item_queue::body {
   class hold;
   // Gives the lock up until the bell rings, and takes it again; look again then. False at the deadline, with or without
   // the lock.
-  bool sleep(hold& lock, line_bell& on, deadline until);
+  bool sleep(hold& lock, line_bell& on, const deadline& until);
   // The descriptors of the item with this tag, which stay in the line, where they are now the first.
   std::vector<unique_fd> look_for(std::uint64_t tag);
   // Drops what belongs to no item. Best effort: what it misses is dropped when it is met.

@@ -19,10 +19,12 @@ class item_queue::body {
   virtual ~body() = default;
 
   virtual void encode(writer& to) const = 0;
-  virtual queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) = 0;
-  virtual queue_answer get(item_target& into, std::vector<unique_fd>& fds, deadline until) = 0;
+  virtual queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until) = 0;
+  virtual queue_answer get(item_target& into, std::vector<unique_fd>& fds, const deadline& until) = 0;
+  virtual bool put_at_once(std::span<const std::byte> /*bytes*/) noexcept { return false; }
+  virtual bool get_at_once(std::span<std::byte> /*into*/) noexcept { return false; }
   virtual void task_done() = 0;
-  virtual bool join(deadline until) = 0;
+  virtual bool join(const deadline& until) = 0;
   virtual void close() = 0;
   virtual bool closed() = 0;
   virtual std::size_t size() = 0;

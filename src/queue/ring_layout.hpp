@@ -12,8 +12,8 @@
 #include <cstdint>
 
 #include "memory/bell.hpp"
-#include "memory/claim.hpp"
 #include "memory/object_header.hpp"
+#include "queue/turn.hpp"
 
 namespace kin::detail {
 
@@ -71,20 +71,20 @@ struct ring_header : object_header {
   std::atomic<std::uint32_t> closed;  ///< under put_lock
 
   // The producers' side.
-  alignas(128) std::atomic<claim> put_lock;
+  alignas(128) turn_lock put_lock;
   std::atomic<std::uint64_t> seen_head;
-  std::array<tail_ledger, 2> tails;
-  std::atomic<std::uint64_t> tail;   ///< items ever put << 1 | which ledger
   std::atomic<std::uint64_t> total;  ///< bytes of all segments, about
+  std::array<tail_ledger, 2> tails;
+  alignas(128) std::atomic<std::uint64_t> tail;  ///< items ever put << 1 | which ledger
 
   // The consumers' side.
-  alignas(128) std::atomic<claim> get_lock;
+  alignas(128) turn_lock get_lock;
   std::atomic<std::uint64_t> seen_tail;
   std::array<head_ledger, 2> heads;
-  alignas(64) std::atomic<std::uint64_t> head;  ///< items ever taken << 1 | which ledger
+  alignas(128) std::atomic<std::uint64_t> head;  ///< items ever taken << 1 | which ledger
 
   alignas(128) std::atomic<std::uint64_t> done;  ///< items reported by task_done()
-  std::atomic<claim> poll_lock;
+  turn_lock poll_lock;
 };
 static_assert(sizeof(object_header) % alignof(bell) == 0);
 

@@ -55,8 +55,45 @@ ring_queue::~ring_queue() {
   if (header_.escaped.load() == 0) items_.end();
 }
 
-queue_answer ring_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) {
+// What nearly every put and get of a stream is: with the bias, nothing in the way and nobody to wake. No more stores
+// than must be: a processor holds a few dozen that wait for their lines, and only lines of those come at the same time.
+// So nothing here is called that comes back.
+bool ring_queue::put_at_once(std::span<const std::byte> bytes) noexcept {
+  if (items_.behind_consumers()) return false;
+  turn_lock::seat* const mine = header_.put_lock.sit(family::this_thread);
+  if (!mine) return false;
+  const bool done = header_.put_lock.is_biased_to(mine) && !is_closed() && !is_polled() && items_.has_known_room() &&
+                    items_.append_here(bytes);
+  turn_lock::get_up(*mine);
+  if (done && is_quiet(header_.bell) && is_quiet(bell_of(ring_header::put_turn))) return true;
+  return ring_after_put(done);
+}
+
+bool ring_queue::get_at_once(std::span<std::byte> into) noexcept {
+  if (items_.behind_producers()) return false;
+  turn_lock::seat* const mine = header_.get_lock.sit(family::this_thread);
+  if (!mine) return false;
+  const bool done = header_.get_lock.is_biased_to(mine) && !is_polled() && items_.take_here(into);
+  turn_lock::get_up(*mine);
+  if (done && is_quiet(bell_of(ring_header::space)) && is_quiet(bell_of(ring_header::get_turn))) return true;
+  return ring_after_get(done);
+}
+
+bool ring_queue::ring_after_put(bool done) noexcept {
+  ring_seat_left(bell_of(ring_header::put_turn));
+  if (done && !mutant("item not rung")) ring(header_.bell, 1);
+  return done;
+}
+
+bool ring_queue::ring_after_get(bool done) noexcept {
+  ring_seat_left(bell_of(ring_header::get_turn));
+  if (done && !mutant("room not rung")) ring(bell_of(ring_header::space), 1);
+  return done;
+}
+
+queue_answer ring_queue::put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until) {
   if (!fds.empty()) throw encode_error("kin: put: this item has a descriptor, and its type has none");
+  items_.keep_behind_consumers();
   const claim me = family::self();
   try {
     for (;;) {
@@ -86,7 +123,8 @@ queue_answer ring_queue::put(std::span<const std::byte> bytes, std::span<const u
   }
 }
 
-queue_answer ring_queue::get(item_target& into, std::vector<unique_fd>& /*fds*/, deadline until) {
+queue_answer ring_queue::get(item_target& into, std::vector<unique_fd>& /*fds*/, const deadline& until) {
+  items_.keep_behind_producers();
   const claim me = family::self();
   try {
     for (;;) {
@@ -137,7 +175,7 @@ void ring_queue::task_done() {
     ring(bell_of(ring_header::all_done), all_sleepers);
 }
 
-bool ring_queue::join(deadline until) {
+bool ring_queue::join(const deadline& until) {
   (void)family::self();
   const auto look = [&] { return header_.done.load() >= items_.put_count(); };
   if (look()) return true;

@@ -17,10 +17,12 @@ class ring_queue final : public item_queue::body {
   ~ring_queue() override;
 
   void encode(writer& to) const override { ref_.encode(to); }
-  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until) override;
-  queue_answer get(item_target& into, std::vector<unique_fd>& fds, deadline until) override;
+  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until) override;
+  queue_answer get(item_target& into, std::vector<unique_fd>& fds, const deadline& until) override;
+  bool put_at_once(std::span<const std::byte> bytes) noexcept override;
+  bool get_at_once(std::span<std::byte> into) noexcept override;
   void task_done() override;
-  bool join(deadline until) override;
+  bool join(const deadline& until) override;
   void close() override;
   bool closed() override { return is_closed(); }
   std::size_t size() override;
@@ -34,6 +36,8 @@ class ring_queue final : public item_queue::body {
   [[nodiscard]] bool is_closed() const noexcept { return header_.closed.load(std::memory_order_acquire) != 0; }
   [[nodiscard]] bool is_polled() const noexcept { return header_.polled.load(std::memory_order_acquire) != 0; }
   [[nodiscard]] bell& bell_of(std::uint32_t which) const noexcept { return header_.more[which]; }
+  [[gnu::noinline]] bool ring_after_put(bool done) noexcept;
+  [[gnu::noinline]] bool ring_after_get(bool done) noexcept;
   [[nodiscard]] spinning for_room() const noexcept;
   void ring_everybody() noexcept;
 

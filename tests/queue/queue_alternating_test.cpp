@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <random>
 #include <string>
@@ -104,9 +105,46 @@ void one_and_one(std::uint64_t seed, bool producer_dies) {
   EXPECT_EQ(*wrong, 0) << "an item is torn, or out of order";
 }
 
+// Each has had the biases of both locks before it is stepped, and one still has them.
+void two_with_biases(std::uint64_t seed) {
+  SCOPED_TRACE("two with biases, seed " + std::to_string(seed));
+  using flat = std::array<char, 32>;
+  std::mt19937_64 random(seed);
+  const kin::queue<flat> q;
+  const auto take_biases = [&] {
+    for (int n = 0; n < 200; ++n) q.put(flat{}), (void)q.get();
+  };
+  const auto numbers = [&](char producer) {
+    for (char n = 0; n < items_of_each; ++n) {
+      flat made{};
+      made.fill(static_cast<char>(producer + n));
+      q.put(made);
+    }
+  };
+  stepped first(take_biases, [&] { numbers('a'); });
+  stepped second(take_biases, [&] { numbers('k'); });
+  const long dies = random() % 2 == 0 ? 1 + static_cast<long>(random() % 600) : 0;
+  const bool swapped = random() % 2 == 0;
+  ASSERT_TRUE(swapped ? kin_test::alternate(second, first, random, dies)
+                      : kin_test::alternate(first, second, random, dies))
+      << "one sleeps for ever";
+  int got[2] = {};
+  while (const auto item = q.try_get()) {
+    const int producer = (*item)[0] >= 'k' ? 1 : 0;
+    flat whole{};
+    whole.fill(static_cast<char>((producer != 0 ? 'k' : 'a') + got[producer]++));
+    ASSERT_EQ(*item, whole);
+  }
+  EXPECT_EQ(got[swapped ? 0 : 1], items_of_each);
+  if (dies == 0) {
+    EXPECT_EQ(got[swapped ? 1 : 0], items_of_each);
+  }
+}
+
 void rounds(std::uint64_t n) {
   for (std::uint64_t seed = 1; seed <= n && !testing::Test::HasFatalFailure(); ++seed) {
     two_producers(seed);
+    two_with_biases(seed);
     one_and_one(seed, true);
     one_and_one(seed, false);
   }

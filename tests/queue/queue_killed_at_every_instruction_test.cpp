@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <fstream>
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -32,11 +34,16 @@ struct item {
 struct plain_item {
   std::string text;
 };
+// This one lies in the queue as it lies in memory.
+using flat_item = std::array<char, 64>;
 
 template <class Item>
 Item make_item(char letter, std::size_t size, [[maybe_unused]] bool with_fd) {
   Item made;
-  made.text = std::string(size, letter);
+  if constexpr (std::is_same_v<Item, flat_item>)
+    made.fill(letter);
+  else
+    made.text = std::string(size, letter);
   if constexpr (std::is_same_v<Item, item>)
     if (with_fd) made.fds.emplace_back(dup(0));
   return made;
@@ -45,7 +52,17 @@ template <class Item>
 bool is_item(const Item& i, char letter, std::size_t size, [[maybe_unused]] bool with_fd) {
   if constexpr (std::is_same_v<Item, item>)
     if (i.fds.size() != (with_fd ? 1u : 0u)) return false;
-  return i.text == std::string(size, letter);
+  if constexpr (std::is_same_v<Item, flat_item>)
+    return i == make_item<Item>(letter, size, false);
+  else
+    return i.text == std::string(size, letter);
+}
+template <class Item>
+char letter_of(const Item& i) {
+  if constexpr (std::is_same_v<Item, flat_item>)
+    return i[0];
+  else
+    return i.text.empty() ? '?' : i.text[0];
 }
 
 struct scenario {
@@ -53,7 +70,22 @@ struct scenario {
   std::size_t capacity = 0, before = 0, size = 10;  // items "a", "b" … of `size` that lie in it before
   bool puts = true, with_fd = false, with_sleeper = false, polled = false, plain = false;
   bool joins = false;  // the steps include becoming a member of the family
+  bool flat = false;
+  // Who has the bias of both locks (queue/turn.hpp): the victim, or somebody who lives; else nobody.
+  enum { nobody, victim, another } bias = nobody;
 };
+
+// Takes both biases, and leaves the items as they were.
+template <class Item>
+void take_biases(const kin::queue<Item>& q, const scenario& s) {
+  for (std::size_t i = 0; i < 240; ++i)
+    if (s.before == 0) {
+      q.put(make_item<Item>('x', s.size, false));
+      (void)q.get();
+    } else {
+      q.put(q.get());
+    }
+}
 
 void wait_until_asleep(pid_t pid) {
   for (char state = 'R'; state != 'S';) {
@@ -120,9 +152,8 @@ void check_what_is_left(const scenario& s, const kin::queue<Item>& q, int handle
   }
   if (s.with_sleeper && !s.puts && !woken) return;  // it goes on beside us: the accounts would race
   while (auto got = q.try_get()) {
-    ASSERT_FALSE(got->text.empty());
-    letters += got->text[0];
-    ASSERT_TRUE(is_item(*got, got->text[0], s.size, s.with_fd)) << letters;
+    letters += letter_of(*got);
+    ASSERT_TRUE(is_item(*got, letters.back(), s.size, s.with_fd)) << letters;
   }
   std::string all;
   for (std::size_t i = 0; i < s.before; ++i) all += static_cast<char>('a' + i);
@@ -146,14 +177,14 @@ bool one_kill(const scenario& s, long steps, long& made) {
   q.put(make_item<Item>('x', s.size, s.with_fd));  // so that there is free memory of both kinds
   (void)q.get();
   for (std::size_t i = 0; i < s.before; ++i) q.put(make_item<Item>(static_cast<char>('a' + i), s.size, s.with_fd));
-  std::optional<sleeper> other;
-  if (s.with_sleeper) other.emplace(s, q);
+  if (s.bias == scenario::another) take_biases(q, s);
   Item mine = make_item<Item>('z', s.size, s.with_fd);
   kin_test::stepped victim(
       [&] {
         // A member, and with the handle of the queue that it will set.
         if (!s.joins) (void)kin::mutex();
         if (s.polled) (void)q.native_handle();
+        if (s.bias == scenario::victim) take_biases(q, s);
       },
       [&] {
         if (s.puts)
@@ -161,6 +192,8 @@ bool one_kill(const scenario& s, long steps, long& made) {
         else
           (void)q.get();
       });
+  std::optional<sleeper> other;
+  if (s.with_sleeper) other.emplace(s, q);
   const bool inside = victim.step_and_die(steps, made);
   check_what_is_left(s, q, handle, [&] {
     // A consumer or producer with something to do is on its way; one without is left alone for a moment only.
@@ -172,7 +205,7 @@ bool one_kill(const scenario& s, long steps, long& made) {
 void kill_everywhere(const scenario& s, long kills) {
   SCOPED_TRACE(s.name);
   long length = 0;
-  const auto one_kill = s.plain ? ::one_kill<plain_item> : ::one_kill<item>;
+  const auto one_kill = s.flat ? ::one_kill<flat_item> : s.plain ? ::one_kill<plain_item> : ::one_kill<item>;
   ASSERT_FALSE(one_kill(s, 10'000'000, length));
   const long stride = std::max(1L, length / kills);
   long points = 0, made = 0;
@@ -216,6 +249,21 @@ const std::vector<scenario> scenarios = {
      .with_sleeper = true,
      .plain = true},
     {.name = "plain get of the only item, polled", .before = 1, .puts = false, .polled = true, .plain = true},
+    {.name = "plain put with the bias", .before = 2, .plain = true, .bias = scenario::victim},
+    {.name = "plain get with the bias", .before = 3, .puts = false, .plain = true, .bias = scenario::victim},
+    {.name = "flat put with the bias", .before = 2, .flat = true, .bias = scenario::victim},
+    {.name = "flat get with the bias", .before = 3, .puts = false, .flat = true, .bias = scenario::victim},
+    {.name = "flat put with the bias, polled", .polled = true, .flat = true, .bias = scenario::victim},
+    {.name = "flat put with the bias for one who waits", .with_sleeper = true, .flat = true, .bias = scenario::victim},
+    {.name = "flat get with the bias for one who waits for room",
+     .capacity = 2,
+     .before = 2,
+     .puts = false,
+     .with_sleeper = true,
+     .flat = true,
+     .bias = scenario::victim},
+    {.name = "flat put that takes the bias away", .before = 2, .flat = true, .bias = scenario::another},
+    {.name = "flat get that takes the bias away", .before = 3, .puts = false, .flat = true, .bias = scenario::another},
 };
 
 class queue_killed_at : public testing::TestWithParam<scenario> {};

@@ -24,6 +24,30 @@ class reader;
 
 namespace kin::detail {
 
+/// Copies a small item without a call. Whoever puts one has just written it in pieces, and a load wider than they would
+/// have to wait until they have left the processor's store buffer; so it is read by words. It is written by pairs of
+/// words, which whoever reads it soon after may read as it likes.
+inline constexpr std::size_t small_item = 256;
+[[gnu::always_inline]] inline void copy_small(std::byte* to, const std::byte* from, std::size_t n) noexcept {
+  using pair [[gnu::vector_size(16)]] = std::uint64_t;
+  for (; n >= sizeof(pair); n -= sizeof(pair), to += sizeof(pair), from += sizeof(pair)) {
+    std::uint64_t first, second;
+    std::memcpy(&first, from, sizeof first);
+    std::memcpy(&second, from + sizeof first, sizeof second);
+    asm("" : "+r"(first), "+r"(second));  // or the compiler makes one load of two
+    const pair both{first, second};
+    std::memcpy(to, &both, sizeof both);
+  }
+  for (; n >= sizeof(std::uint32_t); n -= sizeof(std::uint32_t), to += sizeof(std::uint32_t)) {
+    std::memcpy(to, from, sizeof(std::uint32_t));
+    from += sizeof(std::uint32_t);
+  }
+  for (; n != 0; --n) {
+    *to++ = *from++;
+    asm("" : "+r"(to));
+  }
+}
+
 /// Where the bytes of a taken item go: to a vector of any size, or to an object of exactly their size.
 class item_target {
  public:
@@ -44,7 +68,10 @@ class item_target {
     if (growing_) {
       growing_->insert(growing_->end(), from, from + n);
     } else if (fits_) {
-      std::memcpy(next_, from, n);
+      if (n <= small_item)
+        copy_small(next_, from, n);
+      else
+        std::memcpy(next_, from, n);
       next_ += n;
     }
   }
@@ -74,15 +101,20 @@ class KIN_EXPORT item_queue {
   void encode(writer& to) const;
 
   /// Appends an item, waiting for room until `until`. Throws os_error: no memory, no room for its descriptors.
-  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, deadline until);
+  queue_answer put(std::span<const std::byte> bytes, std::span<const unique_fd> fds, const deadline& until);
   /// Takes the first item, waiting for one until `until`; closed: and nothing is left. Throws os_error (EMFILE: the
   /// item stays the first), decode_error when the memory is damaged.
-  queue_answer get(item_target into, std::vector<unique_fd>& fds, deadline until);
+  queue_answer get(item_target into, std::vector<unique_fd>& fds, const deadline& until);
+
+  /// What nearly every put and get of a stream of small items is: with nothing to wait for. False: nothing was done,
+  /// and put() or get() is to see to it.
+  bool put_at_once(std::span<const std::byte> bytes) noexcept;
+  bool get_at_once(std::span<std::byte> into) noexcept;
 
   /// Throws std::logic_error when there is no unfinished item.
   void task_done();
   /// False at the deadline.
-  bool join(deadline until);
+  bool join(const deadline& until);
 
   void close();
   bool closed();

@@ -177,11 +177,12 @@ class queue {
   static constexpr bool as_it_is =
       detail::is_flat<T> && std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T>;
 
-  static detail::queue_answer take_as_it_is(detail::item_queue& from, T& into, deadline until) {
+  static detail::queue_answer take_as_it_is(detail::item_queue& from, T& into, const deadline& until) {
+    if (from.get_at_once(std::as_writable_bytes(std::span(&into, 1)))) return detail::queue_answer::done;
     std::vector<unique_fd> none;
     return from.get(detail::item_target(std::as_writable_bytes(std::span(&into, 1))), none, until);
   }
-  static taken take(detail::item_queue& from, deadline until) {
+  static taken take(detail::item_queue& from, const deadline& until) {
     if constexpr (as_it_is) {
       taken result{detail::queue_answer::done, std::optional<T>(std::in_place)};
       result.answer = take_as_it_is(from, *result.item, until);
@@ -198,14 +199,14 @@ class queue {
     detail::give_back(message);
     return result;
   }
-  std::optional<T> get_before(deadline until, const char* operation) const {
+  std::optional<T> get_before(const deadline& until, const char* operation) const {
     taken result = take(*items_, until);
     if (result.answer == detail::queue_answer::closed) detail::throw_closed_queue(operation);
     return std::move(result.item);
   }
 
   template <class U>
-  bool put_before(U&& item, deadline until, const char* operation) const {
+  bool put_before(U&& item, const deadline& until, const char* operation) const {
     if constexpr (!std::is_same_v<T, std::remove_cvref_t<U>>) {
       const T made = [&]() -> T {
         if constexpr (std::convertible_to<U, T>)
@@ -224,9 +225,12 @@ class queue {
       return true;
     }
   }
-  bool put_encoded(const T& item, deadline until, const char* operation) const {
+  bool put_encoded(const T& item, const deadline& until, const char* operation) const {
     const auto answer = [&] {
-      if constexpr (as_it_is) return items_->put(std::as_bytes(std::span(&item, 1)), {}, until);
+      if constexpr (as_it_is)
+        return items_->put_at_once(std::as_bytes(std::span(&item, 1)))
+                   ? detail::queue_answer::done
+                   : items_->put(std::as_bytes(std::span(&item, 1)), {}, until);
       writer out = detail::item_writer();
       out.put(item);
       detail::parcel message = out.take();

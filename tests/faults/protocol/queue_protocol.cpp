@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -179,7 +181,7 @@ void a_wake_does_not_die_with_the_woken() {
 void a_lock_is_handed_on(bool dies) {
   const words q;
   q.put("x");
-  auto& lock = header_of_last().put_lock;
+  auto& lock = header_of_last().put_lock.word;
   const copy holder(
       [&] {
         q.put("y");
@@ -195,6 +197,76 @@ void a_lock_is_handed_on(bool dies) {
   else
     ptrace(PTRACE_DETACH, holder.pid(), nullptr, nullptr);
   if (!other.finishes()) violated(dies ? "a dead one's lock is held for ever" : "a lock is free, and one sleeps on it");
+}
+
+using flat = std::array<char, 32>;
+void put_letter(const kin::queue<flat>& q, char letter) {
+  flat made;
+  made.fill(letter);
+  q.put(made);
+}
+void take_bias(const kin::queue<flat>& q) {
+  for (int i = 0; i < 200; ++i) put_letter(q, 'x'), (void)q.get();
+}
+bool is_whole(const flat& f) { return std::count(f.begin(), f.end(), f[0]) == static_cast<long>(f.size()); }
+
+// One with the bias is stopped after n instructions of a put, another without it after m of its own; then they go on.
+// False: the first had come to its end.
+bool two_put_at_once(long n, long m) {
+  const kin::queue<flat> q;
+  const auto puts = [&](char letter) {
+    raise(SIGSTOP);
+    put_letter(q, letter);
+  };
+  const auto go = [](const copy& who) {
+    ptrace(PTRACE_CONT, who.pid(), nullptr, nullptr);
+    waitpid(who.pid(), nullptr, 0);
+  };
+  const copy first([&] { take_bias(q), puts('a'); }, true);
+  go(first);
+  const copy second([&] { puts('b'); }, true);
+  go(second);
+  bool inside = true, goes = true;
+  for (long i = 0; i < n && inside; ++i) inside = first.step();
+  for (long i = 0; i < m && goes; ++i) goes = second.step();
+  ptrace(PTRACE_CONT, first.pid(), nullptr, nullptr);
+  for (int i = 0; i < 100 && !first.asleep(); ++i) usleep(10);
+  if (goes) ptrace(PTRACE_CONT, second.pid(), nullptr, nullptr);
+  if (!first.finishes() || !second.finishes()) violated("a lock is free, and one waits for it");
+  std::string letters;
+  while (const auto got = q.try_get()) {
+    if (!is_whole(*got)) violated("an item is torn");
+    letters += (*got)[0];
+  }
+  if (letters != "ab" && letters != "ba")
+    violated("two were inside at once (" + std::to_string(n) + ", " + std::to_string(m) + "): '" + letters + "'");
+  return inside;
+}
+
+void two_are_never_inside_at_once() {
+  // The way in is at the beginning of the first's put, and towards the end of the second's, who has to take the bias
+  // away before.
+  long n = 0;
+  for (bool inside = true; inside; n += n < 100 ? 2 : 15) {
+    inside = two_put_at_once(n, 0);
+    for (long m = 220; m < 500; m += 40) two_put_at_once(n, m);
+  }
+  std::printf("  %ld instructions of a put with the bias\n", n);
+}
+
+// One with the bias dies in a put, wherever; another puts.
+void a_dead_ones_seat_is_empty() {
+  bool inside = true;
+  for (long n = 0; inside; n += 3) {
+    const kin::queue<flat> q;
+    const copy victim([&] { take_bias(q), raise(SIGSTOP), put_letter(q, 'a'); }, true);
+    ptrace(PTRACE_CONT, victim.pid(), nullptr, nullptr);
+    waitpid(victim.pid(), nullptr, 0);
+    for (long i = 0; i < n && inside; ++i) inside = victim.step();
+    const copy other([&] { put_letter(q, 'b'); });
+    kill(victim.pid(), SIGKILL);
+    if (!other.finishes()) violated("a dead one is waited for");
+  }
 }
 
 // One who goes to sleep is stopped after n instructions, and an item comes. False: it slept before that.
@@ -302,6 +374,8 @@ int main(int count, char** arguments) {
   in_time("a wake does not die with the woken", a_wake_does_not_die_with_the_woken);
   in_time("a lock is handed on", a_lock_is_handed_on, false);
   in_time("a lock is handed on", a_lock_is_handed_on, true);
+  in_time("two are never inside at once", two_are_never_inside_at_once);
+  in_time("a dead one's seat is empty", a_dead_ones_seat_is_empty);
   in_time("no wake is lost on the way to sleep", no_wake_is_lost_on_the_way_to_sleep);
   in_time("kills in a put leave a queue", kills_in_a_put_leave_a_queue);
   in_time("kills in a get leave a queue", kills_in_a_get_leave_a_queue);
