@@ -54,7 +54,7 @@ constexpr broken all_broken[] = {
     {"bias not looked at again", "two are never inside at once"},
     {"bias not revoked", "two are never inside at once"},
     {"seat not waited for", "two are never inside at once"},
-    {"seat not rung", "two are never inside at once"},
+    {"seat not rung", "a seat is handed on"},
     {"seat of the dead not taken as empty", "a dead one's seat is empty"},
     {"committed before it is written", "kills in a put leave a queue"},
     {"ledger written after the commit", "kills in a put leave a queue"},

@@ -254,6 +254,28 @@ void two_are_never_inside_at_once() {
   std::printf("  %ld instructions of a put with the bias\n", n);
 }
 
+// One with the bias is stopped inside, and another sleeps until its seat is empty.
+void a_seat_is_handed_on() {
+  const kin::queue<flat> q;
+  const auto& seats = header_of_last().put_lock.seats;
+  const copy holder(
+      [&] {
+        take_bias(q);
+        raise(SIGSTOP);
+        put_letter(q, 'a');
+        for (;;) pause();  // its end would wake everybody
+      },
+      true);
+  ptrace(PTRACE_CONT, holder.pid(), nullptr, nullptr);
+  waitpid(holder.pid(), nullptr, 0);
+  while (std::none_of(seats.begin(), seats.end(), [](const auto& seat) { return seat.inside != 0; }))
+    if (!holder.step()) violated("it never sits down");
+  const copy other([&] { put_letter(q, 'b'); });
+  other.wait_until_asleep();
+  ptrace(PTRACE_DETACH, holder.pid(), nullptr, nullptr);
+  if (!other.finishes()) violated("a seat is empty, and one sleeps until it is");
+}
+
 // One with the bias dies in a put, wherever; another puts.
 void a_dead_ones_seat_is_empty() {
   bool inside = true;
@@ -375,6 +397,7 @@ int main(int count, char** arguments) {
   in_time("a lock is handed on", a_lock_is_handed_on, false);
   in_time("a lock is handed on", a_lock_is_handed_on, true);
   in_time("two are never inside at once", two_are_never_inside_at_once);
+  in_time("a seat is handed on", a_seat_is_handed_on);
   in_time("a dead one's seat is empty", a_dead_ones_seat_is_empty);
   in_time("no wake is lost on the way to sleep", no_wake_is_lost_on_the_way_to_sleep);
   in_time("kills in a put leave a queue", kills_in_a_put_leave_a_queue);
