@@ -29,7 +29,7 @@ struct object_hold {
   int maker = -1;  // the process that may give the memory back
   bool has_spans = false;
   std::shared_ptr<void> beside;
-  void (*leave)(object_header&) noexcept = nullptr;
+  void (*leave)(object_header&, std::size_t) noexcept = nullptr;
   object_hold(std::uint64_t o, object_header* h, std::size_t n, std::uint64_t s)
       : offset(o), header(h), size(n), serial(s) {}
   object_hold(const object_hold&) = delete;
@@ -84,13 +84,13 @@ void leave_shared_objects() noexcept try {
     for (const auto& [offset, one] : all.holds)
       if (auto h = one.hold.lock(); h && h->leave) held.push_back(std::move(h));
   }
-  for (const auto& h : held) h->leave(*h->header);
+  for (const auto& h : held) h->leave(*h->header, h->size);
 } catch (const std::bad_alloc&) {
   // No memory left: then its end is as good as a death.
 }
 
 object_hold::~object_hold() {
-  if (leave) leave(*header);
+  if (leave) leave(*header, size);
   {
     registry& all = the();
     const std::lock_guard guard(all.mutex);
@@ -204,6 +204,6 @@ std::shared_ptr<void> object_ref::keep_beside(std::shared_ptr<void> offered) con
   return hold_->beside;
 }
 
-void object_ref::on_last_handle(void (*leave)(object_header&) noexcept) const { hold_->leave = leave; }
+void object_ref::on_last_handle(void (*leave)(object_header&, std::size_t) noexcept) const { hold_->leave = leave; }
 
 }  // namespace kin::detail

@@ -86,9 +86,8 @@ void break_it(meeting& m) noexcept {
 }
 
 // This process has no handle any more: it will not come again, and its end breaks nothing.
-void leave(detail::object_header& header) noexcept {
+void leave(detail::object_header& header, std::size_t size) noexcept {
   auto& m = static_cast<meeting&>(header);
-  const std::size_t size = header.granules.load(std::memory_order_relaxed) * detail::granule;
   if (family::this_thread == 0 || size < sizeof(meeting)) return;
   const std::size_t n =
       std::min<std::size_t>(m.parties.load(std::memory_order_relaxed), (size - sizeof(meeting)) / sizeof(claim));

@@ -71,16 +71,23 @@ struct nouns {
   kin::value<long> number{0};
   kin::shared_dict<int, std::string> words;
   kin::array<int> numbers = kin::array<int>(1000);
+  kin::barrier meeting{2};
+  kin::bounded_semaphore permits{3};
+  kin::event done;
 };
 
 std::size_t use_and_scribble(const kin::queue<int>& items, const kin::mutex& lock, const kin::value<long>& number,
-                             const kin::shared_dict<int, std::string>& words, const kin::array<int>& numbers, int with,
-                             unsigned seed) {
+                             const kin::shared_dict<int, std::string>& words, const kin::array<int>& numbers,
+                             const kin::barrier& meeting, const kin::bounded_semaphore& permits, const kin::event& done,
+                             int with, unsigned seed) {
   items.put(1);
   { const std::scoped_lock hold(lock); }
   number.fetch_add(1);
   words.set(1, "one");
   numbers[0] = 1;
+  (void)meeting.waiting();
+  (void)permits.try_acquire();
+  done.set();
   return scribble(static_cast<ink>(with), seed);
 }
 
@@ -105,6 +112,11 @@ void use(nouns& n) {
   survive([&] { n.numbers[5] = 6; });
   survive([&] { (void)n.words.get(1); });
   survive([&] { n.words.set(2, "two"); });
+  survive([&] { (void)n.words.items(); });
+  survive([&] { (void)n.meeting.wait_for(1ms); });
+  survive([&] { (void)n.permits.try_acquire(); });
+  survive([&] { n.permits.release(); });
+  survive([&] { (void)n.done.wait_for(1ms); });
 }
 
 class scribbling_worker : public testing::TestWithParam<kin::start_method> {};
@@ -150,8 +162,9 @@ TEST(scribbled_caller, DISABLED_lives_on) {
     survive([&] { (void)workers.map([](int i) { return i + 1; }, numbers); });  // so that there is memory for a map
     std::vector<kin::future<std::size_t>> done;
     for (int i = 0; i < 8; ++i)
-      done.push_back(workers.apply_async(use_and_scribble, n.items, n.lock, n.number, n.words, n.numbers,
-                                         setting("KIN_TEST_INK"), static_cast<unsigned>(setting("KIN_TEST_SEED") + i)));
+      done.push_back(workers.apply_async(use_and_scribble, n.items, n.lock, n.number, n.words, n.numbers, n.meeting,
+                                         n.permits, n.done, setting("KIN_TEST_INK"),
+                                         static_cast<unsigned>(setting("KIN_TEST_SEED") + i)));
     auto beside = workers.map_async([](int i) { return i + 1; }, numbers);
     std::size_t pages = 0;
     for (const auto& f : done) {

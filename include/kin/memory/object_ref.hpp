@@ -80,7 +80,7 @@ class KIN_EXPORT object_ref {
   std::shared_ptr<void> keep_beside(std::shared_ptr<void> offered) const;
 
   /// Lets `leave` be called when the last handle of this process goes (not in a forked copy's stead).
-  void on_last_handle(void (*leave)(object_header&) noexcept) const;
+  void on_last_handle(void (*leave)(object_header&, std::size_t size) noexcept) const;
 
  private:
   explicit object_ref(std::shared_ptr<object_hold> hold) noexcept;
