@@ -136,14 +136,13 @@ std::size_t version::free_slot(std::uint64_t hash, std::size_t known) const noex
   return npos;
 }
 
-bool version::has_room(std::size_t heap_bytes) const noexcept {
-  const std::size_t end = head().heap_end.load(relaxed);
+bool version::has_room(std::size_t heap_bytes, std::size_t end) const noexcept {
   return end >= heap_at_ && end <= size_ && heap_bytes <= size_ - end;
 }
 
 std::size_t version::allocate(std::size_t n) noexcept {
-  if (n > longest || !has_room(block_size(n))) return 0;
-  const std::size_t at = head().heap_end.load(relaxed);
+  const std::size_t at = head().heap_end.load(relaxed);  // once: it may change, if another process breaks the rules
+  if (n > longest || !has_room(block_size(n), at)) return 0;
   head().heap_end.store(at + block_size(n), commit);
   const std::uint64_t room = block_size(n) - 8;
   std::memcpy(base_ + at, &room, sizeof room);
@@ -184,13 +183,15 @@ bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::sp
   const std::size_t at = free_slot(hash, entry);
   const std::size_t heap =
       (form_.inline_keys ? 0 : block_size(key.size())) + (form_.inline_values ? 0 : block_size(value.size()));
-  if (entry == entries_ || at == npos || !has_room(heap) || key.size() > longest || value.size() > longest)
+  if (entry == entries_ || at == npos || !has_room(heap, head().heap_end.load(relaxed)) || key.size() > longest ||
+      value.size() > longest)
     return false;
   word* w = words(entry);
   if (form_.inline_keys) {
     w[key_word].store(inline_word(key), relaxed);
   } else {
     const std::size_t target = allocate(key.size());
+    if (target == 0) return false;
     if (!key.empty()) std::memcpy(base_ + target, key.data(), key.size());
     w[key_word].store(block_word(target, key.size()), relaxed);
   }

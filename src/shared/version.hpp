@@ -9,6 +9,7 @@
 // trusted: a length or place that cannot be throws decode_error.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,9 @@ class version {
   static constexpr std::size_t block_size(std::size_t n) noexcept { return 8 + (n + 7) / 8 * 8; }
 
   [[nodiscard]] std::size_t used() const noexcept;
-  [[nodiscard]] std::size_t live() const noexcept { return head().counts.load(std::memory_order_relaxed) & 0xffffffff; }
+  [[nodiscard]] std::size_t live() const noexcept {
+    return std::min<std::size_t>(head().counts.load(std::memory_order_relaxed) & 0xffffffff, entries_);
+  }
   [[nodiscard]] bool is_live(std::size_t entry) const noexcept;
   [[nodiscard]] std::span<const std::byte> key(std::size_t entry) const;
   [[nodiscard]] std::span<const std::byte> value(std::size_t entry) const;
@@ -78,7 +81,7 @@ class version {
   [[nodiscard]] std::span<const std::byte> block(std::uint64_t w) const;
   [[nodiscard]] std::size_t room_at(std::size_t offset) const noexcept;
   std::size_t allocate(std::size_t n) noexcept;
-  [[nodiscard]] bool has_room(std::size_t heap_bytes) const noexcept;
+  [[nodiscard]] bool has_room(std::size_t heap_bytes, std::size_t end) const noexcept;
   bool put(word* entry, std::span<const std::byte> value);
   [[nodiscard]] std::size_t free_slot(std::uint64_t hash, std::size_t used) const noexcept;
 
