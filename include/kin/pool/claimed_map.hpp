@@ -171,10 +171,10 @@ class claimed_map {
       pieces<void> under_way;  // takes back what waits, if the rest throws
       for (std::size_t t = 0; t < tasks; ++t) {
         claimed_part part = *part_;
-        part.who = ++named_;
-        round.emplace_back(part.who, Way::template submit<void>(workers_, options_.task, task_label::of(f),
-                                                                claimed_chunks<F, In, To>{}, callable_box<F>{f}, in,
-                                                                to(), std::move(part)));
+        const std::uint32_t who = part.who = ++named_;
+        round.emplace_back(
+            who, Way::template submit<void>(workers_, options_.task, task_label::of(f), claimed_chunks<F, In, To>{},
+                                            callable_box<F>{f}, in, to(), std::move(part)));
         under_way.add(round.back().second, 0);
       }
       std::exception_ptr own;

@@ -42,7 +42,7 @@ class KIN_EXPORT range_claims {
   friend struct codec<range_claims>;
   friend class claimant;
   struct words;
-  explicit range_claims(object_ref ref) noexcept : ref_(std::move(ref)) {}
+  explicit range_claims(const object_ref& ref) noexcept : ref_(ref) {}
   [[nodiscard]] words& shared() const noexcept;
   object_ref ref_;
 };
