@@ -93,7 +93,8 @@ class item_ring {
  private:
   // A segment as this process has it mapped.
   struct view {
-    std::uint64_t place = ~std::uint64_t{0};  // none: damaged memory may say any other
+    static constexpr std::uint64_t none = ~std::uint64_t{0};
+    std::uint64_t place = none;
     std::byte* base = nullptr;
     std::uint64_t size = 0;
 
@@ -133,8 +134,8 @@ class item_ring {
   static constexpr std::uint64_t ahead = 512;
   static constexpr std::uint64_t padded(std::uint64_t n) noexcept { return (n + 7) & ~std::uint64_t{7}; }
   static void look_at(view& v, std::uint64_t place) {
-    if (v.place != place) [[unlikely]]
-      map(v, place);
+    if (v.place != place || place == view::none) [[unlikely]]
+      map(v, place);  // damaged memory may say any place, none included
   }
   static void map(view& v, std::uint64_t place);
   void append_elsewhere(std::span<const std::byte> bytes);
