@@ -230,7 +230,7 @@ parcel ring_receiver::take(const deadline& until) {
 void ring_receiver::take_into(std::span<std::byte> room, const deadline& until) {
   take_bytes(
       [&](std::span<const std::byte> piece) {
-        std::memcpy(room.data(), piece.data(), piece.size());
+        if (!piece.empty()) std::memcpy(room.data(), piece.data(), piece.size());
         room = room.subspan(piece.size());
       },
       until);
