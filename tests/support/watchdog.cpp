@@ -138,6 +138,7 @@ void watchdog::OnTestProgramStart(const testing::UnitTest&) {
   const int child = fork();
   if (child == 0) become_watchdog(*page_, program);
   waitpid(child, nullptr, 0);
+  madvise(memory, sizeof(page), MADV_DONTFORK);  // from here on: what copies write to shared memory is not for it
 }
 
 void watchdog::OnTestStart(const testing::TestInfo& test) {
