@@ -110,7 +110,6 @@ void item_ring::append_elsewhere(std::span<const std::byte> bytes) {
   const std::uint64_t word = header_.tail.load(std::memory_order_acquire);
   const tail_ledger& now = header_.tails[word & 1];
   look_at(write_, now.segment.load(std::memory_order_relaxed));
-  if (!write_.has(now.offset.load(std::memory_order_relaxed))) throw_damaged_queue();
   if (!append_here(bytes)) append_across(bytes, word);
 }
 
@@ -135,6 +134,8 @@ void item_ring::append_across(std::span<const std::byte> bytes, std::uint64_t wo
   const tail_ledger& now = header_.tails[word & 1];
   tail_draft draft{now.segment.load(std::memory_order_relaxed), now.offset.load(std::memory_order_relaxed),
                    now.oldest.load(std::memory_order_relaxed)};
+  // What is read here counts, and not what was there a moment ago.
+  if (write_.place != draft.segment || !write_.has(draft.offset)) throw_damaged_queue();
   const std::uint64_t size = bytes.size();
   if (write_.size - draft.offset < sizeof(std::uint64_t) + std::min(size, least_piece)) {
     if (write_.size != draft.offset) write_.set_word(draft.offset, jump);

@@ -96,7 +96,7 @@ class item_ring {
     static constexpr std::uint64_t none = ~std::uint64_t{0};
     std::uint64_t place = none;
     std::byte* base = nullptr;
-    std::uint64_t size = 0;
+    std::uint64_t size = segment_begin;  // no room at all: what is not mapped is not touched
 
     [[nodiscard]] bool has(std::uint64_t offset) const noexcept {
       return offset - segment_begin <= size - segment_begin && offset % 8 == 0;
