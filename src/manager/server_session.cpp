@@ -54,10 +54,11 @@ void server_session::take_frame() {
 void server_session::answer(parcel request) {
   exchange_scope scope{table_.server(), nullptr, {}, nullptr};
   const entered_scope entered(scope);
-  const parcel outcome = run_request(std::move(request));
+  parcel outcome = run_request(std::move(request));
   if (!outcome_failed(outcome))
     for (auto& object : scope.granted) client_->add(std::move(object));
   link_.send(answer_frame, outcome.bytes, outcome.fds);
+  outcome.arrived();
 }
 
 }  // namespace kin::detail

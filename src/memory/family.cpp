@@ -2,18 +2,24 @@
 // family: see the header.
 #include "memory/family.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
+#include <optional>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 
+#include "memory/fork_hooks.hpp"
 #include "memory/object_header.hpp"
 #include "memory/supervisor.hpp"
 #include "os/descriptor_flags.hpp"
@@ -32,7 +38,7 @@ namespace {
 
 // Not of the state: as zeroes that nobody has touched they cost a child nothing, where made by `new` they were 32
 // pages.
-constinit std::array<std::atomic<std::byte*>, supervisor::windows> windows{};
+constinit std::array<std::atomic<std::byte*>, arena::windows> windows{};
 
 struct state {
   std::mutex mutex;
@@ -41,6 +47,8 @@ struct state {
   os::mapping table;           // a member's; the root's is the supervisor's
   membership me;
   std::map<std::size_t, std::vector<std::uint64_t>> free_pieces;  // by granules
+  std::unordered_set<std::uint64_t> left_to_root;                 // pieces of this process that may come back
+  std::span<std::atomic<hold_word>> first_holds;                  // that came with the membership
   struct chunk {
     std::uint64_t next = 0, end = 0;
   };
@@ -74,6 +82,8 @@ state& the() {
           here.me = {};
           this_thread = 0;
           here.free_pieces.clear();
+          here.left_to_root.clear();
+          here.first_holds = {};
           here.chunks.clear();
           here.free_threads.clear();
           here.next_thread = 0;
@@ -132,6 +142,13 @@ family_answer ask(state& s, const family_request& request, int extra_fd, const c
   return answer;
 }
 
+// This process alone has them, and not the copies that it forks.
+std::span<std::atomic<hold_word>> map_holds(int file, const family_answer& where) {
+  os::mapping words(file, where.offset, where.size, os::access::write);
+  words.keep_from_copies();
+  return {reinterpret_cast<std::atomic<hold_word>*>(std::move(words).release()), where.size / sizeof(hold_word)};
+}
+
 void make_root(state& s) {
   s.root = new supervisor;  // throws before anything is kept
   table = s.root->table();
@@ -152,7 +169,7 @@ void become_member(state& s) {
   const unique_fd self = os::open_pidfd(os::own_pid());
   std::vector<unique_fd> fds;
   const family_answer answer = ask(s, {family_request::verb::join, 0, 0}, self.get(), doing, fds);
-  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+  if (fds.size() < 2) throw os_error(doing, "recvmsg", EMFILE);
   if (!table) {
     s.table = os::mapping(fds[0].get(), 0, sizeof(family_table), os::access::read);
     const auto* mapped = reinterpret_cast<const family_table*>(s.table.data());
@@ -160,6 +177,7 @@ void become_member(state& s) {
       throw error("kin: membarrier(2) is refused in this process, but not in the root of its family");
     table = mapped;
   }
+  s.first_holds = map_holds(fds[1].get(), answer);
   s.me = {answer.member, answer.generation};
 }
 
@@ -174,23 +192,49 @@ std::byte* map_window(state& s, std::size_t number) {
     std::vector<unique_fd> fds;
     ask(s, {family_request::verb::window, s.me.member, number}, -1, doing, fds);
     if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
-    os::mapping window(fds[0].get(), number * supervisor::window_size, supervisor::window_size, os::access::write);
+    os::mapping window(fds[0].get(), number * arena::window_size, arena::window_size, os::access::write);
     mapped = std::move(window).release();  // for as long as the process lives
   }
   windows[number].store(mapped, std::memory_order_release);
   return mapped;
 }
 
-std::uint64_t new_chunk(state& s, std::size_t size, std::size_t stride) {
+family_answer ask_for_chunk(state& s, std::size_t size, std::size_t stride, span_owner owner) {
+  family_request request{family_request::verb::chunk, s.me.member, size << 32 | stride, owner};
   if (s.root) {
     const std::lock_guard hold(*s.root);
-    return s.root->allocate_chunk(size, stride, s.me.member);
+    family_answer reply{};
+    s.root->answer_about_chunk(request, reply);
+    return reply;
   }
   // The memory is the root's, but a limit is meant for who lets it grow.
   os::check_file_size_limit(table->arena_end.load() + size);
   std::vector<unique_fd> fds;
-  return ask(s, {family_request::verb::chunk, s.me.member, size << 32 | stride}, -1, "allocate shared memory", fds)
-      .offset;
+  return ask(s, request, -1, "allocate shared memory", fds);
+}
+
+std::byte* piece_at(state& s, std::uint64_t offset) {
+  return map_window(s, offset / arena::window_size) + offset % arena::window_size;
+}
+
+// A chunk for objects of this size; 0: instead of it, some pieces have come back.
+std::optional<std::uint64_t> new_chunk(state& s, std::size_t size, std::size_t stride) {
+  for (;;) {
+    const family_answer answer = ask_for_chunk(s, size, stride, {});
+    if (answer.pieces == 0) {
+      s.left_to_root.erase(answer.offset);  // it has come back another way
+      return answer.offset;
+    }
+    bool any = false;
+    for (std::size_t i = 0; i < std::min<std::size_t>(answer.pieces, family_answer::most_pieces); ++i) {
+      // Not what this process still uses, whoever made the root believe otherwise.
+      if (s.left_to_root.erase(answer.piece[i]) == 0) continue;
+      std::memset(piece_at(s, answer.piece[i]) + sizeof(object_header), 0, stride - sizeof(object_header));
+      s.free_pieces[stride / granule].push_back(answer.piece[i]);
+      any = true;
+    }
+    if (any) return std::nullopt;
+  }
 }
 
 mapped_span ask_for_span(family_request request, std::size_t allocate) {
@@ -289,10 +333,14 @@ void attach(unique_fd link) {
 
 claim join() {
   state& s = the();
-  const std::lock_guard hold(s.mutex);
-  become_member(s);
-  slot.take(s);
-  return this_thread = make_claim(s.me.generation, s.me.member, slot.number());
+  {
+    const std::lock_guard hold(s.mutex);
+    become_member(s);
+    slot.take(s);
+    this_thread = make_claim(s.me.generation, s.me.member, slot.number());
+  }
+  hold_what_was_forked();
+  return this_thread;
 }
 
 piece allocate(std::size_t size) {
@@ -301,22 +349,29 @@ piece allocate(std::size_t size) {
   const std::lock_guard hold(s.mutex);
   size = (size + granule - 1) / granule * granule;
   auto& free = s.free_pieces[size / granule];
+  const bool alone = size > arena::chunk_unit / 4;  // in a chunk of its own
+  state::chunk& c = s.chunks[size / granule];
   std::uint64_t offset = 0;
+  if (free.empty() && c.end - c.next < size)
+    if (const auto made = new_chunk(s, alone ? size : arena::chunk_unit, size))
+      c = {*made, *made + (alone ? size : arena::chunk_unit)};
   if (!free.empty()) {
     offset = free.back();
     free.pop_back();
-  } else if (size > supervisor::chunk_unit / 4) {
-    offset = new_chunk(s, size, size);  // one of its own
   } else {
-    state::chunk& c = s.chunks[size / granule];
-    if (c.end - c.next < size) {
-      c.next = new_chunk(s, supervisor::chunk_unit, size);
-      c.end = c.next + supervisor::chunk_unit;
-    }
     offset = c.next;
     c.next += size;
   }
-  return {offset, map_window(s, offset / supervisor::window_size) + offset % supervisor::window_size};
+  return {offset, piece_at(s, offset)};
+}
+
+piece allocate_part(span_owner object, std::size_t size) {
+  (void)self();
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  const std::uint64_t offset = ask_for_chunk(s, size, size, object).offset;
+  s.left_to_root.erase(offset);
+  return {offset, piece_at(s, offset)};
 }
 
 void release(std::uint64_t offset, std::size_t size) noexcept {
@@ -329,20 +384,64 @@ void release(std::uint64_t offset, std::size_t size) noexcept {
   }
 }
 
+void leave_to_root(std::uint64_t offset) noexcept {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  try {
+    s.left_to_root.insert(offset);
+  } catch (const std::bad_alloc&) {
+    // As above.
+  }
+}
+
+std::span<std::atomic<hold_word>> more_holds(std::size_t count) {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  become_member(s);
+  if (!s.first_holds.empty()) return std::exchange(s.first_holds, {});
+  if (s.root) {
+    const std::lock_guard root(*s.root);
+    return s.root->own_holds(s.me.member, count);
+  }
+  constexpr const char* doing = "share objects with other processes";
+  std::vector<unique_fd> fds;
+  const family_answer answer = ask(s, {family_request::verb::holds, s.me.member, count}, -1, doing, fds);
+  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+  return map_holds(fds[0].get(), answer);
+}
+
+bool tell_given_up(std::span<const hold_word> words, bool at_once) noexcept {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  if (s.root) {
+    const std::lock_guard root(*s.root);
+    s.root->suspect(words, at_once ? supervisor::urgency::at_once : supervisor::urgency::with_others);
+    return true;
+  }
+  static_assert(most_told == most_given_up);
+  family_request request{family_request::verb::gave_up, s.me.member, words.size(), {}, at_once ? 1U : 0U};
+  std::memcpy(request.name, words.data(), words.size_bytes());
+  try {
+    return os::send_packet(s.link.get(), std::as_bytes(std::span(&request, 1)), {}, os::packet_wait::no);
+  } catch (const os_error&) {
+    return false;
+  }
+}
+
 std::byte* at(std::uint64_t offset, std::size_t size) {
   (void)self();
   const std::uint64_t end = table->arena_end.load(std::memory_order_acquire);
-  if (offset > end || size > end - offset || offset % supervisor::window_size + size > supervisor::window_size ||
+  if (offset > end || size > end - offset || offset % arena::window_size + size > arena::window_size ||
       offset % granule != 0 || size % granule != 0 || !table->may_begin(offset / granule, size / granule))
     return nullptr;
   state& s = the();
-  const std::size_t number = offset / supervisor::window_size;
+  const std::size_t number = offset / arena::window_size;
   std::byte* window = windows[number].load(std::memory_order_acquire);
   if (!window) {
     const std::lock_guard hold(s.mutex);
     window = map_window(s, number);
   }
-  return window + offset % supervisor::window_size;
+  return window + offset % arena::window_size;
 }
 
 unique_fd take_flag(std::uint64_t object) {

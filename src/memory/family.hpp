@@ -7,13 +7,16 @@
 // of a member, whoever forked it, is another member: it asks for a number of its own.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include <kin/os/unique_fd.hpp>
 
 #include "memory/family_table.hpp"
+#include "memory/hold_list.hpp"
 #include "memory/span_store.hpp"
 #include "os/memory_file.hpp"
 
@@ -27,7 +30,8 @@ void attach(unique_fd link);
 /// See memory/fork_hooks.hpp.
 void register_fork_hooks();
 
-/// 0: not known yet. Read without a call (which a plugin's __tls_get_addr would be): it is on the way of every operation.
+/// 0: not known yet. Read without a call (which a plugin's __tls_get_addr would be): it is on the way of every
+/// operation.
 [[gnu::tls_model("initial-exec")]] extern thread_local constinit claim this_thread;
 /// Makes this process a member and gives this thread a slot. Throws os_error.
 claim join();
@@ -49,8 +53,19 @@ struct piece {
   std::byte* data;
 };
 piece allocate(std::size_t size);
+/// The same as a part of an object, with which the root frees it; its size is a power of two of at least 16 KiB.
+piece allocate_part(span_owner object, std::size_t size);
 /// Gives back what allocate() gave this same process, zeroed again by the caller.
 void release(std::uint64_t offset, std::size_t size) noexcept;
+/// What allocate() gave this process will be given back by the root, when nobody has a handle of it.
+void leave_to_root(std::uint64_t offset) noexcept;
+
+/// Words for this process's list of holds, for ever: `count` of them, or at first a page. Throws os_error.
+std::span<std::atomic<hold_word>> more_holds(std::size_t count);
+/// Tells the root what this process has given up of which nobody else may have a handle; needs no membership.
+/// `at_once`: it is much memory. False: not now.
+bool tell_given_up(std::span<const hold_word> words, bool at_once) noexcept;
+inline constexpr std::size_t most_told = 28;
 /// Where the object of exactly `size` bytes at `offset` of the arena is mapped here; null when none can begin there.
 std::byte* at(std::uint64_t offset, std::size_t size);
 /// The size of the object that begins a chunk at `offset`, as the root says; 0: none does.

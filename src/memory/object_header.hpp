@@ -17,10 +17,10 @@ inline constexpr std::size_t granule = 64;
 
 struct object_header {
   std::atomic<std::uint32_t> kind;  ///< an object_kind; 0: free
-  std::atomic<std::uint32_t> granules;
+  std::atomic<std::uint16_t> granules;
+  std::atomic<std::uint16_t> more_bells;  ///< how many lie behind the header, one after the other
   std::atomic<std::uint64_t> serial;      ///< of this object alone, so that a handle to a dead one is told apart
-  std::atomic<std::uint32_t> escaped;     ///< 1: other processes may have handles
-  std::atomic<std::uint32_t> more_bells;  ///< how many lie behind the header, one after the other
+  std::atomic<std::uint64_t> passage;     ///< memory/passage.hpp
   kin::detail::bell bell;
 };
 static_assert(sizeof(object_header) == 48);

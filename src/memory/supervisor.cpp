@@ -4,23 +4,29 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <random>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <kin/core/error.hpp>
 
+#include "memory/cpu.hpp"
 #include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
+#include "memory/passage.hpp"
 #include "os/memory_barrier.hpp"
 #include "os/surroundings.hpp"
 
 namespace kin::detail {
 namespace {
 
+constexpr std::size_t worth_a_look = 64;
+constexpr std::size_t first_holds = 512;   // words: a page
 constexpr std::uint64_t requests_key = 0;  // of the watch set; members are their own keys, and begin at 1
 
 std::uint64_t random_identity() {
@@ -28,39 +34,18 @@ std::uint64_t random_identity() {
   return std::uint64_t{source()} << 32 | source();
 }
 
-// Whoever has a damaged handle may look at a header meanwhile, never at what lies between two.
-void clear(std::byte* chunk, std::size_t size, std::size_t stride) noexcept {
-  std::size_t at = 0;
-  for (; at + stride <= size; at += stride) {
-    auto& header = *reinterpret_cast<object_header*>(chunk + at);
-    header.kind.store(0);
-    header.granules.store(0);
-    header.serial.store(0);
-    header.escaped.store(0);
-    header.bell.word.store(0);
-    header.bell.slept_on.store(0);
-    header.bell.rung_at.store(0);
-    header.bell.in_vain.store(0);
-    std::memset(chunk + at + sizeof header, 0, stride - sizeof header);
-  }
-  std::memset(chunk + at, 0, size - at);
-}
-
 }  // namespace
 
 supervisor::supervisor() : last_generation_(family_table::members) {
-  table_end_ = offsetof(family_table, stride);
-  table_file_ = os::make_memory_file("kin-family", table_end_);
+  table_file_ = os::make_memory_file("kin-family", offsetof(family_table, stride));
   table_ = os::mapping(table_file_.get(), sizeof(family_table));
   os::forbid_shrinking(table_file_.get());
   os::forbid_new_writers(table_file_.get());
-  arena_file_ = os::make_memory_file("kin-arena", 0);
-  os::forbid_shrinking(arena_file_.get());
+  arena_.emplace(table_file_.get(), own_table());
   std::tie(link_, requests_) = os::packet_pair();
   own_table().magic = family_table::magic_value;
   own_table().identity = random_identity();
   own_table().light_publication = os::register_for_heavy_barrier() && os::heavy_barrier() ? 1 : 0;
-  windows_.reserve(windows);  // never moves: other threads use mapped windows without the lock
   if (!watched_.add(requests_.get(), requests_key)) throw os_error("watch processes", "epoll_ctl", errno);
   try {
     std::thread([this] { run(); }).detach();
@@ -87,7 +72,10 @@ void supervisor::run() {
       }
     if (deaths && !mutant("death not announced")) rouse_everybody();
     for (std::size_t i = 0; i < n; ++i)
-      if (ready[i] == requests_key) serve();
+      // Several at once: a look at the lists of holds for all of them costs no more than for one.
+      for (int most = 64; ready[i] == requests_key && most > 0 && serve(); --most) {
+      }
+    suspect({}, deaths ? urgency::at_once : std::exchange(wanted_, urgency::with_others));
   }
 }
 
@@ -102,60 +90,23 @@ void supervisor::bury(std::uint32_t member) {
     std::erase(f->second.users, member);
     f = f->second.users.empty() ? flags_.erase(f) : std::next(f);
   }
-  // What only the dead had is free; what it has handed on stays with the others.
-  std::erase_if(chunks_, [&](chunk& c) {
-    if (c.member != member) return false;
-    if (release_private_objects(c)) {
-      note_stride(c, 0);
-      free_chunks_.emplace_back(c.offset, c.size);
-      return true;
-    }
-    c.member = 0;
-    return false;
-  });
-  spans_.drop_if([&](span_owner owner) { return is_gone(owner); });
+  const std::vector<hold_word> held = holds_.end(member);
+  for (const hold_word word : held)
+    if (object_header* header = arena_->find(word)) header->passage.fetch_sub(passage::holder);
+  suspects_.insert(suspects_.end(), held.begin(), held.end());
+  arena_->orphan(member);
   free_numbers_.push_back(member);
 }
 
-template <class Visit>
-void supervisor::walk(const chunk& c, Visit visit) {
-  std::byte* begin = window(c.offset / window_size) + c.offset % window_size;
-  // Never into an object's inside: its stride is what the root knows, not what the memory says.
-  for (std::size_t at = 0; at + c.stride <= c.size; at += c.stride) {
-    auto& header = *reinterpret_cast<object_header*>(begin + at);
-    if (header.kind.load(std::memory_order_acquire) != 0) visit(header);
-  }
-}
-
 void supervisor::rouse_everybody() {
-  for (const chunk& c : chunks_)
-    walk(c, [&](object_header& header) {
-      rouse(header.bell);
-      // Not believed beyond the object's end.
-      const std::size_t room = (c.stride - sizeof(object_header)) / sizeof(bell);
-      const std::size_t more = std::min<std::size_t>(header.more_bells.load(std::memory_order_acquire), room);
-      auto* bells = reinterpret_cast<bell*>(&header + 1);
-      for (std::size_t i = 0; i < more; ++i) rouse(bells[i]);
-    });
-}
-
-bool supervisor::release_private_objects(const chunk& c) {
-  bool empty = true;
-  walk(c, [&](object_header& header) {
-    if (header.escaped.load() != 0)
-      empty = false;
-    else
-      header.kind.store(0);
+  arena_->each([](object_header& header, std::size_t stride) {
+    rouse(header.bell);
+    // Not believed beyond the object's end.
+    const std::size_t room = (stride - sizeof(object_header)) / sizeof(bell);
+    const std::size_t more = std::min<std::size_t>(header.more_bells.load(std::memory_order_acquire), room);
+    auto* bells = reinterpret_cast<bell*>(&header + 1);
+    for (std::size_t i = 0; i < more; ++i) rouse(bells[i]);
   });
-  if (empty) clear(window(c.offset / window_size) + c.offset % window_size, c.size, c.stride);
-  return empty;
-}
-
-bool supervisor::is_gone(span_owner owner) {
-  if (owner.offset % granule != 0 || owner.offset >= end_) return true;
-  const auto& header =
-      *reinterpret_cast<object_header*>(window(owner.offset / window_size) + owner.offset % window_size);
-  return header.kind.load(std::memory_order_acquire) == 0 || header.serial.load() != owner.serial;
 }
 
 membership supervisor::new_member() {
@@ -192,52 +143,13 @@ membership supervisor::join(unique_fd pidfd) {
   return made;
 }
 
-std::byte* supervisor::window(std::size_t number) {
-  while (windows_.size() <= number)
-    windows_.emplace_back(arena_file_.get(), windows_.size() * window_size, window_size, os::access::write);
-  return windows_[number].data();
-}
-
-void supervisor::grow(std::size_t by) {
-  const std::size_t table_end = offsetof(family_table, stride) + (end_ + by) / chunk_unit * sizeof(std::uint16_t);
-  if (table_end > table_end_) {
-    os::grow_memory_file(table_file_.get(), table_end_, (table_end + 4095) / 4096 * 4096);
-    table_end_ = (table_end + 4095) / 4096 * 4096;
+void supervisor::answer_about_chunk(const family_request& request, family_answer& reply) {
+  const std::size_t size = request.number >> 32, stride = request.number & 0xffffffff;
+  if (request.owner.serial == 0) {
+    reply.pieces = static_cast<std::uint32_t>(arena_->take_freed(request.member, stride, reply.piece));
+    if (reply.pieces != 0) return;
   }
-  os::grow_memory_file(arena_file_.get(), end_, end_ + by);
-  end_ += by;
-  own_table().arena_end.store(end_);
-}
-
-std::uint64_t supervisor::allocate_chunk(std::size_t size, std::size_t stride, std::uint32_t member) {
-  size = (size + chunk_unit - 1) / chunk_unit * chunk_unit;
-  if (size == 0 || size > window_size || stride < granule || stride % granule != 0)
-    throw os_error("allocate shared memory", "chunk", EINVAL);
-  const auto fits = std::find_if(free_chunks_.begin(), free_chunks_.end(), [&](auto& c) { return c.second == size; });
-  if (fits != free_chunks_.end()) {
-    const std::uint64_t offset = fits->first;
-    chunks_.push_back({offset, size, stride, member});
-    free_chunks_.erase(fits);
-    note_stride(chunks_.back(), static_cast<std::uint16_t>(stride / granule));
-    return offset;
-  }
-  // A chunk lies in one window. What is left of the last one is kept for others.
-  if (const std::size_t left = (window_size - end_ % window_size) % window_size; left != 0 && left < size) {
-    grow(left);
-    for (std::uint64_t at = end_ - left; at < end_; at += chunk_unit) free_chunks_.emplace_back(at, chunk_unit);
-  }
-  if (end_ / window_size >= windows) throw os_error("allocate shared memory: too many objects", "chunk", ENOSPC);
-  window(end_ / window_size);
-  const std::uint64_t offset = end_;
-  grow(size);
-  chunks_.push_back({offset, size, stride, member});
-  note_stride(chunks_.back(), static_cast<std::uint16_t>(stride / granule));
-  return offset;
-}
-
-// Only the first unit of a chunk that has several: it holds one object.
-void supervisor::note_stride(const chunk& c, std::uint16_t stride) noexcept {
-  own_table().stride[c.offset / chunk_unit].store(stride, std::memory_order_release);
+  reply.offset = arena_->allocate(size, stride, request.member, request.owner);
 }
 
 family_answer supervisor::answer_about_spans(const family_request& request, std::vector<int>& fds) {
@@ -274,7 +186,7 @@ void supervisor::remove_names() noexcept {
 }
 
 int supervisor::take_flag(std::uint64_t object, std::uint32_t member) {
-  if (object % granule != 0 || object >= end_) throw os_error("poll an object", "flag", EINVAL);
+  if (object % granule != 0 || object >= arena_->end()) throw os_error("poll an object", "flag", EINVAL);
   flag& f = flags_.try_emplace(object).first->second;
   f.users.push_back(member);
   return f.fd.get();
@@ -288,15 +200,17 @@ void supervisor::leave_flag(std::uint64_t object, std::uint32_t member) noexcept
   if (users.empty()) flags_.erase(found);
 }
 
-void supervisor::serve() {
+bool supervisor::serve() {
   family_request request{};
   os::packet message;
   try {
     message = os::recv_packet(requests_.get(), std::as_writable_bytes(std::span(&request, 1)), os::packet_wait::no);
   } catch (const error&) {
-    return;
+    return false;
   }
-  if (message.size != sizeof request || message.fds.empty()) return;  // its end closes: the asker sees that
+  if (message.size == 0) return false;
+  if (message.size == sizeof request && request.what == family_request::verb::gave_up) note_given_up(request);
+  if (message.size != sizeof request || message.fds.empty()) return true;  // its end closes: the asker sees that
   family_answer reply{};
   std::vector<int> fds;
   try {
@@ -311,6 +225,94 @@ void supervisor::serve() {
   } catch (const error&) {
     // The asker is gone, or sent something that is no socket.
   }
+  return true;
+}
+
+void supervisor::note_given_up(const family_request& request) noexcept try {
+  std::array<hold_word, most_given_up> words;
+  std::memcpy(words.data(), request.name, sizeof words);
+  const std::size_t n = std::min<std::size_t>(request.number, words.size());
+  suspects_.insert(suspects_.end(), words.begin(), words.begin() + static_cast<std::ptrdiff_t>(n));
+  if (request.size != 0) wanted_ = urgency::at_once;
+} catch (const std::bad_alloc&) {
+  // Then these are looked at when the member ends.
+}
+
+void supervisor::suspect(std::span<const hold_word> words, urgency when) noexcept try {
+  suspects_.insert(suspects_.end(), words.begin(), words.end());
+  // Each look goes over all lists.
+  if (when == urgency::at_once || suspects_.size() > std::max(worth_a_look, holds_.size() / 16)) look_for_unused();
+} catch (const std::bad_alloc&) {
+  // As above; or in vain, and what nobody holds stays.
+}
+
+// The order of the steps is what docs/decisions/0012 argues about.
+void supervisor::look_for_unused() {
+  std::sort(suspects_.begin(), suspects_.end());
+  suspects_.erase(std::unique(suspects_.begin(), suspects_.end()), suspects_.end());
+  std::vector<suspicion> dying;
+  dying.reserve(suspects_.size() + late_.size());
+  for (const hold_word word : suspects_)
+    if (object_header* header = arena_->find(word)) {
+      const std::uint64_t seen = header->passage.load(std::memory_order_acquire);  // (A)
+      if (passage::is_over(seen)) dying.push_back({word, header->serial.load(), seen, header, false});
+    }
+  suspects_.clear();
+  find_holders(dying);  // (B)
+  std::erase_if(dying, [](const suspicion& s) {
+    return s.held || s.header->passage.load(std::memory_order_acquire) != s.passage;  // (C)
+  });
+  for (const suspicion& s : dying) {
+    s.header->serial.store(0);
+    s.header->kind.store(0);
+  }
+  dying.insert(dying.end(), late_.begin(), late_.end());
+  late_.clear();
+  free_or_keep(dying);
+  if (!arena_->untidy()) return;
+  std::vector<hold_word> held;
+  holds_.each([&](hold_word word) { held.push_back(word); });
+  arena_->tidy(held);
+}
+
+void supervisor::free_or_keep(std::vector<suspicion>& dying) {
+  if (dying.empty()) return;
+  std::sort(dying.begin(), dying.end(), [](const auto& a, const auto& b) { return a.word < b.word; });
+  for (suspicion& s : dying) s.held = false;
+  // Pairs with the fence in object_ref::decode: who enters a list too late sees that the serial is 0, or is seen here.
+  cpu::full_fence();
+  find_holders(dying);  // (D)
+  for (const suspicion& s : dying) {
+    if (s.held) {
+      late_.push_back(s);
+      continue;
+    }
+    const span_owner object{offset_in(s.word), s.serial};
+    spans_.keep_only(object, 0);
+    flags_.erase(object.offset);
+    arena_->free(object);
+  }
+}
+
+// Which of these, in the order of their words, a living member holds.
+void supervisor::find_holders(std::vector<suspicion>& of) const {
+  if (of.empty()) return;
+  constexpr std::size_t sieve_size = 4096;
+  std::bitset<sieve_size> sieve;  // most words in the lists are none of these
+  for (const suspicion& s : of) sieve.set((s.word >> 1) % sieve_size);
+  holds_.each([&](hold_word word) {
+    if (!sieve.test((word >> 1) % sieve_size)) return;
+    const auto found =
+        std::lower_bound(of.begin(), of.end(), word, [](const suspicion& s, hold_word w) { return s.word < w; });
+    if (found != of.end() && found->word == word) found->held = true;
+  });
+}
+
+void supervisor::give_holds(std::uint32_t member, std::size_t words, family_answer& reply) {
+  if (!pidfds_.contains(member)) throw os_error("share objects with other processes", "holds", EINVAL);
+  const hold_book::part part = holds_.give(member, words);
+  reply.offset = part.offset;
+  reply.size = part.size;
 }
 
 family_answer supervisor::answer(const family_request& request, os::packet& message, std::vector<int>& fds) {
@@ -322,11 +324,13 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
       reply.member = made.member;
       reply.generation = made.generation;
       fds.push_back(table_file_.get());
+      give_holds(made.member, first_holds, reply);
+      fds.push_back(holds_.file());
       break;
     }
     case family_request::verb::window:
-      if (request.number * window_size >= end_) throw os_error("map shared memory", "window", EINVAL);
-      fds.push_back(arena_file_.get());
+      if (request.number * arena::window_size >= arena_->end()) throw os_error("map shared memory", "window", EINVAL);
+      fds.push_back(arena_->file());
       break;
     case family_request::verb::flag:
       fds.push_back(take_flag(request.number, request.member));
@@ -334,8 +338,12 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
     case family_request::verb::leave_flag:
       leave_flag(request.number, request.member);
       break;
+    case family_request::verb::holds:
+      give_holds(request.member, request.number, reply);
+      fds.push_back(holds_.file());
+      break;
     case family_request::verb::chunk:
-      reply.offset = allocate_chunk(request.number >> 32, request.number & 0xffffffff, request.member);
+      answer_about_chunk(request, reply);
       break;
     default:
       return answer_about_spans(request, fds);
@@ -345,7 +353,9 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
 
 unique_fd supervisor::abandon() noexcept {
   table_.make_read_only();
-  for (unique_fd* fd : {&table_file_, &arena_file_, &requests_}) fd->reset();
+  for (unique_fd* fd : {&table_file_, &requests_}) fd->reset();
+  arena_->abandon();
+  holds_.abandon();
   pidfds_.clear();
   spans_.abandon();
   flags_.clear();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// supervisor: the root's side of the family. It alone writes the table, owns the arena that all objects of the family
-// lie in, hands out member numbers and pieces of the arena, and watches every member's pidfd in a thread of its own.
+// supervisor: the root's side of the family. It alone writes the table, hands out member numbers and pieces of the
+// arena, frees objects that nobody has a handle of any more, and watches every member's pidfd in a thread of its own.
 //
 // At a death: the number is marked dead in the table, then everybody who sleeps in the arena is roused to look again.
 // What the dead had claimed is seen by whoever looks, from the claim itself. What members send is not trusted.
@@ -12,9 +12,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include "memory/arena.hpp"
 #include "memory/family_table.hpp"
+#include "memory/hold_book.hpp"
 #include "memory/span_store.hpp"
 #include "os/event_fd.hpp"
 #include "os/memory_file.hpp"
@@ -24,6 +28,7 @@
 namespace kin::detail {
 
 inline constexpr std::size_t span_name_size = 224;
+inline constexpr std::size_t most_given_up = span_name_size / sizeof(hold_word);  // in one request
 
 struct membership {
   std::uint32_t member = 0, generation = 0;
@@ -40,27 +45,29 @@ struct family_request {
     keep_span,
     forget_name,
     flag,
-    leave_flag
+    leave_flag,
+    holds,
+    gave_up  ///< no answer
   };
   verb what;
   std::uint32_t member;
-  std::uint64_t number;         ///< window: which; chunk: bytes << 32 | stride; spans: which; flags: offset
-  span_owner owner{};           ///< of spans
+  std::uint64_t
+      number;  ///< window: which; chunk: bytes << 32 | stride; spans: which; flags: offset; holds, gave_up: words
+  span_owner owner{};           ///< of spans; of a chunk that is part of an object
   std::uint64_t size = 0;       ///< make_span: bytes; 0: open what has this name already
-  char name[span_name_size]{};  ///< make_span: or empty
+  char name[span_name_size]{};  ///< make_span: or empty; gave_up: the words
 };
 struct family_answer {
+  static constexpr std::size_t most_pieces = 24;
   std::int32_t error;  ///< errno, or 0
-  std::uint32_t member, generation, reserved;
-  std::uint64_t number, offset, size;  ///< of a chunk or span
+  std::uint32_t member, generation;
+  std::uint32_t pieces;                ///< of a chunk: so many places that are free again, instead of one
+  std::uint64_t number, offset, size;  ///< of a chunk or span, or of the words of a list of holds
+  std::uint64_t piece[most_pieces];
 };
 
 class supervisor {
  public:
-  static constexpr std::size_t window_size = std::size_t{1} << 20;
-  static constexpr std::size_t chunk_unit = family_table::unit_size;
-  static constexpr std::size_t windows = family_table::arena_units * chunk_unit / window_size;
-
   /// Makes table and arena and starts the thread. Throws os_error.
   supervisor();
 
@@ -69,11 +76,15 @@ class supervisor {
   [[nodiscard]] int link() const { return link_.get(); }
   /// The root itself.
   membership join_root();
-  /// With the lock held: a zeroed piece of one window, for objects of `stride` bytes each. Throws os_error (ENOSPC,
-  /// EFBIG, ENOMEM).
-  std::uint64_t allocate_chunk(std::size_t size, std::size_t stride, std::uint32_t member);
+  /// With the lock held: a piece of the arena, or places in the member's chunks that are free again. Throws os_error.
+  void answer_about_chunk(const family_request& request, family_answer& reply);
   /// With the lock held.
-  std::byte* window(std::size_t number);
+  std::byte* window(std::size_t number) { return arena_->window(number); }
+  /// With the lock held: words for the root's own list of holds. Throws bad_alloc.
+  hold_book::words own_holds(std::uint32_t root, std::size_t count) { return holds_.give_own(root, count); }
+  /// With the lock held: nobody may have handles of these any more. Looks at once, or when there are enough of them.
+  enum class urgency { at_once, with_others };
+  void suspect(std::span<const hold_word> words, urgency when) noexcept;
   /// With the lock held: what the request says about spans; `fds` gets the file it lies in, borrowed. Throws os_error.
   family_answer answer_about_spans(const family_request& request, std::vector<int>& fds);
   /// At the root's exit.
@@ -90,38 +101,38 @@ class supervisor {
   unique_fd abandon() noexcept;
 
  private:
-  struct chunk {
-    std::uint64_t offset;
-    std::size_t size, stride;
-    std::uint32_t member;  // 0: its owner is dead
+  struct suspicion {
+    hold_word word;
+    std::uint64_t serial, passage;
+    object_header* header;
+    bool held;
   };
   family_table& own_table() { return *reinterpret_cast<family_table*>(table_.data()); }
   [[noreturn]] void run();
-  void serve();
+  bool serve();
   family_answer answer(const family_request& request, os::packet& message, std::vector<int>& fds);
   membership join(unique_fd pidfd);
   membership new_member();
   void bury(std::uint32_t member);
   void rouse_everybody();
-  void grow(std::size_t by);
-  void note_stride(const chunk& c, std::uint16_t stride) noexcept;
-  bool release_private_objects(const chunk& c);
-  bool is_gone(span_owner owner);
-  template <class Visit>
-  void walk(const chunk& c, Visit visit);
+  void give_holds(std::uint32_t member, std::size_t words, family_answer& reply);
+  void note_given_up(const family_request& request) noexcept;
+  void look_for_unused();
+  void free_or_keep(std::vector<suspicion>& dying);
+  void find_holders(std::vector<suspicion>& of) const;
 
   std::mutex mutex_;
   std::atomic<bool> running_{false};
-  unique_fd table_file_, arena_file_;
+  unique_fd table_file_;
   os::mapping table_;
   unique_fd link_, requests_;
   os::watch_set watched_;
-  std::vector<os::mapping> windows_;
-  std::vector<chunk> chunks_;
-  std::vector<std::pair<std::uint64_t, std::size_t>> free_chunks_;
-  std::uint64_t end_ = 0;  // of the arena's used part
-  std::size_t table_end_ = 0;
+  std::optional<arena> arena_;
   span_store spans_;
+  hold_book holds_;
+  std::vector<hold_word> suspects_;
+  urgency wanted_ = urgency::with_others;
+  std::vector<suspicion> late_;  // freed, but for somebody who came too late and has not let go yet
   std::deque<std::uint32_t> free_numbers_;
   std::uint32_t next_number_ = 1;
   std::vector<std::uint32_t> last_generation_;

@@ -34,6 +34,7 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
   auto t = std::make_unique<task>();
   t->number = ++tasks_numbered_;
   t->request = std::make_shared<parcel>(std::move(std::get<parcel>(work)));
+  state->keep_until_settled(std::exchange(t->request->carried, {}));
   t->label = std::move(name);
   t->state = std::move(state);
   t->options = options;

@@ -21,6 +21,7 @@ class nested_state final : public task_state {
   using task_state::task_state;
   parcel outcome() {
     result settled = take_result();
+    settled.outcome.arrived();
     return settled.failure ? encode_exception_outcome(std::move(settled.failure)) : std::move(settled.outcome);
   }
 };

@@ -196,9 +196,11 @@ bool task_state::settle(std::exception_ptr failure) { return finish({{}, std::mo
 
 bool task_state::finish(result r, bool failed) {
   std::vector<std::function<void()>> hooks;
+  passengers carried;  // let go outside the lock
   {
     const std::lock_guard hold(mutex_);
     if (settled_) return false;
+    carried.swap(carried_);
     result_ = std::move(r);
     failed_ = failed;
     settled_ = true;

@@ -32,6 +32,7 @@ namespace {
 void send_outcome(worker_pool& link, parcel outcome) {
   try {
     link.send(outcome_frame, outcome.bytes, outcome.fds);
+    outcome.arrived();
   } catch (const os_error& e) {
     if (link_to_parent().closed()) throw;
     // Its descriptors could not be sent, and nothing has been: that is this task's failure, not this worker's.
@@ -117,6 +118,7 @@ void pool_worker_main(worker_setup setup) {
       if (setup.tells_memory) lane.tell_memory(os::resident_memory());
       if (outcome.fds.empty() && far_lane::fits(outcome.bytes.size())) {
         lane.answer(outcome.bytes);
+        outcome.arrived();
       } else {
         send_outcome(link, std::move(outcome));
         lane.answered_in_frame();

@@ -165,6 +165,7 @@ void worker_pool::submit(task_work work, task_label name, std::shared_ptr<task_s
   require_shallow(depth_);
   require_reader();
   parcel request = std::move(std::get<parcel>(work));
+  state->keep_until_settled(std::exchange(request.carried, {}));
   std::uint64_t number = 0;
   {
     const std::lock_guard hold(mutex_);

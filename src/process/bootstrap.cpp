@@ -186,9 +186,10 @@ void become_child(const introduction& who, unique_fd parent_pidfd) {
 void run_call_in_role(const introduction& who, parcel request) {
   if (who.role == child_role::call) {
     incoming_call call(std::move(request));
-    const parcel outcome = run_to_outcome(call);
+    parcel outcome = run_to_outcome(call);
     try {
       link_to_parent().send(outcome_frame, outcome.bytes, outcome.fds);
+      outcome.arrived();
     } catch (const closed_error&) {
       // Nobody waits for the answer any more.
     }

@@ -49,6 +49,7 @@ class forked_copy {
       // Waits until the parent holds the pidfd: with SIGCHLD ignored, a child that has ended leaves no trace.
       if (awaited_) link_to_parent().take();
       if (change_into_child()) {
+        hold_what_was_forked();
         os::on_exit_of_copy(&end);
         if (crash_file) os::report_crashes_to(crash_file.release());
         code = run_in_role(role_, who_.name, body);
@@ -165,16 +166,20 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
 }
 
 std::shared_ptr<child> fork_child(const process_options& options, child_role role, parcel call) {
-  return fork_child(options, role, [&] {
+  auto started = fork_child(options, role, [&] {
+    call.arrived();
     incoming_call task(std::move(call));
     if (role == child_role::call) {
-      const parcel outcome = run_to_outcome(task);
+      parcel outcome = run_to_outcome(task);
       link_to_parent().send(outcome_frame, outcome.bytes, outcome.fds);
+      outcome.arrived();
     } else {
       writer ignored;
       task.run(ignored);
     }
   });
+  call.arrived();
+  return started;
 }
 
 }  // namespace kin::detail

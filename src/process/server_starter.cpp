@@ -153,7 +153,10 @@ std::shared_ptr<child> serve_child(const process_options& options, child_role ro
   for (int i = 0; i < most_attempts; ++i) {
     // At first only the spares may have been killed, and not the server: its next one takes the next attempt.
     server = fork_server::current(i < 3 ? nullptr : server);
-    if (auto started = tries.start(server, options, role, name, call, crash_file)) return started;
+    if (auto started = tries.start(server, options, role, name, call, crash_file)) {
+      call.arrived();
+      return started;
+    }
   }
   throw start_error(
       "kin: the fork server's processes end before they can begin: limits that are too low, or somebody "

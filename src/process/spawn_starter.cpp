@@ -70,6 +70,7 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
     // What does not fit into the socket is read by a child that has come to kin::init() only.
     if (call.bytes.size() > fits_into_socket) await_hello(*started);
     started->link().send(call_frame, call.bytes, call.fds);
+    call.arrived();
   } catch (const closed_error&) {
     // It has died already (a missing library, a limit too low): its exit status says so.
   } catch (...) {

@@ -27,7 +27,7 @@ thread_local kept_buffer kept;
 
 }  // namespace
 
-writer item_writer() { return no_more ? writer() : writer(std::move(kept.bytes)); }
+writer item_writer() { return no_more ? writer(delivery::once) : writer(delivery::once, std::move(kept.bytes)); }
 
 parcel item_parcel() {
   parcel made;

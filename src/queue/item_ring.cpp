@@ -6,7 +6,6 @@
 #include <bit>
 
 #include <kin/core/error.hpp>
-#include <kin/memory/object_ref.hpp>
 
 namespace kin::detail {
 namespace {
@@ -33,15 +32,6 @@ void item_ring::start() {
   }
 }
 
-void item_ring::end() noexcept {
-  for (const piece& p : made_) {
-    reinterpret_cast<segment*>(p.base)->kind.store(0);
-    std::memset(p.base + sizeof(std::uint32_t), 0, p.size - sizeof(std::uint32_t));
-    family::release(p.place, p.size);
-  }
-  made_.clear();
-}
-
 void item_ring::map(view& v, std::uint64_t place) {
   const std::uint64_t size = family::size_at(place);
   std::byte* base = size >= smallest_segment ? family::at(place, size) : nullptr;
@@ -57,15 +47,11 @@ std::uint64_t item_ring::new_segment(std::uint64_t left, std::uint64_t next) {
   const std::uint64_t total = header_.total.load(std::memory_order_relaxed);
   const std::uint64_t wanted = std::max(std::min(left + segment_begin, largest_segment), total / 4);
   const std::uint64_t size = std::bit_ceil(std::clamp(wanted, smallest_segment, largest_segment));
-  if (made_.size() == made_.capacity()) made_.reserve(2 * made_.size() + 4);
-  const family::piece found = family::allocate(size);
-  made_.push_back({found.offset, found.data, size});
+  const object_ref::part found = queue_.make_part(size);
   auto* made = reinterpret_cast<segment*>(found.data);
   made->next.store(next, std::memory_order_relaxed);
-  made->granules.store(static_cast<std::uint32_t>(size / granule));
+  made->granules.store(static_cast<std::uint16_t>(size / granule));
   made->kind.store(static_cast<std::uint32_t>(object_kind::queue_segment), std::memory_order_release);
-  // It is the queue's, and outlives whoever made it.
-  made->escaped.store(1);
   header_.total.store(total + size, std::memory_order_relaxed);
   return found.offset;
 }

@@ -10,8 +10,9 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <vector>
+#include <utility>
 
+#include <kin/memory/object_ref.hpp>
 #include <kin/queue/item_queue.hpp>
 
 #include "memory/cpu.hpp"
@@ -26,12 +27,11 @@ namespace kin::detail {
 
 class item_ring {
  public:
-  explicit item_ring(ring_header& header) noexcept : header_(header) {}
+  item_ring(object_ref queue, ring_header& header) noexcept : queue_(std::move(queue)), header_(header) {}
 
-  /// Makes the first segment, before anybody else sees the queue. Throws os_error.
+  /// Makes the first segment, before anybody else sees the queue. Throws os_error. Segments are parts of the queue's
+  /// object, and go with it.
   void start();
-  /// Gives all segments back to the arena: nobody else has ever seen the queue, so all are made here.
-  void end() noexcept;
 
   // By anybody.
   [[nodiscard]] bool empty() const noexcept { return put_count() == got_count(); }
@@ -118,11 +118,6 @@ class item_ring {
       std::atomic_ref(*reinterpret_cast<std::uint64_t*>(base + offset)).store(value, std::memory_order_relaxed);
     }
   };
-  struct piece {
-    std::uint64_t place;
-    std::byte* base;
-    std::uint64_t size;
-  };
   struct tail_draft {
     std::uint64_t segment, offset, oldest;
   };
@@ -167,10 +162,10 @@ class item_ring {
     header_.head.store(((word >> 1) + 1) << 1 | other, std::memory_order_release);
   }
 
+  const object_ref queue_;
   ring_header& header_;
-  view write_;               // the tail's segment
-  view read_;                // the head's
-  std::vector<piece> made_;  // by this process
+  view write_;  // the tail's segment
+  view read_;   // the head's
   in_step items_found_, room_found_;
 };
 

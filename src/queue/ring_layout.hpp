@@ -28,8 +28,7 @@ namespace kin::detail {
 //   put: seen_head, get: seen_tail              hints, never ahead of the truth
 //   put: item or jump behind the tail           no meaning
 //   put: next of the tail's segment             no meaning
-//   put: a new segment                          before it is marked as escaped: goes back to the arena at the death;
-//                                               after it, and before the next store: lost until the family ends
+//   put: a new segment                          not used by anybody; it is a part of the queue, and goes with it
 //   put: the new segment's place in the chain   one more drained segment (by a `next`, or by a ledger and `tail` with
 //                                               the count as it was)
 //   put, close: readiness, under poll_lock      readable too early; who looks and finds nothing sets it right

@@ -36,7 +36,7 @@ std::mutex& flag_mutex() {
 }  // namespace
 
 ring_queue::ring_queue(std::uint64_t signature, std::size_t capacity)
-    : ref_(object_ref::make(object_kind::queue, sizeof(ring_header))), header_(header_of(ref_)), items_(header_) {
+    : ref_(object_ref::make(object_kind::queue, sizeof(ring_header))), header_(header_of(ref_)), items_(ref_, header_) {
   header_.signature = signature;
   header_.capacity = capacity;
   items_.start();
@@ -46,13 +46,12 @@ ring_queue::ring_queue(std::uint64_t signature, std::size_t capacity)
 ring_queue::ring_queue(std::uint64_t signature, reader& from)
     : ref_(object_ref::decode(from, object_kind::queue, sizeof(ring_header))),
       header_(header_of(ref_)),
-      items_(header_) {
+      items_(ref_, header_) {
   if (header_.signature != signature) throw type_mismatch("kin: this is a queue of items of another type");
 }
 
 ring_queue::~ring_queue() {
   if (flag_taken_in_ == os::own_pid()) family::leave_flag(ref_.offset());
-  if (header_.escaped.load() == 0) items_.end();
 }
 
 // What nearly every put and get of a stream is: with the bias, nothing in the way and nobody to wake. No more stores

@@ -71,6 +71,8 @@ struct sent_objects {
   std::vector<object> objects;
 };
 
+passenger::~passenger() = default;
+
 void sent_objects_delete::operator()(sent_objects* objects) const noexcept { delete objects; }
 
 }  // namespace detail
@@ -84,7 +86,7 @@ void writer::fd(int borrowed) {
 
 detail::parcel writer::take() {
   objects_.reset();
-  return {std::exchange(bytes_, {}), std::exchange(fds_, {})};
+  return {std::exchange(bytes_, {}), std::exchange(fds_, {}), std::exchange(carried_, {})};
 }
 
 writer::object_number writer::share(std::shared_ptr<const volatile void> object, const std::type_info& type) {

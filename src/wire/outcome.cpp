@@ -36,7 +36,7 @@ std::exception_ptr failure_of(const incoming_call& call) {
 
 parcel run_to_outcome(incoming_call& call) {
   try {
-    writer out;
+    writer out(delivery::once);
     out.put(outcome_kind::value);
     call.run(out);
     return out.take();

@@ -30,7 +30,7 @@ void give_up([[maybe_unused]] A& argument) {
 template <class F, class... A>
 call_result_t<F, A...> run_in_server(const object_handle& with, F f, A&&... args) {
   exchange call(with);
-  parcel outcome = call.run(encode_call(f, args...));
+  parcel outcome = call.run(encode_call_as(delivery::lent, f, args...));
   (give_up(args), ...);
   return decode_outcome<call_result_t<F, A...>>(std::move(outcome), exchange::server_name());
 }

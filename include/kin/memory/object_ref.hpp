@@ -2,8 +2,8 @@
 // object_ref: this process's hold on one object in the family's arena. What every shared handle (mutex, event, value …)
 // has as its only member. A copy holds the same object; it crosses to other processes of the family as a number.
 //
-// The object lives as long as a handle in this process, or, once it has been handed to another process, as the family.
-// So do its spans: large memory that belongs to it (memory/span_store.hpp).
+// The object lives as long as a handle in any process, and as a message that may bring one (decision 0012). So do its
+// spans: large memory that belongs to it (memory/span_store.hpp).
 #pragma once
 
 #include <cstddef>
@@ -53,6 +53,7 @@ class KIN_EXPORT object_ref {
   static object_ref make(object_kind kind, std::size_t size);
   /// Throws decode_error for bytes that name no living object of this kind and of at least `size` bytes.
   static object_ref decode(reader& from, object_kind kind, std::size_t size);
+  /// As the writer's delivery says.
   void encode(writer& to) const;
 
   [[nodiscard]] object_header* get() const noexcept { return header_; }
@@ -76,6 +77,13 @@ class KIN_EXPORT object_ref {
   [[nodiscard]] span open_span(std::uint64_t number) const;
   /// Frees its spans but `kept`.
   void keep_span(std::uint64_t kept) const noexcept;
+  /// New memory of the arena, zeroed but for what lies there as a header, that belongs to this object: `size` is a
+  /// power of two from 16 KiB to 1 MiB. Throws os_error.
+  struct part {
+    std::uint64_t offset;
+    std::byte* data;
+  };
+  [[nodiscard]] part make_part(std::size_t size) const;
   /// What this process keeps beside the object until the last handle here goes: the first that was offered, or null.
   std::shared_ptr<void> keep_beside(std::shared_ptr<void> offered) const;
 

@@ -75,7 +75,8 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
                       results_at = results + t * aligned(chunk * sizeof(R));
     std::memcpy(buffer->data() + items_at, items.data() + first, count * sizeof(Item));
     auto state = std::make_shared<placed_state<std::vector<R>>>(to->callbacks());
-    to->submit(encode_call(placed_chunk<F, Item, R>{}, callable_box<F>{f}, buffer->place(items_at, results_at, count)),
+    to->submit(encode_call_as(delivery::lent, placed_chunk<F, Item, R>{}, callable_box<F>{f},
+                              buffer->place(items_at, results_at, count)),
                task_label::of(f), state, options);
     all.add(std::move(state), count);
   }

@@ -95,6 +95,9 @@ class KIN_EXPORT task_state {
   /// Runs `hook` once settled, in the thread that settles it, or here and now: for short things that do not throw.
   void on_settle(std::function<void()> hook);
 
+  /// What the request's handles need while it may be decoded. Before it is submitted.
+  void keep_until_settled(passengers carried) noexcept { carried_ = std::move(carried); }
+
   /// First come, first served; later ones are dropped. False when it was settled before.
   bool settle(parcel outcome, std::string worker);
   bool settle(std::exception_ptr failure);
@@ -126,6 +129,7 @@ class KIN_EXPORT task_state {
   std::condition_variable changed_;
   bool settled_ = false, failed_ = false;
   result result_;
+  passengers carried_;
   unique_fd event_;
   std::vector<std::function<void()>> callbacks_, hooks_;
   std::shared_ptr<callback_runner> runner_;

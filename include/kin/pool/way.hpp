@@ -54,15 +54,16 @@ struct by_copy {
   static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name,
                                                  const F& f, A&&... args) {
     const std::tuple<stored_t<A>...> held(std::forward<A>(args)...);  // what was moved in is given up here
-    return submit_request<R>(to, options, std::move(name),
-                             std::apply([&](const auto&... a) { return encode_call(f, a...); }, held));
+    return submit_request<R>(
+        to, options, std::move(name),
+        std::apply([&](const auto&... a) { return encode_call_as(delivery::lent, f, a...); }, held));
   }
   /// A piece of a range: an item_list, or a span of flat items.
   template <class R, class Chunk, class F, class Item>
   static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
                                                        std::span<const Item> items) {
     using list = item_list<Item>;
-    writer out;
+    writer out(delivery::lent);
     encode_descriptor(out, descriptor_of<Chunk, callable_box<F>, list>);
     out.put(callable_box<F>{f});
     out.size(items.size());  // as a list's rule writes it
@@ -72,7 +73,8 @@ struct by_copy {
   template <class R, class Chunk, class F, class Items>
   static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
                                                        const Items& items) {
-    return submit_request<R>(to, options, task_label::of(f), encode_call(Chunk{}, callable_box<F>{f}, items));
+    return submit_request<R>(to, options, task_label::of(f),
+                             encode_call_as(delivery::lent, Chunk{}, callable_box<F>{f}, items));
   }
 
  private:

@@ -69,12 +69,13 @@ class KIN_EXPORT process {
     detail::check_callable<F, Args...>();
     detail::require_init();
     if constexpr (sizeof...(Args) == 0) {
-      detail::parcel call = detail::encode_call(f);
+      detail::parcel call = detail::encode_call_as(detail::delivery::once, f);
       start(options, std::move(call));
     } else {
       // Held here as values, so that what was moved in is given up by the end of this constructor.
       const std::tuple<stored_t<Args>...> held(std::forward<Args>(args)...);
-      detail::parcel call = std::apply([&](const auto&... a) { return detail::encode_call(f, a...); }, held);
+      detail::parcel call =
+          std::apply([&](const auto&... a) { return detail::encode_call_as(detail::delivery::once, f, a...); }, held);
       start(options, std::move(call));
     }
   }

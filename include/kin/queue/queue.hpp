@@ -235,6 +235,7 @@ class queue {
       out.put(item);
       detail::parcel message = out.take();
       const auto given = items_->put(message.bytes, message.fds, until);
+      if (given == detail::queue_answer::done) message.arrived();
       detail::give_back(message);
       return given;
     }();

@@ -22,9 +22,8 @@ struct shared_memory_options {
   std::string name;
 };
 
-/// Anonymous memory goes with its last handle (one that was handed to another process: with the family). The name of
-/// named memory goes, at the latest, when the family's first process exits, and when its maker was killed before it
-/// had handed it on; a first process that is killed itself leaves the name to unlink().
+/// Memory goes with its last handle in any process. The name of named memory goes with it, too, at the latest when the
+/// family's first process exits; a first process that is killed itself leaves the name to unlink().
 class KIN_EXPORT shared_memory {
  public:
   using kin_handle = void;

@@ -90,6 +90,7 @@ class KIN_EXPORT connection {
     check_sendable<Sent>();
     detail::parcel message = encoded<Sent>(value);
     channel_.send(type_signature<Sent>(), message.bytes, message.fds);
+    message.arrived();
     if constexpr (!std::is_lvalue_reference_v<T> && !std::is_const_v<std::remove_reference_t<T>> &&
                   std::is_class_v<Sent> && std::is_same_v<Sent, std::remove_cvref_t<T>>) {
       [[maybe_unused]] const Sent given_away = std::move(value);  // closes what the other side now owns
@@ -154,9 +155,9 @@ class KIN_EXPORT connection {
   template <class Sent, class T>
   static detail::parcel encoded(const T& value) {
     if constexpr (std::is_same_v<Sent, std::remove_cvref_t<T>>)
-      return detail::encode(value);
+      return detail::encode(value, detail::delivery::once);
     else
-      return detail::encode(Sent(value));
+      return detail::encode(Sent(value), detail::delivery::once);
   }
   const detail::frame_header& next_bytes();
   detail::parcel receive(std::uint64_t signature, const std::string& (*structure)());

@@ -24,7 +24,7 @@ class bound_call {
 
   [[nodiscard]] explicit operator bool() const noexcept { return held_ != nullptr; }
 
-  /// For kin: a fresh request. The call must not be empty.
+  /// For kin: a fresh request, to be run while this bound_call lives. It must not be empty.
   [[nodiscard]] detail::parcel encode() const { return held_->encode(); }
   /// For texts.
   [[nodiscard]] std::string name() const { return held_ ? held_->name() : std::string(); }
@@ -39,7 +39,7 @@ class bound_call {
   struct holder final : held {
     template <class G>
     explicit holder(G&& g) : f(std::forward<G>(g)) {}
-    [[nodiscard]] detail::parcel encode() const override { return detail::encode_call(f); }
+    [[nodiscard]] detail::parcel encode() const override { return detail::encode_call_as(detail::delivery::lent, f); }
     [[nodiscard]] std::string name() const override { return detail::call_name(f); }
     F f;
   };

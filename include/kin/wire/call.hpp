@@ -78,7 +78,8 @@ inline constexpr call_descriptor descriptor_of{call_mark,
 
 /// Writes the task's identity. Throws encode_error.
 KIN_EXPORT void encode_descriptor(writer& out, const call_descriptor& descriptor);
-/// "parse(std::string)" where the callable is a pointer to a function with a symbol, else by its type: "lambda in main".
+/// "parse(std::string)" where the callable is a pointer to a function with a symbol, else by its type: "lambda in
+/// main".
 KIN_EXPORT std::string name_of_call(const call_descriptor& descriptor, const void* function);
 
 /// The function that a callable will run, if it is one or is bound to one.
@@ -158,10 +159,15 @@ void encode_call_to(writer& out, const F& f, const A&... args) {
   }
 }
 template <class F, class... A>
-[[nodiscard]] parcel encode_call(const F& f, const A&... args) {
-  writer out;
+[[nodiscard]] parcel encode_call_as(delivery handles, const F& f, const A&... args) {
+  writer out(handles);
   encode_call_to(out, f, args...);
   return out.take();
+}
+/// For a request of which nobody says how often it will be run.
+template <class F, class... A>
+[[nodiscard]] parcel encode_call(const F& f, const A&... args) {
+  return encode_call_as(delivery::kept, f, args...);
 }
 
 /// The readable name of a callable, whatever it will be called with.

@@ -34,9 +34,9 @@ namespace detail {
 
 /// `value` as a message of its own.
 template <class T>
-[[nodiscard]] parcel encode(const T& value) {
+[[nodiscard]] parcel encode(const T& value, delivery handles = delivery::kept) {
   check_sendable<T>();
-  writer out;
+  writer out(handles);
   out.put(value);
   return out.take();
 }
@@ -46,6 +46,7 @@ template <class T>
 [[nodiscard]] T decode(parcel&& message) {
   check_sendable<T>();
   parcel owned = std::move(message);
+  owned.arrived();
   reader in(owned);
   T value = in.take<T>();
   in.finish();

@@ -28,7 +28,7 @@ enum class outcome_kind : unsigned char { value, exception, retryable_exception 
 /// An outcome made here.
 template <class R>
 [[nodiscard]] parcel encode_value_outcome(const R& value) {
-  writer out;
+  writer out(delivery::once);
   out(outcome_kind::value, value);
   return out.take();
 }
@@ -49,6 +49,7 @@ KIN_EXPORT void open_outcome(reader& in, const std::string& worker);
 template <class R>
 R decode_outcome(parcel&& outcome, const std::string& worker) {
   parcel owned = std::move(outcome);
+  owned.arrived();
   reader in(owned);
   open_outcome(in, worker);
   if constexpr (std::is_void_v<R>) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <kin/core/error.hpp>
+#include <kin/wire/delivery.hpp>
 #include <kin/wire/kind.hpp>
 #include <kin/wire/nesting.hpp>
 #include <kin/wire/parcel.hpp>
@@ -37,8 +38,13 @@ class writer {
   static constexpr bool is_loading = false;
 
   writer() = default;
+  /// For kin: what becomes of the message.
+  explicit writer(detail::delivery handles) noexcept : handles_(handles) {}
   /// Writes into `reused`, whose contents are dropped and whose capacity is kept.
-  explicit writer(std::vector<std::byte> reused) noexcept : bytes_(std::move(reused)) { bytes_.clear(); }
+  writer(detail::delivery handles, std::vector<std::byte> reused) noexcept
+      : bytes_(std::move(reused)), handles_(handles) {
+    bytes_.clear();
+  }
 
   /// `ar(first, second)`: puts each. Throws encode_error for a value that cannot cross (a cycle of shared_ptr, a
   /// valueless variant, nesting deeper than 500), os_error when a descriptor cannot be duplicated.
@@ -78,6 +84,10 @@ class writer {
   /// The message; the writer is empty afterwards.
   [[nodiscard]] KIN_EXPORT detail::parcel take();
 
+  /// For handles of shared objects: what to count on, and what the message carries for them.
+  [[nodiscard]] detail::delivery handles() const noexcept { return handles_; }
+  void carry(std::unique_ptr<detail::passenger> one) { carried_.push_back(std::move(one)); }
+
   /// For the rules: one level of containers and pointers, or of user code, deeper.
   using level = detail::level<&detail::nested_too_deep_to_encode>;
   [[nodiscard]] level descend() { return level(levels_); }
@@ -96,6 +106,8 @@ class writer {
   std::vector<std::byte> bytes_;
   std::vector<unique_fd> fds_;
   std::unique_ptr<detail::sent_objects, detail::sent_objects_delete> objects_;
+  detail::passengers carried_;
+  detail::delivery handles_ = detail::delivery::kept;
   int levels_ = 0;
   int calls_ = 0;
 };

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSL-1.0
+// arena: see the header.
+#include "memory/arena.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <kin/core/error.hpp>
+
+namespace kin::detail {
+namespace {
+
+void clear(object_header& header) noexcept {
+  header.kind.store(0);
+  header.granules.store(0);
+  header.more_bells.store(0);
+  header.serial.store(0);
+  header.passage.store(0);
+  header.bell.word.store(0);
+  header.bell.slept_on.store(0);
+  header.bell.rung_at.store(0);
+  header.bell.in_vain.store(0);
+}
+
+// Whoever has a damaged handle may look at a header meanwhile, never at what lies between two.
+void clear(std::byte* chunk, std::size_t size, std::size_t stride) noexcept {
+  std::size_t at = 0;
+  for (; at + stride <= size; at += stride) {
+    clear(*reinterpret_cast<object_header*>(chunk + at));
+    std::memset(chunk + at + sizeof(object_header), 0, stride - sizeof(object_header));
+  }
+  std::memset(chunk + at, 0, size - at);
+}
+
+constexpr bool is_part(span_owner owner) noexcept { return owner.serial != 0; }
+
+}  // namespace
+
+arena::arena(int table_file, family_table& table)
+    : table_file_(table_file), table_(table), table_end_(offsetof(family_table, stride)) {
+  file_ = os::make_memory_file("kin-arena", 0);
+  os::forbid_shrinking(file_.get());
+  windows_.reserve(windows);  // never moves: other threads use mapped windows without the lock
+}
+
+std::byte* arena::window(std::size_t number) {
+  while (windows_.size() <= number)
+    windows_.emplace_back(file_.get(), windows_.size() * window_size, window_size, os::access::write);
+  return windows_[number].data();
+}
+
+void arena::grow(std::size_t by) {
+  const std::size_t table_end = offsetof(family_table, stride) + (end_ + by) / chunk_unit * sizeof(std::uint16_t);
+  if (table_end > table_end_) {
+    os::grow_memory_file(table_file_, table_end_, (table_end + 4095) / 4096 * 4096);
+    table_end_ = (table_end + 4095) / 4096 * 4096;
+  }
+  os::grow_memory_file(file_.get(), end_, end_ + by);
+  end_ += by;
+  table_.arena_end.store(end_);
+}
+
+std::uint64_t arena::allocate(std::size_t size, std::size_t stride, std::uint32_t member, span_owner owner) {
+  size = (size + chunk_unit - 1) / chunk_unit * chunk_unit;
+  if (size == 0 || size > window_size || stride < granule || stride % granule != 0 || stride > size)
+    throw os_error("allocate shared memory", "chunk", EINVAL);
+  const auto note = [&](std::uint64_t offset) {
+    const auto made = chunks_.insert_or_assign(offset, chunk{size, stride, member, owner}).first;
+    try {
+      if (is_part(owner)) parts_.emplace(owner.offset, offset);
+    } catch (...) {
+      chunks_.erase(made);
+      throw;
+    }
+    note_stride(offset, stride);
+    return offset;
+  };
+  const auto fits = std::find_if(free_chunks_.begin(), free_chunks_.end(), [&](auto& c) { return c.second == size; });
+  if (fits != free_chunks_.end()) {
+    const std::uint64_t offset = note(fits->first);
+    free_chunks_.erase(fits);
+    return offset;
+  }
+  // A chunk lies in one window. What is left of the last one is kept for others.
+  if (const std::size_t left = (window_size - end_ % window_size) % window_size; left != 0 && left < size) {
+    grow(left);
+    for (std::uint64_t at = end_ - left; at < end_; at += chunk_unit) free_chunks_.emplace_back(at, chunk_unit);
+  }
+  if (end_ / window_size >= windows) throw os_error("allocate shared memory: too many objects", "chunk", ENOSPC);
+  window(end_ / window_size);
+  const std::uint64_t offset = end_;
+  grow(size);
+  return note(offset);
+}
+
+std::size_t arena::take_freed(std::uint32_t member, std::size_t stride, std::span<std::uint64_t> into) noexcept {
+  const auto its = freed_.find(member);
+  if (its == freed_.end()) return 0;
+  const auto found = its->second.find(stride);
+  if (found == its->second.end()) return 0;
+  std::size_t n = 0;
+  for (auto& free = found->second; n < into.size() && !free.empty(); free.pop_back()) into[n++] = free.back();
+  return n;
+}
+
+// Only the first unit of a chunk that has several: it holds one object.
+void arena::note_stride(std::uint64_t offset, std::size_t stride) noexcept {
+  table_.stride[offset / chunk_unit].store(static_cast<std::uint16_t>(stride / granule), std::memory_order_release);
+}
+
+arena::place arena::chunk_of(std::uint64_t offset) {
+  auto at = chunks_.upper_bound(offset);
+  if (at == chunks_.begin()) return chunks_.end();
+  --at;
+  const std::uint64_t inside = offset - at->first;
+  const chunk& c = at->second;
+  return inside % c.stride == 0 && inside + c.stride <= c.size ? at : chunks_.end();
+}
+
+object_header* arena::find(hold_word word) {
+  const std::uint64_t offset = offset_in(word);
+  if (chunk_of(offset) == chunks_.end()) return nullptr;
+  auto* const header = reinterpret_cast<object_header*>(at(offset));
+  const bool is_it =
+      header->kind.load(std::memory_order_acquire) != 0 && names(word, header->serial.load(std::memory_order_acquire));
+  return is_it ? header : nullptr;
+}
+
+void arena::free(span_owner object) {
+  for (auto [part, last] = parts_.equal_range(object.offset); part != last;) {
+    const auto c = chunks_.find(part->second);
+    if (c == chunks_.end() || c->second.owner != object) {
+      ++part;
+      continue;
+    }
+    part = parts_.erase(part);
+    give_back(c);
+  }
+  const auto c = chunk_of(object.offset);
+  if (c == chunks_.end()) return;
+  clear(*reinterpret_cast<object_header*>(at(object.offset)));
+  if (2 * c->second.stride > c->second.size)
+    give_back(c);  // it was alone there
+  else if (c->second.member == 0)
+    untidy_.insert(c->first);
+  else
+    freed_[c->second.member][c->second.stride].push_back(object.offset);
+}
+
+void arena::give_back(place which) {
+  const auto [offset, c] = *which;
+  note_stride(offset, 0);
+  clear(at(offset), c.size, c.stride);
+  untidy_.erase(offset);
+  chunks_.erase(which);
+  free_chunks_.emplace_back(offset, c.size);
+}
+
+void arena::orphan(std::uint32_t member) {
+  freed_.erase(member);
+  for (auto& [offset, c] : chunks_)
+    if (c.member == member) {
+      c.member = 0;
+      if (!is_part(c.owner)) untidy_.insert(offset);
+    }
+}
+
+void arena::tidy(const std::vector<hold_word>& held) {
+  for (const std::uint64_t offset : std::exchange(untidy_, {})) {
+    const auto c = chunks_.find(offset);
+    if (c == chunks_.end()) continue;
+    bool empty =
+        std::none_of(held.begin(), held.end(), [&](hold_word w) { return offset_in(w) - offset < c->second.size; });
+    const auto seen = [&](object_header&, std::size_t) { empty = false; };
+    each_in(offset, c->second, seen);
+    if (empty) give_back(c);
+  }
+}
+
+}  // namespace kin::detail
