@@ -24,7 +24,7 @@ std::size_t private_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8)) * 1024;
-  die("RssAnon");
+  bench::die("RssAnon");
 }
 // Allocated in this process's memory files, each once: resident, touched or not.
 std::size_t shared_bytes() {
