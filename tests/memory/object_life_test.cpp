@@ -47,9 +47,11 @@ TEST(object_life, goes_on_in_a_message_that_is_to_be_decoded) {
   auto message = sent(*it.object, delivery::once);
   message.arrived();
   it.object.reset();
+  it.look();
   EXPECT_TRUE(it.lives());
   {
     const auto again = received(message);
+    it.look();
     EXPECT_TRUE(it.lives());
   }
   EXPECT_FALSE(it.lives());
@@ -61,6 +63,7 @@ TEST(object_life, ends_with_a_message_that_is_not_sent) {
   {
     const auto message = sent(*it.object, delivery::once);
     it.object.reset();
+    it.look();
     EXPECT_TRUE(it.lives()) << "it may still be";
   }
   EXPECT_FALSE(it.lives());
@@ -85,6 +88,7 @@ TEST(object_life, is_the_familys_once_a_handle_is_where_anybody_may_decode_it) {
   it.object.reset();
   EXPECT_TRUE(it.lives());
   for (int i = 0; i < 3; ++i) (void)received(message);
+  it.look();
   EXPECT_TRUE(it.lives());
 }
 

@@ -18,8 +18,6 @@
 
 #include <kin/core/error.hpp>
 
-#include "memory/family.hpp"
-#include "memory/hold_list.hpp"
 #include "memory/watched_object.hpp"
 #include "support/eventually.hpp"
 #include "support/leaves_nothing_behind.hpp"
@@ -96,7 +94,6 @@ std::vector<object_ref> others() {
 // might be unused.
 TEST(object_life, is_not_over_while_it_goes_from_process_to_process) {
   auto it = with_span();
-  const kin::detail::hold_word word = kin::detail::hold_word_for(it.object->offset(), it.serial);
   const shared_page<std::atomic<int>> playing, throws;
   auto [a, b] = kin::pipe();
   const auto play = [&](kin::connection& with) {
@@ -134,7 +131,7 @@ TEST(object_life, is_not_over_while_it_goes_from_process_to_process) {
   it.object.reset();
   ASSERT_TRUE(eventually([&] {
     // Between two looks the root serves others.
-    (void)kin::detail::family::tell_given_up({&word, 1}, true);
+    it.look();
     return !it.lives() || *throws > 500;
   }));
   EXPECT_TRUE(it.lives());

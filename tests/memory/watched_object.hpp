@@ -13,6 +13,8 @@
 #include <kin/memory/object_ref.hpp>
 #include <kin/wire/codec.hpp>
 
+#include "memory/family.hpp"
+#include "memory/hold_list.hpp"
 #include "memory/object_header.hpp"
 
 namespace kin_test {
@@ -49,9 +51,15 @@ inline object_ref received(const parcel& message, std::size_t size = 128) {
 }
 
 struct watched {
-  explicit watched(object_ref made) : serial(made.get()->serial.load()), header(made.get()), object(std::move(made)) {}
+  explicit watched(object_ref made)
+      : offset(made.offset()), serial(made.get()->serial.load()), header(made.get()), object(std::move(made)) {}
+  /// The root looks, whatever reason it may have.
+  void look() const {
+    const kin::detail::hold_word word = kin::detail::hold_word_for(offset, serial);
+    (void)kin::detail::family::tell_given_up({&word, 1}, true);
+  }
   [[nodiscard]] bool lives() const { return header->serial.load() == serial && header->kind.load() != 0; }
-  const std::uint64_t serial;
+  const std::uint64_t offset, serial;
   const object_header* header;
   std::optional<object_ref> object;
 };
