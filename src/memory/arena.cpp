@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include <kin/core/error.hpp>
 
@@ -76,10 +77,11 @@ std::uint64_t arena::allocate(std::size_t size, std::size_t stride, std::uint32_
     note_stride(offset, stride);
     return offset;
   };
-  const auto fits = std::find_if(free_chunks_.begin(), free_chunks_.end(), [&](auto& c) { return c.second == size; });
-  if (fits != free_chunks_.end()) {
+  // The one that was freed last: its pages are here, and warm.
+  const auto fits = std::find_if(free_chunks_.rbegin(), free_chunks_.rend(), [&](auto& c) { return c.second == size; });
+  if (fits != free_chunks_.rend()) {
     const std::uint64_t offset = note(fits->first);
-    free_chunks_.erase(fits);
+    free_chunks_.erase(std::next(fits).base());
     return offset;
   }
   // A chunk lies in one window. What is left of the last one is kept for others.

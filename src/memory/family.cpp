@@ -217,7 +217,19 @@ std::byte* piece_at(state& s, std::uint64_t offset) {
   return map_window(s, offset / arena::window_size) + offset % arena::window_size;
 }
 
-// A chunk for objects of this size; 0: instead of it, some pieces have come back.
+// Pieces that the root has given back. Not what this process still uses, whoever made the root believe otherwise.
+bool take_back(state& s, std::size_t stride, std::span<const std::uint64_t> pieces) {
+  bool any = false;
+  for (const std::uint64_t offset : pieces) {
+    if (s.left_to_root.erase(offset) == 0) continue;
+    std::memset(piece_at(s, offset) + sizeof(object_header), 0, stride - sizeof(object_header));
+    s.free_pieces[stride / granule].push_back(offset);
+    any = true;
+  }
+  return any;
+}
+
+// A chunk for objects of this size; none: instead of it, some pieces have come back.
 std::optional<std::uint64_t> new_chunk(state& s, std::size_t size, std::size_t stride) {
   for (;;) {
     const family_answer answer = ask_for_chunk(s, size, stride, {});
@@ -225,15 +237,8 @@ std::optional<std::uint64_t> new_chunk(state& s, std::size_t size, std::size_t s
       s.left_to_root.erase(answer.offset);  // it has come back another way
       return answer.offset;
     }
-    bool any = false;
-    for (std::size_t i = 0; i < std::min<std::size_t>(answer.pieces, family_answer::most_pieces); ++i) {
-      // Not what this process still uses, whoever made the root believe otherwise.
-      if (s.left_to_root.erase(answer.piece[i]) == 0) continue;
-      std::memset(piece_at(s, answer.piece[i]) + sizeof(object_header), 0, stride - sizeof(object_header));
-      s.free_pieces[stride / granule].push_back(answer.piece[i]);
-      any = true;
-    }
-    if (any) return std::nullopt;
+    if (take_back(s, stride, {answer.piece, std::min<std::size_t>(answer.pieces, family_answer::most_pieces)}))
+      return std::nullopt;
   }
 }
 
@@ -352,6 +357,14 @@ piece allocate(std::size_t size) {
   const bool alone = size > arena::chunk_unit / 4;  // in a chunk of its own
   state::chunk& c = s.chunks[size / granule];
   std::uint64_t offset = 0;
+  // Where asking costs nothing, what was used before goes before what never was.
+  if (free.empty() && s.root) {
+    std::array<std::uint64_t, family_answer::most_pieces> pieces;
+    std::unique_lock root(*s.root);
+    const std::size_t n = s.root->take_freed(s.me.member, size, pieces);
+    root.unlock();
+    (void)take_back(s, size, {pieces.data(), n});
+  }
   if (free.empty() && c.end - c.next < size)
     if (const auto made = new_chunk(s, alone ? size : arena::chunk_unit, size))
       c = {*made, *made + (alone ? size : arena::chunk_unit)};

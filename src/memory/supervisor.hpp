@@ -78,7 +78,10 @@ class supervisor {
   membership join_root();
   /// With the lock held: a piece of the arena, or places in the member's chunks that are free again. Throws os_error.
   void answer_about_chunk(const family_request& request, family_answer& reply);
-  /// With the lock held.
+  /// With the lock held: see arena.
+  std::size_t take_freed(std::uint32_t member, std::size_t stride, std::span<std::uint64_t> into) noexcept {
+    return arena_->take_freed(member, stride, into);
+  }
   std::byte* window(std::size_t number) { return arena_->window(number); }
   /// With the lock held: words for the root's own list of holds. Throws bad_alloc.
   hold_book::words own_holds(std::uint32_t root, std::size_t count) { return holds_.give_own(root, count); }

@@ -41,6 +41,7 @@ class writer {
   /// For kin: what becomes of the message.
   explicit writer(detail::delivery handles) noexcept : handles_(handles) {}
   /// Writes into `reused`, whose contents are dropped and whose capacity is kept.
+  explicit writer(std::vector<std::byte> reused) noexcept : writer(detail::delivery::kept, std::move(reused)) {}
   writer(detail::delivery handles, std::vector<std::byte> reused) noexcept
       : bytes_(std::move(reused)), handles_(handles) {
     bytes_.clear();
