@@ -11,6 +11,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 KILLED = ["KILL"]
 COPIED = ["KILL", "COPY", "MESSAGES=3"]
+THREE = ["FIRST=1", "SECOND=1", "THIRD=1"]
 RIGHT = {
     "ring_bell": [[], KILLED, COPIED],
     "queue": [[], KILLED, ["KILL_CONSUMER"]],
@@ -42,9 +43,9 @@ WRONG = {
         ["SEAT_NOT_WAITED_FOR"],
         ["SEAT_NOT_RUNG"],
         ["NOT_REVOKED"],
-        ["THIRD=1", "SECOND=1", "ONE_RUNG"],
+        [*THREE, "ONE_RUNG"],
         [*KILLED, "FIRST=1", "DEAD_SEAT_OCCUPIED"],
-        [*KILLED, "THIRD=1", "SECOND=1", "REVOKED_FORGOTTEN"],
+        [*THREE, "KILL", "REVOKED_FORGOTTEN"],
     ],
     "bell": [["NO_BARRIER"], ["NO_FENCE"], [*KILLED, "SETTLED_EARLY"], ["SETTLED_KEPT"], ["NO_LAST_LOOK"]],
 }
