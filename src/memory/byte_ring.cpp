@@ -6,6 +6,8 @@
 
 namespace kin::detail {
 
+contest lines_away;
+
 void throw_damaged_ring() {
   throw decode_error("kin: the shared memory of this connection is damaged; the connection has been closed");
 }
@@ -52,6 +54,14 @@ std::size_t ring_writer::room_at_last(std::uint64_t tail) {
 std::uint64_t ring_writer::position_for(std::size_t size) {
   // At or behind this level's start whenever there is less room than that.
   return begin() + size + ring_end_size - place_.capacity();
+}
+
+void ring_reader::tell(std::uint64_t at, bool in_a_stream) noexcept {
+  const std::uint64_t now = in_a_stream ? cpu::ticks() : 0;
+  if (in_a_stream && told_at_ != 0)
+    lines_away_.note(at - control_.head.load(std::memory_order_relaxed), now - told_at_);
+  told_at_ = now;
+  control_.head.store(at, std::memory_order_release);
 }
 
 void ring_reader::enter_level_of(std::uint64_t at) noexcept {

@@ -16,9 +16,15 @@
 #include <cstring>
 #include <span>
 
+#include "memory/bulk_copy.hpp"
+#include "memory/contest.hpp"
+#include "memory/cpu.hpp"
 #include "memory/ring_frame.hpp"
 
 namespace kin::detail {
+
+/// Whether a reader gives lines away that it has read.
+extern contest lines_away;
 
 /// The control block of one ring; zeroed memory is an empty ring.
 struct ring_control {
@@ -153,10 +159,13 @@ class ring_writer {
     if (bytes.size() == 8) return place_.word(at).store(word_at(bytes.data()), std::memory_order_relaxed);
     if (bytes.empty()) return;
     const auto here = place_.piece(at, bytes.size());
-    std::memcpy(here.data(), bytes.data(), here.size());
+    put_piece(here.data(), bytes.first(here.size()));
     if (here.size() < bytes.size()) [[unlikely]]
-      std::memcpy(place_.piece(at + here.size(), bytes.size()).data(), bytes.data() + here.size(),
-                  bytes.size() - here.size());
+      put_piece(place_.piece(at + here.size(), bytes.size()).data(), bytes.subspan(here.size()));
+  }
+  static void put_piece(std::byte* to, std::span<const std::byte> bytes) noexcept {
+    if (bytes.size() >= bulk_size) return bulk_copy_out(to, bytes);
+    std::memcpy(to, bytes.data(), bytes.size());
   }
   static std::uint64_t word_at(const std::byte* bytes) noexcept {
     std::uint64_t word = 0;
@@ -194,13 +203,14 @@ class ring_reader {
                                                  std::size_t size) const noexcept {
     return place_.piece(position() + words_of_frame(word) + skip, size);
   }
-  /// Goes behind the frame that look() has shown as `word`; the new position.
-  std::uint64_t advance(std::uint64_t word) noexcept {
-    const std::uint64_t at = end_of_frame(position(), word);
+  /// Goes behind the frame that look() has shown as `word`; the new position. `in_a_stream`: nothing was waited for
+  /// but this ring since the frame before.
+  std::uint64_t advance(std::uint64_t word, bool in_a_stream = false) noexcept {
+    const std::uint64_t before = position(), at = end_of_frame(before, word);
+    if (in_a_stream && lines_away.second_way() && at - before < bulk_size) give_lines_away(before, at);
     // release: all of the frame has been read before somebody writes there; pairs with the writer's room().
     control_.position.store(at, std::memory_order_release);
-    if (at - control_.head.load(std::memory_order_relaxed) >= place_.capacity() / 16)
-      control_.head.store(at, std::memory_order_release);
+    if (at - control_.head.load(std::memory_order_relaxed) >= place_.capacity() / 16) tell(at, in_a_stream);
     return at;
   }
   /// Tells the writer of all that has been read.
@@ -210,6 +220,13 @@ class ring_reader {
   }
 
  private:
+  // Lines that were read here stay shared, and a writer a lap later has to take them back one by one, waiting for each:
+  // on some machines that is nearly all that a small message costs. A line that nobody has it gets without asking.
+  void give_lines_away(std::uint64_t from, std::uint64_t to) const noexcept {
+    for (from &= ~(cache_line - 1); from < (to & ~(cache_line - 1)); from += cache_line)
+      cpu::give_line_away(place_.piece(from, 1).data());
+  }
+  void tell(std::uint64_t at, bool in_a_stream) noexcept;
   // That the stream goes on at a new level is nothing that is read: the position stays behind until a frame is.
   [[nodiscard]] std::uint64_t position() const noexcept {
     return std::max(control_.position.load(std::memory_order_relaxed), place_.start());
@@ -225,6 +242,8 @@ class ring_reader {
 
   ring_control& control_;
   ring_place place_;
+  trial lines_away_{lines_away};
+  std::uint64_t told_at_ = 0;  // ticks; 0: not in this stream
 };
 
 }  // namespace kin::detail

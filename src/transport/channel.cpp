@@ -48,9 +48,10 @@ void channel::require(bool direction, const char* doing) const {
 }
 
 void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
-                   deadline until) {
-  require(writable_, "send on the receiving end of a simplex pipe");
-  if (rings_) {
+                   const deadline& until) {
+  if (!writable_ || closed()) [[unlikely]]
+    require(writable_, "send on the receiving end of a simplex pipe");
+  if (rings_) [[likely]] {
     bool begun = false;
     try {
       return rings_->sender().send(signature, bytes, fds, until, begun);
@@ -111,7 +112,7 @@ block_claim channel::lend(std::size_t size) {
   return rings_ ? rings_->sender().lend(size) : block_claim{};
 }
 
-void channel::send_block(block_claim built, deadline until) {
+void channel::send_block(block_claim built, const deadline& until) {
   require(writable_, "send on the receiving end of a simplex pipe");
   rings_->sender().send_block(std::move(built), until);
 }
@@ -133,13 +134,13 @@ decltype(auto) channel::or_close(Call&& call) {
   }
 }
 
-bool channel::poll(deadline until) {
+bool channel::poll(const deadline& until) {
   require(readable_, "receive on the sending end of a simplex pipe");
   if (rings_) return or_close([&, &from = rings_->receiver()] { return from.poll(until); });
   return pending_ || os::poll_until(socket_.get(), POLLIN, until);
 }
 
-void channel::read_header(deadline until) {
+void channel::read_header(const deadline& until) {
   frame_header header{};
   auto rest = std::as_writable_bytes(std::span(&header, 1));
   std::vector<unique_fd> fds;
@@ -169,7 +170,7 @@ void channel::read_header(deadline until) {
   pending_fds_ = std::move(fds);
 }
 
-const frame_header& channel::next(deadline until) {
+const frame_header& channel::next(const deadline& until) {
   require(readable_, "receive on the sending end of a simplex pipe");
   if (rings_) return or_close([&, &from = rings_->receiver()]() -> const frame_header& { return from.next(until); });
   if (!pending_) {
@@ -184,7 +185,7 @@ const frame_header& channel::next(deadline until) {
   return *pending_;
 }
 
-parcel channel::take(deadline until) {
+parcel channel::take(const deadline& until) {
   if (!rings_ || !rings_->receiver().has_shown()) next(until);
   try {
     return rings_ ? rings_->receiver().take(until) : take_pending(until);
@@ -199,7 +200,12 @@ block_claim channel::take_block() {
   return or_close([&] { return rings_->receiver().take_block(); });
 }
 
-void channel::take_into(std::span<std::byte> room, deadline until) {
+std::size_t channel::take_if_simple(std::span<std::byte> room) {
+  if (!readable_ || !rings_) return not_taken;
+  return or_close([&] { return rings_->receiver().take_if_simple(room); });
+}
+
+void channel::take_into(std::span<std::byte> room, const deadline& until) {
   if (!rings_) {
     const parcel message = take(until);
     std::copy(message.bytes.begin(), message.bytes.end(), room.begin());
@@ -213,7 +219,7 @@ void channel::take_into(std::span<std::byte> room, deadline until) {
   }
 }
 
-parcel channel::take_pending(deadline until) {
+parcel channel::take_pending(const deadline& until) {
   const frame_header header = *pending_;
   parcel message;
   message.fds = std::move(pending_fds_);
@@ -244,7 +250,7 @@ parcel channel::take_pending(deadline until) {
   return message;
 }
 
-std::optional<parcel> channel::take_any(deadline until) {
+std::optional<parcel> channel::take_any(const deadline& until) {
   try {
     return take(until);
   } catch (const closed_error&) {

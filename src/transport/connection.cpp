@@ -23,6 +23,8 @@ void message_loan::commit() {
     to.send_bytes(room_);
 }
 
+void connection::send_bytes(std::span<const std::byte> bytes) { channel_.send(detail::raw_bytes, bytes); }
+
 void connection::send_bytes(std::span<const std::byte> bytes, count offset, std::optional<count> size) {
   if (offset > bytes.size())
     throw std::out_of_range("kin: send_bytes: offset " + std::to_string(offset) + " is beyond the buffer's " +
@@ -63,6 +65,11 @@ message_view connection::recv_view() {
   (void)next_bytes();
   if (detail::block_claim block = channel_.take_block()) return message_view(std::move(block));
   return message_view(channel_.take().bytes);
+}
+
+std::size_t connection::recv_bytes_into(std::span<std::byte> buffer) {
+  const std::size_t size = channel_.take_if_simple(buffer);
+  return size != detail::channel::not_taken ? size : recv_bytes_into(buffer, 0);
 }
 
 std::size_t connection::recv_bytes_into(std::span<std::byte> buffer, count offset) {

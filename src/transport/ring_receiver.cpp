@@ -23,6 +23,14 @@ namespace {
 // A reader in a streak looks seldom, so that the writer gets ahead and the lines between them change hands less often.
 constexpr int pauses_in_a_streak = 16;
 
+// More is copied by one `rep movsb`: see memory/bulk_copy.hpp.
+constexpr std::size_t appended_at_once = 1024;
+
+void copy_in(std::byte* to, std::span<const std::byte> from) noexcept {
+  if (from.size() >= bulk_size) return bulk_copy_in(to, from);
+  if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
+
 [[noreturn]] void throw_died_in_a_message() {
   throw closed_error("kin: the other end of the connection died in the middle of a message");
 }
@@ -48,13 +56,13 @@ ring_receiver::~ring_receiver() {
 
 // --- waiting --------------------------------------------------------------------------------------------------------
 
-ring_receiver::arrival ring_receiver::wait_longer(bool in_a_streak, const deadline& until) {
+ring_receiver::arrival ring_receiver::wait_longer(const deadline& until) {
   ring_.give_back();
   const auto look_again = [this] { return look(); };
   note_processor(control_.reader_processor);
   // All that had been sent is read. In a streak the writer is given time to get ahead; else an answer may be near.
   if (until.is_never() || !until.passed())
-    if (spin_until(control_.writer_processor, in_a_streak ? pauses_in_a_streak : 0, look_again)) return arrival::data;
+    if (spin_until(control_.writer_processor, in_a_streak_ ? pauses_in_a_streak : 0, look_again)) return arrival::data;
   return pollers_.in_use() ? sleep_beside_pollers(until) : sleep(until);
 }
 
@@ -136,13 +144,6 @@ const frame_header& ring_receiver::next(const deadline& until) {
 
 // --- taking ---------------------------------------------------------------------------------------------------------
 
-void ring_receiver::pass_frame() {
-  const std::uint64_t position = ring_.advance(frame_);
-  after_publication(light_);
-  if (control_.writer_bell.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    ring_writer(position);
-}
-
 void ring_receiver::ring_writer(std::uint64_t position) {
   std::uint64_t wanted = control_.writer_bell.load();
   if (wanted == 0 || position < wanted) return;
@@ -172,12 +173,6 @@ block_claim ring_receiver::take_block() {
   pass_frame();
   end_taking();
   return found;
-}
-
-void ring_receiver::end_taking() {
-  frame_ = 0;
-  if (pollers_.in_use()) [[unlikely]]
-    settle(occasion::taking);
 }
 
 template <class Sink>
@@ -216,13 +211,35 @@ void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd
   arrived_.erase(arrived_.begin(), end);
 }
 
+std::size_t ring_receiver::take_if_simple(std::span<std::byte> room) {
+  if (wait_for_frame(deadline::never()) != arrival::data) return not_taken;
+  const std::uint64_t size = size_of_frame(frame_);
+  if (!is_frame(frame_, frame_kind::raw_message) || descriptors_of_frame(frame_) != 0 || size > room.size())
+    return not_taken;
+  const auto bytes = ring_.piece(frame_, 0, static_cast<std::size_t>(size));
+  if (bytes.size() < size) return not_taken;
+  if (size == 8) [[likely]]
+    std::memcpy(room.data(), bytes.data(), 8);
+  else
+    copy_in(room.data(), bytes);
+  pass_frame();
+  end_taking();
+  return bytes.size();
+}
+
 parcel ring_receiver::take(const deadline& until) {
   parcel message;
   if (header_.descriptors != 0) take_descriptors(header_.descriptors, message.fds);
   // A liar may announce any size: beyond what is trusted, memory grows with what has arrived.
   message.bytes.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(header_.size, trusted_allocation)));
   take_bytes(
-      [&](std::span<const std::byte> piece) { message.bytes.insert(message.bytes.end(), piece.begin(), piece.end()); },
+      [&](std::span<const std::byte> piece) {
+        while (!piece.empty()) {
+          const auto some = piece.first(std::min(piece.size(), appended_at_once));
+          message.bytes.insert(message.bytes.end(), some.begin(), some.end());
+          piece = piece.subspan(some.size());
+        }
+      },
       until);
   return message;
 }
@@ -230,7 +247,7 @@ parcel ring_receiver::take(const deadline& until) {
 void ring_receiver::take_into(std::span<std::byte> room, const deadline& until) {
   take_bytes(
       [&](std::span<const std::byte> piece) {
-        if (!piece.empty()) std::memcpy(room.data(), piece.data(), piece.size());
+        copy_in(room.data(), piece);
         room = room.subspan(piece.size());
       },
       until);

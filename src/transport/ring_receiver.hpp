@@ -22,6 +22,7 @@
 #include "os/streak.hpp"
 #include "transport/readiness.hpp"
 #include "transport/ring_memory.hpp"
+#include "transport/ring_wait.hpp"
 
 namespace kin::detail {
 
@@ -43,6 +44,10 @@ class ring_receiver {
   parcel take(const deadline& until);
   /// The same for a frame without descriptors that fits into `room`.
   void take_into(std::span<std::byte> room, const deadline& until);
+  /// The next message if it is a raw one that lies whole in the ring and fits into `room`; its size. Else not_taken,
+  /// and next() shows what there is.
+  std::size_t take_if_simple(std::span<std::byte> room);
+  static constexpr std::size_t not_taken = static_cast<std::size_t>(-1);
   /// The same for a message that lies in a block: where it was built. Empty: it lies in the ring, and was not taken.
   block_claim take_block();
   /// Throws os_error when it is first needed and cannot be made.
@@ -54,13 +59,14 @@ class ring_receiver {
 
  private:
   enum class arrival { data, deadline, end };
+  enum class occasion { first_poll, taking };
   // For a frame, which frame_ then is.
   arrival wait_for_frame(const deadline& until) {
-    const bool in_a_streak = std::exchange(os::streak, this) == this;
-    return look() ? arrival::data : wait_longer(in_a_streak, until);
+    in_a_streak_ = std::exchange(os::streak, this) == this;
+    return look() ? arrival::data : wait_longer(until);
   }
   bool look() { return (frame_ = ring_.look()) != 0; }
-  arrival wait_longer(bool in_a_streak, const deadline& until);
+  arrival wait_longer(const deadline& until);
   arrival sleep(const deadline& until);
   arrival sleep_beside_pollers(const deadline& until);
   void next_piece(const deadline& until);
@@ -69,11 +75,19 @@ class ring_receiver {
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
   void take_bytes(Sink&& sink, const deadline& until);
-  void pass_frame();
-  void end_taking();
+  void pass_frame() {
+    const std::uint64_t position = ring_.advance(frame_, in_a_streak_);
+    after_publication(light_);
+    if (control_.writer_bell.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      ring_writer(position);
+  }
+  void end_taking() {
+    frame_ = 0;
+    if (pollers_.in_use()) [[unlikely]]
+      settle(occasion::taking);
+  }
   void ring_writer(std::uint64_t position);
   [[nodiscard]] bool is_empty() const;
-  enum class occasion { first_poll, taking };
   void settle(occasion when);
   void let_ringer_finish();
 
@@ -82,7 +96,8 @@ class ring_receiver {
   ring_reader ring_;
   unique_fd socket_;
   std::vector<unique_fd> arrived_;
-  std::uint64_t frame_ = 0;  // the word of the frame that was seen last
+  std::uint64_t frame_ = 0;   // the word of the frame that was seen last
+  bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame
   frame_header header_{};
   readiness pollers_;
   std::shared_ptr<ring_blocks> blocks_;  // made when the first one comes

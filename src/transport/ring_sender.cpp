@@ -42,7 +42,8 @@ void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes
   const bool is_raw = signature == raw_bytes;
   const std::uint64_t word =
       frame_word(is_raw ? frame_kind::raw_message : frame_kind::message, bytes.size(), fds.size());
-  if (!fds.empty()) send_descriptors(fds, until, begun);
+  if (!fds.empty()) [[unlikely]]
+    send_descriptors(fds, until, begun);
   if (bytes.size() < ring_capacity(0) / 2 && ring_.try_put(word, signature, bytes)) [[likely]] {
     begun = false;
     ring_reader();
@@ -138,18 +139,17 @@ void ring_sender::send_slowly(std::uint64_t word, std::uint64_t signature, std::
 
 void ring_sender::put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes,
                       const deadline& until) {
+  const std::uint64_t begin = bytes.size() < bulk_size ? 0 : cpu::ticks();
   while (!ring_.try_put(word, signature, bytes))
     if (!grow()) wait_for_room(static_cast<std::size_t>(ring_.needed(word)), until);
+  if (begin != 0) past_the_caches_.note(bytes.size(), cpu::ticks() - begin);
 }
 
 bool ring_sender::grow() {
   return ring_.grow([&](std::size_t at, std::size_t size) { return memory_->allocate(direction_, at, size); });
 }
 
-void ring_sender::ring_reader() {
-  after_publication(light_);
-  if (control_.reader_bell.load(std::memory_order_relaxed) == 0) [[likely]]
-    return;
+void ring_sender::ring_sleeping_reader() {
   // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
   const std::uint32_t bell = control_.reader_bell.exchange(bell_rung_here());
   // That somebody closes this end now is the next message's matter.

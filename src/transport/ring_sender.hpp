@@ -11,9 +11,11 @@
 #include <kin/os/unique_fd.hpp>
 #include <kin/transport/block_claim.hpp>
 
+#include "memory/bulk_copy.hpp"
 #include "memory/byte_ring.hpp"
 #include "transport/readiness.hpp"
 #include "transport/ring_memory.hpp"
+#include "transport/ring_wait.hpp"
 
 namespace kin::detail {
 
@@ -43,7 +45,12 @@ class ring_sender {
   void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until,
                    bool& begun);
   void put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until);
-  void ring_reader();
+  void ring_reader() {
+    after_publication(light_);
+    if (control_.reader_bell.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      ring_sleeping_reader();
+  }
+  void ring_sleeping_reader();
   bool grow();
   void wait_for_room(std::size_t size, const deadline& until);
 
@@ -54,7 +61,8 @@ class ring_sender {
   readiness pollers_;
   std::shared_ptr<ring_blocks> blocks_;  // made at the first loan
   bool waited_in_vain_ = false;          // for a block, since there was one
-  std::uint64_t looked_at_ = 0;          // ticks
+  trial past_the_caches_{past_the_caches};
+  std::uint64_t looked_at_ = 0;  // ticks
   unsigned direction_;
   unsigned streak_ = 0;
   bool light_;

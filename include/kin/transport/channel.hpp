@@ -63,27 +63,31 @@ class KIN_EXPORT channel {
   /// (EBADF on a read-only channel, ETOOMANYREFS, EMFILE, ETIMEDOUT at the deadline). After a failure in the middle of
   /// a frame the channel is closed, because the peer could not find the next frame's start.
   void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {},
-            deadline until = deadline::never());
+            const deadline& until = deadline::never());
 
   /// Shared memory to build a raw message of `size` bytes in, for send_block(); empty where there is none, or it is not
   /// worth it. Waits for nobody. Throws closed_error, os_error (EBADF).
   block_claim lend(std::size_t size);
   /// Sends what was built there. Throws like send().
-  void send_block(block_claim built, deadline until = deadline::never());
+  void send_block(block_claim built, const deadline& until = deadline::never());
 
   /// Waits for a message or the end of file; false at the deadline.
-  bool poll(deadline until);
+  bool poll(const deadline& until);
   /// Waits for the next frame and shows its header without taking the message. closed_error at end of file,
   /// decode_error for bytes that are no frame.
-  const frame_header& next(deadline until = deadline::never());
+  const frame_header& next(const deadline& until = deadline::never());
   /// Takes the frame that next() showed. closed_error when the peer died in the middle of it.
-  parcel take(deadline until = deadline::never());
+  parcel take(const deadline& until = deadline::never());
   /// The same for a message without descriptors that fits into `room`; else take() must be used.
-  void take_into(std::span<std::byte> room, deadline until = deadline::never());
+  void take_into(std::span<std::byte> room, const deadline& until = deadline::never());
+  /// The next message, for which it waits, if it is a raw one that can be copied into `room` at once: its size. Else
+  /// not_taken: what there is, perhaps the end of file, is next()'s matter.
+  std::size_t take_if_simple(std::span<std::byte> room);
+  static constexpr std::size_t not_taken = static_cast<std::size_t>(-1);
   /// The frame that next() showed, where its sender has built it; empty, and the frame not taken, if it was copied.
   block_claim take_block();
   /// next() and take(), for callers to whom all types are one; empty at end of file.
-  std::optional<parcel> take_any(deadline until = deadline::never());
+  std::optional<parcel> take_any(const deadline& until = deadline::never());
 
   void close() noexcept;
   [[nodiscard]] bool closed() const noexcept { return !socket_ && !rings_; }
@@ -105,8 +109,8 @@ class KIN_EXPORT channel {
   template <class Call>
   decltype(auto) or_close(Call&& call);
   void require(bool direction, const char* doing) const;
-  void read_header(deadline until);
-  parcel take_pending(deadline until);
+  void read_header(const deadline& until);
+  parcel take_pending(const deadline& until);
 
   unique_fd socket_;
   std::unique_ptr<ring_ends> rings_;

@@ -117,7 +117,9 @@ class KIN_EXPORT connection {
 
   /// Sends bytes [offset, offset + size) of `bytes` as one raw message; without `size`, up to the end. Throws
   /// std::out_of_range when the range leaves the buffer or is negative (nothing sent).
-  void send_bytes(std::span<const std::byte> bytes, count offset = 0, std::optional<count> size = std::nullopt);
+  void send_bytes(std::span<const std::byte> bytes, count offset, std::optional<count> size = std::nullopt);
+  /// All of them.
+  void send_bytes(std::span<const std::byte> bytes);
 
   /// Receives one raw message. More than `most` bytes: os_error(EMSGSIZE), and the message stays. A message sent by
   /// send() throws type_mismatch and stays.
@@ -125,7 +127,8 @@ class KIN_EXPORT connection {
 
   /// Receives one raw message into `buffer` from `offset` on and returns its size in bytes. Too small a buffer:
   /// buffer_too_short, which carries the whole message; the buffer is untouched. Bad offset: std::out_of_range.
-  std::size_t recv_bytes_into(std::span<std::byte> buffer, count offset = 0);
+  std::size_t recv_bytes_into(std::span<std::byte> buffer, count offset);
+  std::size_t recv_bytes_into(std::span<std::byte> buffer);
 
   /// Receives one raw message without copying it where it was built in place by loan(), which costs the same at any
   /// size; a copy of it otherwise. Throws like recv_bytes.
