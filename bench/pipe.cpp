@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -248,13 +249,14 @@ void produce_in_place(kin::connection c, std::size_t size) {
   } catch (const kin::closed_error&) {
   }
 }
-template <class Receive>
-void receive_all(benchmark::State& state, void (*producer)(kin::connection, std::size_t), Receive receive) {
+template <class Receive, class Prepare>
+void receive_all(benchmark::State& state, void (*producer)(kin::connection, std::size_t), Prepare prepare,
+                 Receive receive) {
   const auto size = static_cast<std::size_t>(state.range(0));
   auto [reader, writer] = kin::pipe(kin::simplex);
   const kin::process other(producer, std::move(writer), size);
   run_on(0);
-  for (int i = 0; i < 4; ++i) receive(reader);  // blocks and buffers are made
+  prepare(reader);
   for (auto _ : state) receive(reader);
   state.SetBytesProcessed(state.iterations() * state.range(0));
   reader.close();
@@ -262,11 +264,24 @@ void receive_all(benchmark::State& state, void (*producer)(kin::connection, std:
 }
 void kin_one_way(benchmark::State& state) {
   std::vector<std::byte> buffer(static_cast<std::size_t>(state.range(0)));
-  receive_all(state, produce, [&](kin::connection& from) { from.recv_bytes_into(buffer); });
+  const auto receive = [&](kin::connection& from) { from.recv_bytes_into(buffer); };
+  // The ring grows, and the process finds out which copies are faster.
+  const auto prepare = [&](kin::connection& from) {
+    for (std::size_t had = 0; had < std::size_t{16} << 20; had += std::max(buffer.size(), std::size_t{32}))
+      receive(from);
+  };
+  receive_all(state, produce, prepare, receive);
 }
-// Built in place, read in place.
+// Built in place, read in place, in memory that has been used before.
 void kin_loan(benchmark::State& state) {
-  receive_all(state, produce_in_place, [](kin::connection& from) {
+  const auto prepare = [&](kin::connection& from) {
+    // While some are kept the producer needs others: so all of its blocks are made now.
+    const std::size_t blocks =
+        std::clamp<std::size_t>((std::size_t{64} << 20) / static_cast<std::size_t>(state.range(0)), 2, 15);
+    std::vector<kin::message_view> kept;
+    while (kept.size() < blocks) kept.push_back(from.recv_view());
+  };
+  receive_all(state, produce_in_place, prepare, [](kin::connection& from) {
     const auto message = from.recv_view();
     benchmark::DoNotOptimize(message.bytes()[0]);
   });
