@@ -57,10 +57,11 @@ std::uint64_t ring_writer::position_for(std::size_t size) {
 }
 
 void ring_reader::tell(std::uint64_t at, bool in_a_stream) noexcept {
-  const std::uint64_t now = in_a_stream ? cpu::ticks() : 0;
-  if (in_a_stream && told_at_ != 0)
-    lines_away_.note(at - control_.head.load(std::memory_order_relaxed), now - told_at_);
+  // Asked in the largest area alone: streams come there, and lines are away long enough.
+  const std::uint64_t now = in_a_stream && place_.level() + 1 == ring_control::levels ? cpu::ticks() : 0;
+  if (now != 0 && told_at_ != 0) lines_away_.note(at - told_, now - told_at_);
   told_at_ = now;
+  told_ = at;
   control_.head.store(at, std::memory_order_release);
 }
 

@@ -44,6 +44,9 @@ struct ring_control {
   alignas(apart) std::atomic<std::uint64_t> head;
   // Set by a reader that will sleep, taken by the writer that rings it.
   alignas(apart) std::atomic<std::uint32_t> reader_bell;
+  // Whether the writer makes a fence before it looks at that bell; changed by the reader alone
+  // (transport/ring_wait.hpp).
+  std::atomic<std::uint32_t> reader_care;
   std::atomic<std::uint64_t> reader_rung_at;
   // Set by a writer that will sleep to the position it waits for, taken by the reader that rings it. 0: nobody sleeps.
   alignas(apart) std::atomic<std::uint64_t> writer_bell;
@@ -63,7 +66,8 @@ inline constexpr std::size_t ring_end_size = 8;
 
 [[noreturn]] void throw_damaged_ring();
 
-/// Where the positions of one level lie.
+/// Where the positions of one level lie: by the position itself, so that what does not straddle lines by its position
+/// does not in memory.
 class ring_place {
  public:
   explicit ring_place(std::byte* data) noexcept : data_(data) { enter(0, 0); }
@@ -77,11 +81,11 @@ class ring_place {
   [[nodiscard]] std::size_t capacity() const noexcept { return ring_capacity(level_); }
   /// The bytes from `position` on that lie in one piece, at most `size`.
   [[nodiscard]] std::span<std::byte> piece(std::uint64_t position, std::size_t size) const noexcept {
-    const std::size_t offset = (position - start_) & (capacity() - 1);
+    const std::size_t offset = position & (capacity() - 1);
     return {area_ + offset, std::min(size, capacity() - offset)};
   }
   [[nodiscard]] std::atomic_ref<std::uint64_t> word(std::uint64_t position) const noexcept {
-    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(area_ + ((position - start_) & (capacity() - 8))));
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(area_ + (position & (capacity() - 8))));
   }
 
  private:
@@ -243,7 +247,7 @@ class ring_reader {
   ring_control& control_;
   ring_place place_;
   trial lines_away_{lines_away};
-  std::uint64_t told_at_ = 0;  // ticks; 0: not in this stream
+  std::uint64_t told_ = 0, told_at_ = 0;  // the position, and ticks; 0: not in this stream
 };
 
 }  // namespace kin::detail

@@ -23,6 +23,9 @@ namespace {
 // A reader in a streak looks seldom, so that the writer gets ahead and the lines between them change hands less often.
 constexpr int pauses_in_a_streak = 16;
 
+// As long as it sleeps now and then a reader keeps its writer's fences.
+constexpr unsigned waits_for_care = 16;
+
 // More is copied by one `rep movsb`: see memory/bulk_copy.hpp.
 constexpr std::size_t appended_at_once = 1024;
 
@@ -61,12 +64,40 @@ ring_receiver::arrival ring_receiver::wait_longer(const deadline& until) {
   const auto look_again = [this] { return look(); };
   note_processor(control_.reader_processor);
   // All that had been sent is read. In a streak the writer is given time to get ahead; else an answer may be near.
-  if (until.is_never() || !until.passed())
-    if (spin_until(control_.writer_processor, in_a_streak_ ? pauses_in_a_streak : 0, look_again)) return arrival::data;
+  if (until.is_never() || !until.passed()) {
+    const bool found =
+        spin_until(control_.writer_processor, in_a_streak_ ? pauses_in_a_streak : 0, habit_.halvings(), look_again);
+    habit_.note(found);
+    if (found) {
+      if (control_.reader_care.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        sleep_carelessly();
+      return arrival::data;
+    }
+  }
   return pollers_.in_use() ? sleep_beside_pollers(until) : sleep(until);
 }
 
+// The next sleep pays for the writer's fences. Not while somebody may be setting the bell in another thread.
+void ring_receiver::sleep_carelessly() noexcept {
+  if ((in_a_streak_ || ++awake_ >= waits_for_care) && !pollers_.in_use())
+    control_.reader_care.store(0, std::memory_order_relaxed);
+}
+
 void ring_receiver::set_bell() {
+  awake_ = 0;
+  if (control_.reader_care.load(std::memory_order_relaxed) == care_settled) {
+    control_.reader_bell.fetch_or(bell_asleep);
+    bell_set_ = true;
+    return cpu::full_fence();
+  }
+  control_.reader_care.store(care_begun, std::memory_order_relaxed);
+  set_bell_beside_another();
+  // Whoever begins to publish from here on has seen that fences are wanted.
+  control_.reader_care.store(care_settled, std::memory_order_relaxed);
+}
+
+// Where another thread may be changing the care.
+void ring_receiver::set_bell_beside_another() {
   control_.reader_bell.fetch_or(bell_asleep);
   bell_set_ = true;
   before_last_look(light_);
@@ -291,7 +322,10 @@ void ring_receiver::settle(occasion when) {
     }
     ring_due_ = false;
     pollers_.clear();
-    set_bell();
+    if (when == occasion::taking)
+      set_bell();
+    else
+      set_bell_beside_another();
     if (is_empty()) return;
   }
   pollers_.set();

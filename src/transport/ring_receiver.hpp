@@ -71,6 +71,8 @@ class ring_receiver {
   arrival sleep_beside_pollers(const deadline& until);
   void next_piece(const deadline& until);
   void set_bell();
+  void set_bell_beside_another();
+  void sleep_carelessly() noexcept;
   void clear_bell();
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
@@ -96,7 +98,9 @@ class ring_receiver {
   ring_reader ring_;
   unique_fd socket_;
   std::vector<unique_fd> arrived_;
-  std::uint64_t frame_ = 0;   // the word of the frame that was seen last
+  std::uint64_t frame_ = 0;  // the word of the frame that was seen last
+  spin_habit habit_;
+  unsigned awake_ = 0;        // waits without a sleep, in a row
   bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame
   frame_header header_{};
   readiness pollers_;

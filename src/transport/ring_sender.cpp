@@ -22,7 +22,7 @@ namespace {
 
 // What goes in one step when a message does not fit: small enough that both sides copy at once.
 constexpr std::size_t most_in_a_piece = std::size_t{32} << 10;
-constexpr unsigned looks_per_streak = 16;
+constexpr unsigned looks_per_streak = 16, sends_before_it_grows = 1024;
 
 [[noreturn]] void throw_peer_closed() { throw closed_error("kin: the other end of the connection is closed"); }
 
@@ -59,7 +59,7 @@ block_claim ring_sender::lend(std::size_t size) {
   // All are on the way, or with a receiver that keeps them. One that is at work gives one back at once; a sender does
   // not sleep for it, and does not try each time.
   if (!found && !waited_in_vain_)
-    (void)spin_until(control_.reader_processor, 1, [&] {
+    (void)spin_until(control_.reader_processor, 1, 0, [&] {
       found = blocks_->lend(size);
       return static_cast<bool>(found);
     });
@@ -83,8 +83,14 @@ void ring_sender::look_around_sometimes() {
     control_.reader_bell.fetch_and(~bell_closed);
     if (os::is_hung_up(socket_.get())) throw_peer_closed();
   }
-  if (!in_a_streak || ++streak_ % looks_per_streak == 0) [[unlikely]]
+  if (!in_a_streak) [[unlikely]] {
+    streak_ = 0;
     look_around();
+  } else if (++streak_ % looks_per_streak == 0) [[unlikely]] {
+    look_around();
+    // The further apart reader and writer are, the less they have to do with each other's lines.
+    if (streak_ % sends_before_it_grows == 0) (void)grow();
+  }
 }
 
 void ring_sender::look_around() {
@@ -171,7 +177,7 @@ void ring_sender::wait_for_room(std::size_t size, const deadline& until) {
   // Once it waits it waits for half of the ring, so that the reader does not wake it for every message.
   const std::size_t wanted = std::max(size, ring_.capacity() / 2);
   const std::size_t worth_it = std::max(size, ring_.capacity() / 8);
-  if (spin_until(control_.reader_processor, 1, [&] { return ring_.room() >= worth_it; })) return;
+  if (spin_until(control_.reader_processor, 1, 0, [&] { return ring_.room() >= worth_it; })) return;
   std::array<std::byte, 64> rings;
   std::vector<unique_fd> no_fds;
   for (;;) {

@@ -47,6 +47,8 @@ class ring_sender {
   void put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until);
   void ring_reader() {
     after_publication(light_);
+    // acquire: before the bell. Whoever still reads that no fence is wanted has published before the reader's barrier.
+    if (control_.reader_care.load(std::memory_order_acquire) != 0) cpu::full_fence();
     if (control_.reader_bell.load(std::memory_order_relaxed) != 0) [[unlikely]]
       ring_sleeping_reader();
   }

@@ -14,9 +14,6 @@
 namespace kin::detail {
 
 namespace {
-// The kernel often puts a woken process on its waker's processor. Whoever waits next in this thread lets it run first.
-thread_local constinit bool has_just_woken = false;
-
 std::atomic<int> this_process{0};
 }  // namespace
 
@@ -47,7 +44,6 @@ bool ring_by_socket(int socket, std::atomic<std::uint64_t>& rung_at) {
   const iovec piece{const_cast<std::byte*>(&any), 1};
   // A full socket is readable: whoever sleeps there wakes without this byte.
   const os::io_result sent = os::send_some(socket, std::span(&piece, 1));
-  has_just_woken = true;
   return sent.state != os::io_state::closed;
 }
 
@@ -59,10 +55,6 @@ void note_processor(std::atomic<std::uint32_t>& mine) noexcept {
 std::uint64_t worth_spinning(std::uint32_t theirs) noexcept {
   const std::uint64_t budget = spin_budget();
   if (budget == 0) return 0;
-  if (has_just_woken) {
-    has_just_woken = false;
-    os::let_others_run();
-  }
   return theirs == static_cast<std::uint32_t>(os::current_processor() + 1) ? 0 : budget;
 }
 

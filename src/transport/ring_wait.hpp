@@ -4,6 +4,10 @@
 // Who goes to sleep sets its bell, makes that known to all (heavy_barrier, or a fence), looks a last time, and sleeps
 // in the kernel on its socket: a byte there is a ring, a hang-up the other side's end or death. Who publishes looks at
 // the bell after it, and takes it before it rings; so a ring is never lost, and one sleep costs one ring.
+//
+// membarrier(2) interrupts every processor that runs a process of ours. So a reader that sleeps again and again asks
+// the writer for a fence after each message instead (its care), pays one membarrier for all to know, and sleeps without
+// it until it has a stream to read again.
 #pragma once
 
 #include <algorithm>
@@ -27,6 +31,11 @@ constexpr int ringer_of(std::uint32_t bell) noexcept { return static_cast<int>(b
 /// An end of the reading side has been closed; perhaps it was the last.
 inline constexpr std::uint32_t bell_closed = 2;
 
+/// The values of a reader's care. Writers make fences; perhaps not all have seen it yet.
+inline constexpr std::uint32_t care_begun = 1;
+/// All have.
+inline constexpr std::uint32_t care_settled = 2;
+
 /// Between a publication and the look at the other side's bell.
 inline void after_publication(bool light) noexcept {
   if (light)
@@ -43,6 +52,19 @@ bool ring_by_socket(int socket, std::atomic<std::uint64_t>& rung_at);
 /// Writes down where this side runs, for the other's decision whether to spin.
 void note_processor(std::atomic<std::uint32_t>& mine) noexcept;
 
+/// How one side has fared with spinning lately. Each time in vain halves the next attempt, so that it is given up where
+/// the other side is seldom near an answer, as beside busy processes; now and then it is tried at full length.
+class spin_habit {
+ public:
+  /// What the budget is to be shifted by.
+  unsigned halvings() noexcept { return ++waits_ % waits_for_a_try == 0 ? 0 : in_vain_; }
+  void note(bool found) noexcept { in_vain_ = found ? 0 : std::min(in_vain_ + 1, most_halvings); }
+
+ private:
+  static constexpr unsigned most_halvings = 7, waits_for_a_try = 128;
+  unsigned in_vain_ = 0, waits_ = 0;
+};
+
 /// For spin_until: nanoseconds worth spinning for with the other side on `theirs`.
 std::uint64_t worth_spinning(std::uint32_t theirs) noexcept;
 bool is_past(std::uint64_t end) noexcept;
@@ -54,9 +76,10 @@ inline constexpr int looks_without_a_pause = 96;
 /// Spins until `look` says true, for about as long as a wake-up costs; not at all while the other side was last seen on
 /// this very processor, where spinning only keeps it from running. `pauses`: between two looks; 0: the first ones come
 /// at once.
+/// `halvings`: of that time.
 template <class Look>
-bool spin_until(const std::atomic<std::uint32_t>& theirs, int pauses, Look&& look) {
-  const std::uint64_t budget = worth_spinning(theirs.load(std::memory_order_relaxed));
+bool spin_until(const std::atomic<std::uint32_t>& theirs, int pauses, unsigned halvings, Look&& look) {
+  const std::uint64_t budget = worth_spinning(theirs.load(std::memory_order_relaxed)) >> halvings;
   if (budget == 0) return look();
   if (pauses == 0)
     for (int i = 0; i < looks_without_a_pause; ++i)
