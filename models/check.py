@@ -25,6 +25,8 @@ WRONG = {
         ["NO_END"],
         ["LAST_LOOK_AT_HEAD"],
         ["CLEARED_BLINDLY"],
+        ["NO_FENCE"],
+        ["STILL_SETTLED"],
         [*COPIED, "TAIL_BELIEVED"],
         [*COPIED, "RINGING_IGNORED"],
     ],

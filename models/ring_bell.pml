@@ -5,15 +5,17 @@
 // Model: a ring of three words, a message a word and a word that says that nothing follows. The writer's plain stores
 // (the 0 behind a message, the message's word, the tail) stay in its store buffer, in order, until they drain by
 // themselves, by a locked instruction or system call of its own, or by the other side's membarrier; so does the
-// reader's position. A plain look at the other's bell may come before that. Bells are only changed by locked
-// instructions. A socket is a number of bytes; a side that dies hangs up. The sender may be killed before any step
+// reader's position, and its care: whether it wants the writer to make a fence before that look, so that the reader
+// need not call membarrier for each sleep. A plain look at the other's bell may come before that. Bells are only changed
+// by locked instructions. A socket is a number of bytes; a side that dies hangs up. The sender may be killed before any step
 // (KILL), when what it has stored drains, and a copy of its end may go on then (COPY): behind the tail, or behind a
 // message that was published there. The reader tells of its position late or never; a writer that goes to sleep looks
 // at the position itself.
 //
 // Mutants, each of which must be found wrong: NO_BARRIER, NO_LAST_LOOK, NO_END (the word behind a message is left as it
 // was a lap ago), LAST_LOOK_AT_HEAD, CLEARED_BLINDLY (the writer's bell by a late reader), TAIL_BELIEVED (the copy does
-// not look for a published message), RINGING_IGNORED (the trace of a sender killed while it rings).
+// not look for a published message), RINGING_IGNORED (the trace of a sender killed while it rings), NO_FENCE
+// (where it is wanted), STILL_SETTLED (the reader wants no fences any more, and sleeps as if it did).
 //
 // Claim: nobody sleeps for ever: the receiver gets every message, in order, or the end of file after those that were
 // published. A sleeper left behind is an invalid end state. Not in the model: sizes, growth, wild positions, spinning.
@@ -42,6 +44,7 @@ bool died, dying;
 // The writer's store buffer: what it has stored and others do not see yet. stage: how much of the last message is out.
 byte number, stage = 3;                   // 0: nothing, 1: the end behind it, 2: its word, 3: the tail
 byte position_buffer;
+bool care, care_buffer, settled;          // settled: all know, by a membarrier
 byte mark;                                // COPYS once a copy writes
 byte of_copy;                             // messages that it still has to send, or that are on the way
 
@@ -58,9 +61,16 @@ inline drain_one() {
   fi
 }
 inline drain_writer() { drain_one(); drain_one(); drain_one() }
-#define drain_reader position = position_buffer
+#define drain_reader position = position_buffer; care = care_buffer
 
 inline ring_reader() {
+  careful = care;                         // a plain look, too
+#ifndef NO_FENCE
+  if
+  :: atomic { careful -> drain_writer() }
+  :: else
+  fi;
+#endif
   // The plain look. The message may not have drained yet: that is what the reader's membarrier is for.
   if
   :: atomic { !reader_asleep && !left_ringing -> skip }
@@ -77,7 +87,7 @@ inline ring_reader() {
 proctype sender(byte first; byte last; bool may_die) {
   byte next = first;
   byte known;                             // of what has been read
-  bool taken;
+  bool taken, careful;
   {
     do
     :: next == last -> break
@@ -109,18 +119,25 @@ proctype buffers() {                      // stores drain at any time, each by i
 end:
   do
   :: atomic { stage != 3 -> drain_one() }
-  :: atomic { position != position_buffer -> drain_reader }
+  :: atomic { position != position_buffer -> position = position_buffer }
+  :: atomic { care != care_buffer -> care = care_buffer }
   od
 }
 
 proctype receiver() {
   byte got, wanted;
   do
-  :: word[got % WORDS] == 0 -> // nothing there: set the bell, membarrier, look a last time
-     atomic { drain_reader; reader_asleep = true };
+  :: word[got % WORDS] == 0 -> // nothing there: set the bell, membarrier if need be, look a last time
+     if
+     :: settled -> atomic { drain_reader; reader_asleep = true }
+     :: !settled ->
+        care_buffer = true;
+        atomic { drain_reader; reader_asleep = true };
 #ifndef NO_BARRIER
-     atomic { drain_writer(); drain_reader };
+        atomic { drain_writer(); drain_reader };
 #endif
+        settled = true
+     fi;
      if
 #ifndef NO_LAST_LOOK
      :: word[got % WORDS] != 0 -> atomic { reader_asleep = false }
@@ -147,6 +164,14 @@ proctype receiver() {
      position_buffer = got;
      if                                   // tells of it, or not yet
      :: head = got
+     :: skip
+     fi;
+     if                                   // there is a stream to read, or not
+#ifdef STILL_SETTLED
+     :: care_buffer = false
+#else
+     :: atomic { settled = false; care_buffer = false }
+#endif
      :: skip
      fi;
      if
