@@ -44,6 +44,7 @@ bool died, dying;
 // The writer's store buffer: what it has stored and others do not see yet. stage: how much of the last message is out.
 byte number, stage = 3;                   // 0: nothing, 1: the end behind it, 2: its word, 3: the tail
 byte position_buffer;
+byte received;
 bool care, care_buffer, settled;          // settled: all know, by a membarrier
 byte mark;                                // COPYS once a copy writes
 byte of_copy;                             // messages that it still has to send, or that are on the way
@@ -111,6 +112,7 @@ proctype sender(byte first; byte last; bool may_die) {
        od;
        writer_bell = 0
     od;
+    received >= last;                     // as who waits for an answer before it ends: a hang-up hides a lost ring
     atomic { drain_writer(); sender_gone = true }
   } unless { may_die && dying }
 }
@@ -161,6 +163,7 @@ proctype receiver() {
      :: else
      fi;
      got++;
+     received = got;
      position_buffer = got;
      if                                   // tells of it, or not yet
      :: head = got
