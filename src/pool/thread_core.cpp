@@ -78,7 +78,10 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   if (terminated_ || (closed_ && !nested)) throw closed_error("kin: the pool is closed and takes no more tasks");
   auto t = std::make_unique<pooled_task>();
   t->number = ++tasks_numbered_;
-  t->work = std::move(work);
+  if (std::holds_alternative<written_request>(work))
+    t->work = take_request(work);
+  else
+    t->work = std::move(work);
   t->label = std::move(name);
   t->state = std::move(state);
   t->options = options;

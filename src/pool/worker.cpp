@@ -117,7 +117,8 @@ void pool_worker_main(worker_setup setup) {
   if (setup.light && !os::has_heavy_barrier())
     throw error(
         "kin: membarrier(2) is refused in this worker, but not in its pool's process; allow it in both or in neither");
-  // More of them than processors, with the caller's thread: then all but one sleep at once when they have nothing to do.
+  // More of them than processors, with the caller's thread: then all but one sleep at once when they have nothing to
+  // do.
   const bool crowded = setup.pool_size >= static_cast<std::size_t>(os::processors_online());
   far_lane lane(memory.orders(), memory.answers(), memory.home(), setup.light,
                 crowded ? static_cast<std::uint32_t>(os::own_pid()) : 0);
@@ -172,6 +173,8 @@ void pool_worker_main(worker_setup setup) {
     }
   } catch (const closed_error&) {
     // The pool is gone, and with it whoever wanted the answer.
+  } catch (const os_error&) {
+    if (link.has_channel()) throw;  // else a task has closed it, and the pool sees the end of this worker
   }
 }
 

@@ -105,8 +105,8 @@ class local_state final : public result_state<T> {
 
  private:
   value_type decode() override {
-    auto settled = this->take_result();
-    if (settled.failure) std::rethrow_exception(settled.failure);
+    const auto its = this->take_result();
+    if (its.failure) std::rethrow_exception(its.failure);
     return std::move(*given);
   }
 };
