@@ -56,7 +56,6 @@ void pool_core::tell(worker_event::kind what, int pid, const std::string& text) 
 // One round of everything that is due. Called by the pool's thread, with the lock.
 void pool_core::supervise(lock& hold) {
   check_timers();
-  check_lease();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
     if (w.pump.closed() && w.now != phase::leaving) {
@@ -70,6 +69,7 @@ void pool_core::supervise(lock& hold) {
       auto given = std::move(w.given);
       if (led_ != nullptr) buried_.push_back(std::move(w.memory));
       it = workers_.erase(it);
+      home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(std::move(given));
     } else {
       ++it;
@@ -77,7 +77,7 @@ void pool_core::supervise(lock& hold) {
   }
   assign_waiting();
   balance();
-  lend();
+  if (ask_to_tell()) look_at_lanes();
   while (wants_worker() && next_start_.passed()) {
     if (live_workers() + starting_ >= most_workers) {
       if (live_workers() == blocked_workers())
@@ -107,7 +107,8 @@ bool pool_core::has_ended(worker& w) const {
 }
 
 bool pool_core::wants_worker() {
-  if (terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers()) return false;
+  if (waiting_.empty() || terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers())
+    return false;
   std::size_t coming = starting_;
   for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
   if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
@@ -160,7 +161,7 @@ void pool_core::start_worker(lock& hold) {
     start_failed(failure);
     return;
   }
-  workers_.push_back(std::make_unique<worker>(started, std::move(last_words), std::move(lane), light_));
+  workers_.push_back(std::make_unique<worker>(started, std::move(last_words), std::move(lane), light_, queued_));
   workers_.back()->number = ++workers_joined_;
   ++counts_.workers_started;
   tell(worker_event::kind::started, started->pid(), started->name());
