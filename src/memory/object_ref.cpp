@@ -17,9 +17,13 @@
 namespace kin::detail {
 namespace {
 
-// A handle's size, on the wire: bytes | delivery << 32 | whether the object has parts.
-constexpr int how_shift = 32;
-constexpr std::uint64_t is_large = std::uint64_t{1} << 62;
+// A handle's size, on the wire: bytes | flags << 32 | the flags' complement << 40, so that no damaged byte passes for
+// other flags. Flags: delivery | whether the object has parts << 2.
+constexpr std::uint64_t is_large = 4;
+
+constexpr std::uint64_t with_flags(std::uint64_t size, std::uint64_t flags) noexcept {
+  return size | flags << 32 | (~flags & 0xff) << 40;
+}
 
 // An object's handle in a message, until that has been sent or dropped.
 class sent_handle final : public passenger {
@@ -83,7 +87,7 @@ void object_ref::encode(writer& to) const {
     to.carry(std::move(sent));
   }
   to(family::table->identity, hold_->offset, hold_->serial,
-     std::uint64_t{hold_->size} | static_cast<std::uint64_t>(how) << how_shift | (hold_->large.load() ? is_large : 0));
+     with_flags(hold_->size, static_cast<std::uint64_t>(how) | (hold_->large.load() ? is_large : 0)));
 }
 
 object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_size) {
@@ -95,10 +99,11 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
         "kin: a handle to shared memory of other processes: mutexes, events, values and their kin can be handed only "
         "to "
         "processes that were started, directly or not, by the same first process");
-  const bool large = (size & is_large) != 0;
-  const std::uint64_t how_sent = (size & ~is_large) >> how_shift;
-  size &= (std::uint64_t{1} << how_shift) - 1;
-  if (size < least_size || size > std::size_t{1} << 20 || how_sent > static_cast<std::uint64_t>(delivery::lent))
+  const std::uint64_t whole = size, flags = size >> 32 & 0xff, how_sent = flags & ~is_large;
+  const bool large = (flags & is_large) != 0;
+  size &= 0xffffffff;
+  if (size < least_size || size > std::size_t{1} << 20 || whole != with_flags(size, flags) ||
+      how_sent > static_cast<std::uint64_t>(delivery::lent))
     throw decode_error("kin: not a handle to a shared object");
   const auto how = static_cast<delivery>(how_sent);
   auto* header = reinterpret_cast<object_header*>(family::at(offset, size));
