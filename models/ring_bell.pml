@@ -112,7 +112,10 @@ proctype sender(byte first; byte last; bool may_die) {
        od;
        writer_bell = 0
     od;
-    received >= last;                     // as who waits for an answer before it ends: a hang-up hides a lost ring
+    if                                    // as who waits for an answer before it ends: a hang-up hides a lost ring.
+    :: first < last -> received >= last   // (The ring of a message of a dead sender is left to a copy's next message.)
+    :: else
+    fi;
     atomic { drain_writer(); sender_gone = true }
   } unless { may_die && dying }
 }

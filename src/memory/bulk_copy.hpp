@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // bulk_copy: copies between private memory and memory that another processor reads or writes next.
 //
-// Not memcpy(3): for sizes like these it is one `rep movsb`, which on some processors is four times slower where source
-// and target are not aligned to each other, as messages in a ring are not. And stores that pass the caches by are twice
-// as fast as others on some, slower on others; each process finds out (memory/contest.hpp).
+// Not memcpy(3): on some processors it takes more than ten times as long where the target lies 8 bytes further into its
+// page than the source, as messages in a ring do by chance (decision 0011). And stores that pass the caches by are
+// faster on some, slower on others; each process finds out (memory/contest.hpp).
 #pragma once
 
 #include <cstddef>

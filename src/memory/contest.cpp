@@ -6,7 +6,7 @@ namespace kin::detail {
 namespace {
 // What lies in a ring of the largest size comes from the trial before.
 constexpr std::uint64_t not_counted = std::uint64_t{256} << 10;
-constexpr std::uint64_t of_a_trial = 3 * not_counted;
+constexpr std::uint64_t of_a_trial = 2 * not_counted;
 constexpr std::uint64_t good_for = std::uint64_t{256} << 20;
 constexpr std::uint64_t worst = ~std::uint64_t{0};
 }  // namespace
@@ -30,17 +30,20 @@ void contest::begin_anew() noexcept {
 
 void trial::note(std::uint64_t bytes, std::uint64_t ticks) noexcept {
   const bool second = about_.second_way();
-  if (second != second_) bytes_ = ticks_ = 0;
+  if (second != second_) bytes_ = counted_ = ticks_ = 0;
   second_ = second;
-  const bool counts = bytes_ >= not_counted;
+  // One note may be of more bytes than a whole trial: what is counted is what was timed.
+  if (bytes_ >= not_counted) {
+    counted_ += bytes;
+    ticks_ += ticks;
+  }
   bytes_ += bytes;
-  if (counts) ticks_ += ticks;
-  if (about_.is_decided() ? bytes_ < good_for : bytes_ < of_a_trial) return;
+  if (about_.is_decided() ? bytes_ < good_for : counted_ < of_a_trial) return;
   if (about_.is_decided())
     about_.begin_anew();
   else
-    about_.report(second, ticks_ * 1024 / (bytes_ / 1024));  // messages of different sizes end it at different places
-  bytes_ = ticks_ = 0;
+    about_.report(second, ticks_ * 1024 / (counted_ / 1024));  // messages of different sizes end it at different places
+  bytes_ = counted_ = ticks_ = 0;
 }
 
 }  // namespace kin::detail

@@ -42,7 +42,7 @@ class trial {
  private:
   contest& about_;
   bool second_ = false;
-  std::uint64_t bytes_ = 0, ticks_ = 0;
+  std::uint64_t bytes_ = 0, counted_ = 0, ticks_ = 0;
 };
 
 }  // namespace kin::detail

@@ -17,9 +17,10 @@
 namespace kin::detail {
 namespace {
 
-// A handle's size, on the wire: bytes | delivery << 32 | whether the object has parts.
-constexpr int how_shift = 32;
-constexpr std::uint64_t is_large = std::uint64_t{1} << 62;
+// A handle's size, on the wire: bytes, and above them eight times the same four bits: the delivery, and whether the
+// object has parts. Eight times, because one of these in place of another must not look right when it is damaged.
+constexpr int sort_shift = 32;
+constexpr std::uint64_t has_parts = 4, eight_times = 0x11111111;
 
 // An object's handle in a message, until that has been sent or dropped.
 class sent_handle final : public passenger {
@@ -82,8 +83,9 @@ void object_ref::encode(writer& to) const {
     if (how == delivery::once && !sent->leave()) how = delivery::kept;
     to.carry(std::move(sent));
   }
+  const std::uint64_t sort = static_cast<std::uint64_t>(how) | (hold_->large.load() ? has_parts : 0);
   to(family::table->identity, hold_->offset, hold_->serial,
-     std::uint64_t{hold_->size} | static_cast<std::uint64_t>(how) << how_shift | (hold_->large.load() ? is_large : 0));
+     std::uint64_t{hold_->size} | sort * eight_times << sort_shift);
 }
 
 object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_size) {
@@ -95,10 +97,12 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
         "kin: a handle to shared memory of other processes: mutexes, events, values and their kin can be handed only "
         "to "
         "processes that were started, directly or not, by the same first process");
-  const bool large = (size & is_large) != 0;
-  const std::uint64_t how_sent = (size & ~is_large) >> how_shift;
-  size &= (std::uint64_t{1} << how_shift) - 1;
-  if (size < least_size || size > std::size_t{1} << 20 || how_sent > static_cast<std::uint64_t>(delivery::lent))
+  const std::uint64_t sort = size >> sort_shift & 0xf;
+  const std::uint64_t how_sent = sort & 3;
+  const bool intact = size >> sort_shift == sort * eight_times && sort < 2 * has_parts &&
+                      how_sent <= static_cast<std::uint64_t>(delivery::lent);
+  size &= (std::uint64_t{1} << sort_shift) - 1;
+  if (!intact || size < least_size || size > std::size_t{1} << 20)
     throw decode_error("kin: not a handle to a shared object");
   const auto how = static_cast<delivery>(how_sent);
   auto* header = reinterpret_cast<object_header*>(family::at(offset, size));
@@ -129,7 +133,7 @@ object_ref object_ref::decode(reader& from, object_kind kind, std::size_t least_
     check();
     known = {fresh, fresh.get()};
     fresh->shared.store(true);
-    fresh->large.store(large);
+    fresh->large.store((sort & has_parts) != 0);
     fresh->counted = true;
     if (how == delivery::once)
       passage::end(header->passage, passage::holder);

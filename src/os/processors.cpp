@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -86,24 +85,6 @@ void bring_to_this_processor(int thread, int& last) noexcept {
   CPU_ZERO(&mask);
   CPU_SET(static_cast<unsigned>(here), &mask);
   if (::sched_setaffinity(thread, sizeof mask, &mask) == 0) last = here;
-}
-
-bool stay_on_processor(int processor, std::span<const std::byte> allowed) noexcept {
-  const auto bytes = reinterpret_cast<const cpu_set_t*>(allowed.data());
-  if (processor < 0 || processor >= CPU_SETSIZE ||
-      !CPU_ISSET_S(static_cast<unsigned>(processor), allowed.size(), bytes))
-    return false;
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  CPU_SET(static_cast<unsigned>(processor), &mask);
-  return ::sched_setaffinity(0, sizeof mask, &mask) == 0;
-}
-
-void set_affinity(std::span<const std::byte> mask) noexcept {
-  if (::sched_setaffinity(0, mask.size(), reinterpret_cast<const cpu_set_t*>(mask.data())) == 0) return;
-  cpu_set_t all;
-  std::memset(&all, 0xff, sizeof all);
-  ::sched_setaffinity(0, sizeof all, &all);
 }
 
 void let_others_run() noexcept { ::sched_yield(); }

@@ -2,9 +2,7 @@
 // processors: how much of the machine this process may use.
 #pragma once
 
-#include <cstddef>
 #include <optional>
-#include <span>
 #include <string>
 
 namespace kin::os {
@@ -20,10 +18,6 @@ int current_processor() noexcept;
 /// nowhere else. `last`: where it was brought before, -1 at first.
 void bring_to_this_processor(int thread, int& last) noexcept;
 void let_others_run() noexcept;
-/// The calling thread runs on this one alone from now on. False, and nothing changed, where it is not of `allowed`.
-bool stay_on_processor(int processor, std::span<const std::byte> allowed) noexcept;
-/// `mask`: as the kernel has it. Where nothing of it is allowed any more, all that is.
-void set_affinity(std::span<const std::byte> mask) noexcept;
 /// Moves this thread to another processor of its mask, if there is one; it may go back at any time.
 void leave_processor() noexcept;
 /// CPU quota of this process's cgroup and its ancestors (v2 cpu.max, v1 cpu.cfs_quota_us), in processors; empty: none.

@@ -80,7 +80,7 @@ class server {
     notes_ = os::at_or_above(first_private_fd, std::move(notes));
     // A spare that was taken wakes the server, which would go on at once in its place and fork, for as long as the
     // spare itself needs to begin five times over.
-    ties_ = {0, self_, writer.release(), asker_pidfd.release(), os::give_way_when_woken(), -1};
+    ties_ = {0, self_, writer.release(), asker_pidfd.release(), os::give_way_when_woken()};
     os::name_own_process("kin-forkserver");
     os::ignore_group_signals();
     os::allow_most_descriptors();
@@ -166,10 +166,6 @@ class server {
         found->second.taken = true;
         found->second.keeps_group = note.keeps_group != 0;
         found->second.order = note.order;
-        // An asker that moves about is not followed, nor one that needs both processors: this one and the server's.
-        const bool stays = note.processor == last_processor_ && storm_ends_.passed();
-        ties_.processor = stays ? static_cast<int>(note.processor) : -1;
-        last_processor_ = note.processor;
         if (cancelled_.erase(note.order) > 0) os::send_signal(found->second.pidfd.get(), SIGKILL);
         --spares_;
         next_refill_ = storm_ends_.passed() ? deadline::after(calm) : deadline::now();
@@ -245,7 +241,6 @@ class server {
   std::size_t spares_ = 0;
   deadline next_refill_ = deadline::now();
   deadline storm_ends_ = deadline::now();
-  std::int64_t last_processor_ = -1;  // that an order came from
   std::vector<std::byte> unsent_;
 };
 

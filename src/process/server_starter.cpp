@@ -11,7 +11,6 @@
 #include "os/descriptor_flags.hpp"
 #include "os/packet.hpp"
 #include "os/process_id.hpp"
-#include "os/processors.hpp"
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
 #include "process/fork_server.hpp"
@@ -58,8 +57,6 @@ class attempt {
                                unique_fd& crash_file) {
     static std::atomic<std::uint64_t> orders{0};
     packet_.number = ++orders;
-    // A pool goes on with its next worker meanwhile: better elsewhere.
-    packet_.processor = role == child_role::service ? -1 : os::current_processor();
     runtime& self = runtime::get();
     std::unique_lock starting(self.starting());
     auto [ours, theirs] = os::socket_pair();

@@ -18,7 +18,6 @@
 #include "os/packet.hpp"
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
-#include "os/processors.hpp"
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
 #include "process/runtime.hpp"
@@ -31,7 +30,6 @@ namespace {
 struct taken_order {
   start_order order;
   std::uint64_t number;
-  int processor;
   channel link;
   unique_fd crash_file;
 };
@@ -46,11 +44,8 @@ taken_order take_order(int orders) {
   std::size_t next = 1;
   os::set_standard_stream(packet.has_out ? got.fds[next++].get() : -1, 1);
   os::set_standard_stream(packet.has_err ? got.fds[next++].get() : -1, 2);
-  taken_order taken{{},
-                    packet.number,
-                    packet.processor,
-                    channel(std::move(got.fds[0])),
-                    packet.has_crash ? std::move(got.fds[next]) : unique_fd()};
+  taken_order taken{
+      {}, packet.number, channel(std::move(got.fds[0])), packet.has_crash ? std::move(got.fds[next]) : unique_fd()};
   taken.order =
       decode_order(packet.on_channel ? taken.link.take() : parcel{{packet.order, packet.order + packet.size}, {}});
   return taken;
@@ -96,7 +91,7 @@ bool change_surroundings(const start_order& order, channel& link) {
     become_child(order.who, unique_fd(ties.asker));
     if (taken.crash_file) os::report_crashes_to(taken.crash_file.release());
     os::name_own_process(runtime::get().program_name().c_str());
-    const taken_note note{ties.serial, taken.number, taken.processor, order.who.role == child_role::service};
+    const taken_note note{ties.serial, taken.number, order.who.role == child_role::service};
     os::write_note(ties.notes, std::as_bytes(std::span(&note, 1)));
     unique_fd(ties.notes).reset();
     os::outlive_parent();
@@ -164,10 +159,7 @@ void live_as_spare(const spare_ties& ties) {
     unique_fd own_pidfd = os::open_pidfd(os::own_pid());
     rehearse_order(rehearsal::spare);
     os::name_own_process("kin-spare");
-    const std::vector<std::byte>& affinity = runtime::get().at_init().affinity;
-    const bool stays = os::stay_on_processor(ties.processor, affinity);
     taken_order taken = take_order(orders_fd);
-    if (stays) os::set_affinity(affinity);
     unique_fd(orders_fd).reset();
     become(std::move(taken), ties, std::move(own_pidfd));
   } catch (...) {

@@ -15,9 +15,6 @@ struct spare_ties {
   int notes;   ///< where it is told who has been taken
   int asker;   ///< the asker's pidfd
   bool server_gives_way;
-  /// Where the next order is likely to come from, or -1. A spare sleeps there: the asker waits for it, so it can go on
-  /// at once in the asker's place, where another processor might have to be woken first.
-  int processor;
 };
 /// Goes the way of an order once, with one of its own. What it touches is then this process's own, and what it calls
 /// has been found: the first order finds both, where it would have to wait for a hundred page faults otherwise.

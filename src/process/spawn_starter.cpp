@@ -28,6 +28,19 @@ void await_hello(child& started) {
   if (started.link().next().signature == refused_frame) throw_refusal(started.link().take());
 }
 
+// For a child that has ended already: it may have said why before it was told anything.
+void throw_if_refused(child& started) {
+  parcel why;
+  try {
+    if (!started.link().poll(deadline::now()) || started.link().next().signature != refused_frame) return;
+    why = started.link().take();
+  } catch (const error&) {
+    return;  // it has said nothing
+  }
+  started.end({});
+  throw_refusal(std::move(why));
+}
+
 }  // namespace
 
 std::shared_ptr<child> start_child(const process_options& options, child_role role, parcel call) {
@@ -72,7 +85,9 @@ std::shared_ptr<child> start_child(const process_options& options, child_role ro
     started->link().send(call_frame, call.bytes, call.fds);
     call.arrived();
   } catch (const closed_error&) {
-    // It has died already (a missing library, a limit too low): its exit status says so.
+    // It has died already (a missing library, a limit too low): its exit status says so. Where the start would have
+    // waited for it, so does the start.
+    if (call.bytes.size() > fits_into_socket) throw_if_refused(*started);
   } catch (...) {
     started->end({});
     throw;

@@ -39,7 +39,6 @@ struct order_packet {
   static constexpr std::size_t room = 3500;
   std::uint64_t magic = magic_value;
   std::uint64_t number = 0;                              ///< the asker's, to cancel it by
-  std::int32_t processor = -1;                           ///< that the asker runs on
   std::uint8_t has_out = 0, has_err = 0, has_crash = 0;  ///< descriptors that follow the channel's end, in this order
   std::uint8_t on_channel = 0;                           ///< the order comes as an introduction_frame
   std::uint32_t size = 0;
@@ -68,7 +67,6 @@ struct server_request {
 /// What a spare tells its server when it has been taken.
 struct taken_note {
   std::uint64_t serial, order;
-  std::int64_t processor;     ///< the order's
   std::uint64_t keeps_group;  ///< 1: it leads a process group, whose number must not be free before the asker says so
 };
 

@@ -26,7 +26,7 @@ constexpr int pauses_in_a_streak = 16;
 // As long as it sleeps now and then a reader keeps its writer's fences.
 constexpr unsigned waits_for_care = 16;
 
-// More is copied by one `rep movsb`: see memory/bulk_copy.hpp.
+// More may be copied slowly: see memory/bulk_copy.hpp.
 constexpr std::size_t appended_at_once = 1024;
 
 void copy_in(std::byte* to, std::span<const std::byte> from) noexcept {

@@ -214,11 +214,19 @@ TEST_P(pool_deaths, fails_what_waits_when_the_initializer_throws) {
     auto o = options(size);
     std::atomic<int> starts{0};
     o.on_worker_event = [&](const kin::worker_event& e) { starts += e.what == kin::worker_event::kind::started; };
-    o.initializer = [] { throw std::runtime_error("no database"); };
+    // Not before all tasks wait: those that come after the last attempt are worth attempts of their own.
+    kin::event submitted;
+    o.initializer = kin::bind(
+        [](const kin::event& when) {
+          when.wait();
+          throw std::runtime_error("no database");
+        },
+        submitted);
     kin::pool workers(std::move(o));
     const auto start = clock::now();
     std::vector<kin::future<int>> all;
     for (int i = 0; i < 20; ++i) all.push_back(workers.apply_async(square, i));
+    submitted.set();
     for (const auto& f : all) {
       const std::string why = failure_of(f);
       EXPECT_THAT(why, testing::StartsWith("start_error"));

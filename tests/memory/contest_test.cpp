@@ -53,6 +53,15 @@ TEST(contest, is_not_lost_by_a_trial_that_was_disturbed) {
   EXPECT_TRUE(about.second_way());
 }
 
+TEST(contest, is_not_won_by_a_way_whose_bytes_came_in_one_note) {
+  contest about;
+  trial mine(about);
+  for (int i = 0; i < 100; ++i)
+    about.second_way() ? mine.note(piece, 100) : mine.note(40 * piece, std::uint64_t{40} * 200);
+  for (std::uint64_t i = 0; i < enough; ++i) mine.note(piece, about.second_way() ? 100 : 200);
+  EXPECT_TRUE(about.second_way());
+}
+
 TEST(contest, is_held_again_after_a_good_deal) {
   contest about;
   trial mine(about);

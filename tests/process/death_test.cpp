@@ -39,9 +39,11 @@ void idle(kin::connection ready) {
 }
 // Not to be interrupted by any signal, but to be killed: until the copy that uses its memory has ended.
 void wait_for_a_vfork(kin::connection ready) {
-  ready.send(::getpid());
+  const int parent = ::getpid();
+  ready.send(parent);
   if (::vfork() == 0) {  // NOLINT: that is the point
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(0);  // it was killed before that was set
     for (;;) ::pause();
   }
 }

@@ -5,6 +5,7 @@
 // program's mark, which a child hands on. So a grandchild is found too, after its parent's death made it init's.
 #include "support/leaves_nothing_behind.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -160,6 +161,15 @@ bool is_lasting(const std::string& thread, const belongings& before) {
   return true;
 }
 
+// Of a process that has ended: whoever watches it is about to let go of it.
+bool holds_a_process_that_ended() {
+  for (const auto& [fd, target] : descriptors_now()) {
+    pollfd ended{fd, POLLIN, 0};
+    if (target == "anon_inode:[pidfd]" && poll(&ended, 1, 0) == 1) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 belongings belongings::now() {
@@ -217,6 +227,9 @@ void leave_this_one_alone(const std::string& reason) { excuse() = reason; }
 void leaves_nothing_behind::OnEnvironmentsSetUpEnd(const testing::UnitTest&) {
   std::thread([] {}).join();  // with the first thread ThreadSanitizer starts one of its own
   for (const auto& start : warm_ups()) start();
+  // What they started and waited for is watched by the supervisor of the family, too, which hears of its end by itself.
+  const auto end = std::chrono::steady_clock::now() + 1500ms;
+  while (holds_a_process_that_ended() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(5ms);
 }
 
 void leaves_nothing_behind::OnTestStart(const testing::TestInfo&) {

@@ -71,7 +71,7 @@ class KIN_EXPORT process {
     if constexpr (sizeof...(Args) == 0) {
       detail::parcel call = detail::encode_call_as(detail::delivery::once, f);
       start(options, std::move(call));
-    } else {
+    } else if constexpr (detail::can_call<F, Args...>) {  // else it is refused above, and that is the only error
       // Held here as values, so that what was moved in is given up by the end of this constructor.
       const std::tuple<stored_t<Args>...> held(std::forward<Args>(args)...);
       detail::parcel call =
