@@ -3,8 +3,12 @@
 #include <sys/time.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <numeric>
 #include <random>
+#include <type_traits>
 
 #include <kin/array.hpp>
 #include <kin/event.hpp>
@@ -210,6 +214,48 @@ TEST_P(claimed_map, may_be_of_a_task_and_ends_with_its_pool) {
   EXPECT_THROW(workers.map(never{running}, in, out), kin::cancelled_error);
   ender.join();
   EXPECT_THROW(workers.map(square, in, out), kin::closed_error);
+}
+
+// Written down once for each task of a map: the second time, it does what it is told to first.
+struct plus_one_and {
+  inline static std::atomic<int> written{0};
+  inline static std::function<void()> before_the_second;
+  std::int64_t added = 1;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    if constexpr (std::is_same_v<Archive, kin::writer>)
+      if (++written == 2) before_the_second();
+    ar(added);
+  }
+  long operator()(int n) const { return n + added; }
+};
+
+TEST_P(claimed_map, is_finished_by_the_tasks_it_has_when_the_pool_is_closed_halfway) {
+  kin::pool workers(options(2));
+  const auto in = counting(1000);
+  const kin::array<long> out(1000);
+  plus_one_and::written = 0;
+  plus_one_and::before_the_second = [&] { workers.close(); };
+  workers.map(plus_one_and{}, in, out);
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(out[static_cast<std::size_t>(i)], i + 1);
+  EXPECT_THROW(workers.map(plus_one_and{}, in, out), kin::closed_error);
+}
+
+TEST_P(claimed_map, is_cancelled_when_the_pool_is_terminated_halfway) {
+  kin::pool workers(options(2));
+  const kin::event blocked;
+  struct hold_on {
+    kin::event blocked;
+    void operator()(int) const { blocked.set(), nap(60000); }
+  };
+  auto held = workers.map_async(hold_on{blocked}, std::vector<int>{1, 2}, {.chunk = 1});
+  blocked.wait();
+  const auto in = counting(1000);
+  const kin::array<long> out(1000);
+  plus_one_and::written = 0;
+  plus_one_and::before_the_second = [&] { workers.terminate(); };
+  EXPECT_THROW(workers.map(plus_one_and{}, in, out), kin::cancelled_error);
+  EXPECT_THROW(held.get(), kin::cancelled_error);
 }
 
 TEST(claimed_map_lengths, must_agree_and_a_map_into_itself_is_tried_once) {

@@ -169,14 +169,18 @@ class claimed_map {
       const std::size_t tasks = std::min(workers_.size(), before);
       std::vector<std::pair<std::uint32_t, std::shared_ptr<result_state<void>>>> round;
       pieces<void> under_way;  // takes back what waits, if the rest throws
-      for (std::size_t t = 0; t < tasks; ++t) {
-        claimed_part part = *part_;
-        const std::uint32_t who = part.who = ++named_;
-        round.emplace_back(
-            who, Way::template submit<void>(workers_, options_.task, task_label::of(f), claimed_chunks<F, In, To>{},
-                                            callable_box<F>{f}, in, to(), std::move(part)));
-        under_way.add(round.back().second, 0);
-      }
+      for (std::size_t t = 0; t < tasks; ++t) try {
+          claimed_part part = *part_;
+          const std::uint32_t who = part.who = ++named_;
+          round.emplace_back(
+              who, Way::template submit<void>(workers_, options_.task, task_label::of(f), claimed_chunks<F, In, To>{},
+                                              callable_box<F>{f}, in, to(), std::move(part)));
+          under_way.add(round.back().second, 0);
+        } catch (const closed_error&) {
+          // Closed meanwhile. Those that have been taken claim all there is; the first says if the pool was terminated.
+          if (round.empty()) throw;
+          break;
+        }
       std::exception_ptr own;
       const std::uint32_t caller = ++named_;
       if (options_.caller_takes_part && first_round) {
