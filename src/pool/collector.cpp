@@ -39,7 +39,7 @@ void pool_core::cannot_understand(worker& w, const std::string& why) {
 
 void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
   if (kind == ready_frame && from.now == phase::starting) {
-    failed_starts_ = 0;
+    failed_starts_ = attempts_ = 0;
     next_start_ = deadline::now();
     proven_ = true;
     from.ready = true;

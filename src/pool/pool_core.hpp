@@ -209,7 +209,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0, workers_joined_ = 0;
   std::size_t starting_ = 0;  // starts under way without the lock
   bool closed_ = false, terminated_ = false, serving_ = false;
-  std::size_t failed_starts_ = 0;  // in a row
+  std::size_t failed_starts_ = 0;  // in a row: how long the pause is
+  std::size_t attempts_ = 0;       // of these, since what waited was last failed
   bool proven_ = false;            // a worker has been ready once
   deadline next_start_ = deadline::now();
   std::optional<std::uint64_t> oom_kills_seen_;

@@ -22,9 +22,10 @@ namespace kin::detail {
 namespace {
 
 // Starts that fail in a row before what waits is failed, also where workers have started before: then it is more likely
-// that somebody kills them. The pauses between attempts double.
+// that somebody kills them. The pauses between attempts double, up to one with which all attempts take less than a
+// second.
 constexpr std::size_t most_failed_starts = 3, most_failed_restarts = 12;
-constexpr std::chrono::milliseconds first_pause{10}, longest_pause{100};
+constexpr std::chrono::milliseconds first_pause{10}, longest_pause{80};
 // A worker that was told to end does so by itself, exit handlers included, or is killed after so long.
 constexpr std::chrono::seconds leave_time{10};
 // So many workers may die before they have begun a task until it is given up.
@@ -110,7 +111,8 @@ bool pool_core::wants_worker() {
   if (waiting_.empty() || terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers())
     return false;
   std::size_t coming = starting_;
-  for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
+  // One that is never ready counts until its end is known, which says how long to wait before the next.
+  for (const auto& w : workers_) coming += !w->ready || w->now == phase::idle;
   if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
   return waiting_.size() > coming;
 }
@@ -176,13 +178,13 @@ bool pool_core::any_worker_ready() const {
 
 void pool_core::start_failed(const std::exception_ptr& why) {
   ++failed_starts_;
+  ++attempts_;
   tell(worker_event::kind::start_failed, -1, text_of(why));
   next_start_ = deadline::after(std::min(first_pause * (1 << std::min<std::size_t>(failed_starts_, 8)), longest_pause));
   wake();
   const std::size_t most = proven_ ? most_failed_restarts : most_failed_starts;
-  if (failed_starts_ < most || any_worker_ready()) return;
-  failed_starts_ = 0;
-  next_start_ = deadline::now();
+  if (attempts_ < most || any_worker_ready()) return;
+  attempts_ = 0;  // the pauses remain: what comes next is no reason to be quicker
   fail_waiting(std::make_exception_ptr(
       start_error("kin: the pool's workers do not start (" + std::to_string(most) + " attempts): " + text_of(why))));
 }
