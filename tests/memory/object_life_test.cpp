@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // object_ref: how long an object lives: as long as a handle in any process, or in a message that will be decoded.
+#include <kin/array.hpp>
 #include <kin/memory/object_ref.hpp>
 #include <kin/pipe.hpp>
 #include <kin/process.hpp>
@@ -80,6 +81,21 @@ TEST(object_life, goes_on_while_the_lender_of_a_message_keeps_what_it_carries) {
   message.reset();
   EXPECT_FALSE(it.lives());
   EXPECT_THROW((void)received({bytes, {}}), kin::decode_error);
+}
+
+TEST(object_life, goes_on_in_what_is_lent_until_that_has_been_decoded_though_it_arrived_before) {
+  auto it = with_span();
+  auto message = sent(*it.object, delivery::lent);
+  it.object.reset();
+  message.arrived();
+  EXPECT_TRUE(it.lives());
+  EXPECT_EQ(received(message).get(), it.header);
+
+  constexpr std::size_t large = 1 << 16;
+  std::optional<kin::array<int>> numbers(std::in_place, large);
+  auto with_numbers = kin::detail::encode(*numbers, delivery::lent);
+  numbers.reset();
+  EXPECT_EQ(kin::detail::decode<kin::array<int>>(std::move(with_numbers)).size(), large);
 }
 
 TEST(object_life, is_the_familys_once_a_handle_is_where_anybody_may_decode_it) {
