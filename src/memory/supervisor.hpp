@@ -117,6 +117,7 @@ class supervisor {
   membership join(unique_fd pidfd);
   membership new_member();
   void bury(std::uint32_t member);
+  void forget_holds(std::uint32_t member) noexcept;
   void rouse_everybody();
   void give_holds(std::uint32_t member, std::size_t words, family_answer& reply);
   void note_given_up(const family_request& request) noexcept;
