@@ -29,23 +29,17 @@ struct step {
 };
 static_assert(sizeof(step) == 16);
 
-// No other process has the handle that is looked at here.
-void use_again(auto& header) {
-  if constexpr (requires { header.escaped; }) header.escaped.store(0);
-}
-
 /// The words that another process can write to: the object's behind its lock, and those of a span.
 class memory_of {
  public:
   explicit memory_of(const auto& handle) {
-    const parcel bytes = encode(handle);
+    const parcel bytes = encode(handle, delivery::lent);
     std::array<std::uint64_t, 4> parts;  // see object_ref::encode()
     if (bytes.bytes.size() != sizeof parts) __builtin_trap();
     std::memcpy(parts.data(), bytes.bytes.data(), sizeof parts);
     owner_ = {parts[1], parts[2]};
     size_ = parts[3] % (1 << 24);
     object_ = family::at(parts[1], size_);
-    use_again(*reinterpret_cast<object_header*>(object_));
   }
   void scribble(const step& s) const {
     const std::uint64_t number = word(sizeof(owned_lock)) >> 1;
