@@ -18,16 +18,12 @@
 #include "memory/family.hpp"
 #include "sync/owned_lock.hpp"
 
+#include "steps.hpp"
+
 namespace {
 
 using namespace kin::detail;
-
-struct step {
-  std::uint8_t what, where, size, small;
-  std::uint32_t offset;
-  std::uint64_t value;
-};
-static_assert(sizeof(step) == 16);
+using kin_fuzz::step;
 
 /// The words that another process can write to: the object's behind its lock, and those of a span.
 class memory_of {
@@ -134,9 +130,7 @@ template <class Container>
 void run(const std::uint8_t* data, std::size_t size) {
   const Container container;
   const memory_of memory(container);
-  for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
-    step s;
-    std::memcpy(&s, data, sizeof s);
+  kin_fuzz::each_step<step>(data, size, [&](const step& s) {
     try {
       if (s.what % 3 == 0)
         memory.scribble(s);
@@ -145,7 +139,7 @@ void run(const std::uint8_t* data, std::size_t size) {
     } catch (const kin::error&) {
     } catch (const std::logic_error&) {  // length_error, out_of_range
     }
-  }
+  });
 }
 
 }  // namespace
