@@ -114,7 +114,6 @@ class writer {
   [[nodiscard]] detail::passengers take_carried() noexcept { return std::exchange(carried_, {}); }
   void arrived() noexcept {
     for (const auto& each : carried_) each->arrive();
-    carried_.clear();
   }
 
   /// For the rules: one level of containers and pointers, or of user code, deeper.
