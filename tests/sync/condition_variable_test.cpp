@@ -131,17 +131,18 @@ TEST(condition_variable, passes_a_ball_between_a_thread_and_a_process) {
 
 TEST(condition_variable, throws_not_holding_when_the_holder_has_died_meanwhile) {
   const meeting here;
-  const kin::event waiting;
+  const kin::event waiting, holding;
   forked holder([&] {
     waiting.wait();
     here.m.lock();
     here.changed.notify_all();
+    holding.set();
     pause();
   });
   std::unique_lock hold(const_cast<kin::mutex&>(here.m));
   std::thread killer([&] {
     waiting.set();
-    std::this_thread::sleep_for(30ms);
+    holding.wait();
     holder.kill();
   });
   EXPECT_THROW(here.changed.wait(hold, [] { return false; }), kin::owner_died);
