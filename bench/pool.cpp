@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// pool: from nothing to a first result, one task's round trip, and a map of a million integers.
+// pool: from nothing to a first result, one task's round trip, a map of a million integers, and 256 MiB at once.
+#include <cstdint>
 #include <numeric>
 #include <vector>
 
@@ -86,6 +87,37 @@ void sequential_loop(benchmark::State& state) {
 BENCHMARK(map)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(map_array)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(sequential_loop)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+// --- one large argument, one large result
+
+using large = std::vector<std::uint64_t>;
+constexpr std::size_t large_items = std::size_t{32} << 20;  // 256 MiB
+
+std::uint64_t ends_of(const large& v) { return v.front() + v.back(); }
+large make_large(std::uint64_t n) { return large(large_items, n); }
+
+void copy_large(benchmark::State& state) {
+  const large from(large_items, 1);
+  large to(large_items);
+  for (auto _ : state) {
+    std::memcpy(to.data(), from.data(), large_items * sizeof(large::value_type));
+    benchmark::ClobberMemory();
+  }
+}
+void large_argument(benchmark::State& state) {
+  kin::pool workers(1);
+  const large argument(large_items, 1);
+  benchmark::DoNotOptimize(workers.apply(ends_of, argument));
+  for (auto _ : state) benchmark::DoNotOptimize(workers.apply(ends_of, argument));
+}
+void large_result(benchmark::State& state) {
+  kin::pool workers(1);
+  workers.apply(make_large, 1u);
+  for (auto _ : state) benchmark::DoNotOptimize(workers.apply(make_large, 1u));
+}
+BENCHMARK(copy_large)->UseRealTime()->Unit(benchmark::kMicrosecond)->Iterations(5);
+BENCHMARK(large_argument)->UseRealTime()->Unit(benchmark::kMicrosecond)->Iterations(5);
+BENCHMARK(large_result)->UseRealTime()->Unit(benchmark::kMicrosecond)->Iterations(5);
 
 }  // namespace
 

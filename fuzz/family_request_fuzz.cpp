@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +17,8 @@
 #include "os/named_memory.hpp"
 #include "os/packet.hpp"
 #include "os/pidfd.hpp"
+
+#include "steps.hpp"
 
 namespace {
 
@@ -102,11 +103,7 @@ void ask(supervisor& the, const step& s) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   supervisor& the = root();
   if (size > 64 * sizeof(step)) return 0;
-  for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
-    step s;
-    std::memcpy(&s, data, sizeof s);
-    ask(the, s);
-  }
+  kin_fuzz::each_step<step>(data, size, [&](const step& s) { ask(the, s); });
   the.remove_names();
   for (const std::string& name : names()) (void)kin::os::unlink_named_memory(name);  // forgotten, as was asked for
   return 0;

@@ -3,13 +3,14 @@
 // that it has given it, each once and in order, or throws decode_error.
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include <kin/core/error.hpp>
 
 #include "pool/task_lane.hpp"
+
+#include "steps.hpp"
 
 namespace {
 
@@ -53,9 +54,7 @@ void scribble(lane_answers& answers, std::uint64_t next, const step& s) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   lane l;
   std::uint64_t taken = 0;
-  for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
-    step s;
-    std::memcpy(&s, data, sizeof s);
+  kin_fuzz::each_step<step>(data, size, [&](const step& s) {
     try {
       switch (s.what % 6) {
         case 0:
@@ -91,6 +90,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const kin::decode_error&) {
     }
     if (l.near.size() != l.has) __builtin_trap();
-  }
+  });
   return 0;
 }

@@ -18,32 +18,24 @@
 #include "queue/item_store.hpp"
 #include "queue/ring_queue.hpp"
 
+#include "steps.hpp"
+
 namespace {
 
 using namespace kin::detail;
+using kin_fuzz::step;
 
-struct step {
-  std::uint8_t what, where, size, small;
-  std::uint32_t offset;
-  std::uint64_t value;
-  /// Plausible words are tried more often than wild ones.
-  [[nodiscard]] std::uint64_t word() const { return size % 4 == 0 ? value : value % 70'000; }
-};
-static_assert(sizeof(step) == 16);
+/// Plausible words are tried more often than wild ones.
+std::uint64_t word_of(const step& s) { return s.size % 4 == 0 ? s.value : s.value % 70'000; }
 
 std::vector<std::byte> item_of(const step& s) {
   return std::vector<std::byte>(s.offset % (s.size % 16 == 0 ? 300'000 : 100), std::byte{s.small});
 }
 
-// No other process has the handle that is looked at here.
-void use_again(auto& header) {
-  if constexpr (requires { header.escaped; }) header.escaped.store(0);
-}
-
 class ring_under_test {
  public:
   ring_under_test() {
-    kin::writer to;
+    kin::writer to(delivery::lent);
     queue_.encode(to);
     const parcel handle = to.take();
     reader_of_handle(handle);
@@ -58,16 +50,16 @@ class ring_under_test {
       case 0:
         return word(header_->heads[s.where / 16 % 2], s);
       case 1:
-        return header_->tail.store(s.word());
+        return header_->tail.store(word_of(s));
       case 2:
-        return header_->head.store(s.word());
+        return header_->head.store(word_of(s));
       case 3:
         header_->seen_head.store(s.value);
         return header_->seen_tail.store(s.value % 7);
       case 4:
-        return header_->total.store(s.word());
+        return header_->total.store(word_of(s));
       case 5:
-        return header_->done.store(s.word());
+        return header_->done.store(word_of(s));
       default: {
         // A word of a segment: the first one's beginning, or the one that is said to be the head's.
         const std::uint64_t place = header_->heads[header_->head.load() & 1].segment.load();
@@ -76,7 +68,7 @@ class ring_under_test {
         if (base == nullptr) return;
         auto* words = reinterpret_cast<std::uint64_t*>(base + sizeof(object_header));
         const std::size_t most = s.where / 16 % 2 == 0 ? 8 : (size - sizeof(object_header)) / 8;
-        words[s.offset % most] = s.small % 16 == 0 ? jump : s.word();
+        words[s.offset % most] = s.small % 16 == 0 ? jump : word_of(s);
       }
     }
   }
@@ -113,14 +105,13 @@ class ring_under_test {
 
  private:
   static void word(auto& ledger, const step& s) {
-    reinterpret_cast<std::atomic<std::uint64_t>*>(&ledger)[s.offset % (sizeof ledger / 8)].store(s.word());
+    reinterpret_cast<std::atomic<std::uint64_t>*>(&ledger)[s.offset % (sizeof ledger / 8)].store(word_of(s));
   }
   void reader_of_handle(const parcel& handle) {
     std::array<std::uint64_t, 4> parts;  // see object_ref::encode()
     if (handle.bytes.size() != sizeof parts) __builtin_trap();
     std::memcpy(parts.data(), handle.bytes.data(), sizeof parts);
     header_ = reinterpret_cast<ring_header*>(family::at(parts[1], parts[3] % (1 << 24)));
-    use_again(*header_);
   }
 
   ring_queue queue_{1, 1000};
@@ -133,7 +124,7 @@ class store_under_test {
     header& all = store_.header();
     if (s.where % 2 == 0) {
       auto* words = reinterpret_cast<std::uint64_t*>(&all.ledgers);
-      words[s.offset % (sizeof all.ledgers / 8)] = s.size % 8 == 1 ? s.word() / 64 * 64 : s.word();
+      words[s.offset % (sizeof all.ledgers / 8)] = s.size % 8 == 1 ? word_of(s) / 64 * 64 : word_of(s);
     } else if (s.where % 8 == 1) {
       all.current.store(static_cast<std::uint32_t>(s.value));
     } else {
@@ -142,7 +133,7 @@ class store_under_test {
       const kin::os::mapping file(store_.file(), size);
       const std::size_t most = std::min<std::size_t>(size - header_size, s.where % 8 == 3 ? 512 : size) / 8;
       auto* words = reinterpret_cast<std::uint64_t*>(file.data() + header_size);
-      words[s.offset % most] = s.size % 8 == 1 ? s.word() / 64 * 64 : s.word();
+      words[s.offset % most] = s.size % 8 == 1 ? word_of(s) / 64 * 64 : word_of(s);
     }
   }
   void put(const step& s) {
@@ -166,9 +157,7 @@ class store_under_test {
 template <class Queue>
 void run(const std::uint8_t* data, std::size_t size) {
   Queue queue;
-  for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
-    step s;
-    std::memcpy(&s, data, sizeof s);
+  kin_fuzz::each_step<step>(data, size, [&](const step& s) {
     try {
       switch (s.what % 7) {
         case 0:
@@ -188,7 +177,7 @@ void run(const std::uint8_t* data, std::size_t size) {
       }
     } catch (const kin::error&) {
     }
-  }
+  });
 }
 
 }  // namespace

@@ -17,16 +17,12 @@
 #include "transport/ring_ends.hpp"
 #include "transport/ring_wait.hpp"
 
+#include "steps.hpp"
+
 namespace {
 
 using namespace kin::detail;
-
-struct step {
-  std::uint8_t what, where, size, kind;
-  std::uint32_t offset;
-  std::uint64_t value;
-};
-static_assert(sizeof(step) == 16);
+using kin_fuzz::step;
 
 struct scribbled_pipe {
   std::shared_ptr<const ring_memory> memory;
@@ -68,8 +64,8 @@ void scribble(const scribbled_pipe& p, const step& s) {
       ring_place place(data);
       const std::uint64_t size = s.size % 4 == 0 ? s.value % (std::uint64_t{1} << frame_size_bits) : s.value % 9000;
       const std::uint64_t at = control.position.load() + (s.offset % 8 == 0 ? 8 * (s.offset % 64) : 0);
-      place.word(at).store(frame_word(static_cast<frame_kind>(s.kind % 8), size, s.size % 16 == 1 ? s.size / 16 : 0));
-      place.word(at + 8).store(s.kind % 2 != 0 ? raw_bytes : s.value % 20);
+      place.word(at).store(frame_word(static_cast<frame_kind>(s.small % 8), size, s.size % 16 == 1 ? s.size / 16 : 0));
+      place.word(at + 8).store(s.small % 2 != 0 ? raw_bytes : s.value % 20);
     }
   }
   forget_ringers(control);
@@ -105,11 +101,11 @@ void send(scribbled_pipe& p, const step& s) {
   const std::size_t size = s.offset % (s.size % 8 == 0 ? 100'000 : 200);
   if (s.where % 3 == 0) {
     if (auto block = p.writer.lend(size)) {
-      std::memset(block.bytes().data(), s.kind, block.bytes().size());
+      std::memset(block.bytes().data(), s.small, block.bytes().size());
       return p.writer.send_block(std::move(block), now);
     }
   }
-  const std::vector<std::byte> bytes(size, std::byte{s.kind});
+  const std::vector<std::byte> bytes(size, std::byte{s.small});
   p.writer.send(s.where % 3 == 1 ? raw_bytes : 77, bytes, {}, now);
 }
 
@@ -117,9 +113,7 @@ void send(scribbled_pipe& p, const step& s) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   scribbled_pipe p(ring_ends::make(ring_ends::directions::one));
-  for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
-    step s;
-    std::memcpy(&s, data, sizeof s);
+  kin_fuzz::each_step<step>(data, size, [&](const step& s) {
     try {
       switch (s.what % 6) {
         case 0:
@@ -141,6 +135,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
     } catch (const kin::error&) {
     }
-  }
+  });
   return 0;
 }

@@ -18,34 +18,24 @@
 #include "memory/family.hpp"
 #include "sync/owned_lock.hpp"
 
+#include "steps.hpp"
+
 namespace {
 
 using namespace kin::detail;
-
-struct step {
-  std::uint8_t what, where, size, small;
-  std::uint32_t offset;
-  std::uint64_t value;
-};
-static_assert(sizeof(step) == 16);
-
-// No other process has the handle that is looked at here.
-void use_again(auto& header) {
-  if constexpr (requires { header.escaped; }) header.escaped.store(0);
-}
+using kin_fuzz::step;
 
 /// The words that another process can write to: the object's behind its lock, and those of a span.
 class memory_of {
  public:
   explicit memory_of(const auto& handle) {
-    const parcel bytes = encode(handle);
+    const parcel bytes = encode(handle, delivery::lent);
     std::array<std::uint64_t, 4> parts;  // see object_ref::encode()
     if (bytes.bytes.size() != sizeof parts) __builtin_trap();
     std::memcpy(parts.data(), bytes.bytes.data(), sizeof parts);
     owner_ = {parts[1], parts[2]};
     size_ = parts[3] % (1 << 24);
     object_ = family::at(parts[1], size_);
-    use_again(*reinterpret_cast<object_header*>(object_));
   }
   void scribble(const step& s) const {
     const std::uint64_t number = word(sizeof(owned_lock)) >> 1;
@@ -140,9 +130,7 @@ template <class Container>
 void run(const std::uint8_t* data, std::size_t size) {
   const Container container;
   const memory_of memory(container);
-  for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
-    step s;
-    std::memcpy(&s, data, sizeof s);
+  kin_fuzz::each_step<step>(data, size, [&](const step& s) {
     try {
       if (s.what % 3 == 0)
         memory.scribble(s);
@@ -151,7 +139,7 @@ void run(const std::uint8_t* data, std::size_t size) {
     } catch (const kin::error&) {
     } catch (const std::logic_error&) {  // length_error, out_of_range
     }
-  }
+  });
 }
 
 }  // namespace

@@ -3,10 +3,9 @@
 // Lies in shared memory, in the header of every object; knows no processes, so it is tested between threads.
 //
 // word = number of rings << 3 | settled | careful | somebody may sleep. A sleeper sets the bit, looks a last time, and
-// sleeps on exactly what it has seen; so a ring after its last look is never lost. Nothing here is undone when a
-// sleeper dies: the bit costs the next ringer one system call. Who rings and dies on the way is made up for by rouse(),
-// at any death. models/bell.pml checks it.
-
+// sleeps on exactly what it has seen; so a ring after its last look is never lost (models/bell.pml). A dead sleeper's
+// bit costs the next ringer one system call. Who rings and dies on the way is made up for by rouse(), at any death.
+//
 // Where ringers publish without a fence, a sleeper calls heavy_barrier, which costs microseconds beside busy cores. So
 // the first also asks for care: from then on ringers do fence, and once that is settled sleepers need no barrier more.
 // A ringer that has fenced in vain for a while ends it. Streams have no fences, and those who sleep often no barriers.

@@ -2,17 +2,12 @@
 // family: see the header.
 #include "memory/family.hpp"
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <mutex>
-#include <new>
-#include <optional>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -21,6 +16,7 @@
 
 #include "memory/fork_hooks.hpp"
 #include "memory/object_header.hpp"
+#include "memory/piece_store.hpp"
 #include "memory/supervisor.hpp"
 #include "os/descriptor_flags.hpp"
 #include "os/fork_hooks.hpp"
@@ -46,13 +42,8 @@ struct state {
   supervisor* root = nullptr;  // in the root only; never destroyed, like its thread
   os::mapping table;           // a member's; the root's is the supervisor's
   membership me;
-  std::map<std::size_t, std::vector<std::uint64_t>> free_pieces;  // by granules
-  std::unordered_set<std::uint64_t> left_to_root;                 // pieces of this process that may come back
-  std::span<std::atomic<hold_word>> first_holds;                  // that came with the membership
-  struct chunk {
-    std::uint64_t next = 0, end = 0;
-  };
-  std::map<std::size_t, chunk> chunks;  // by granules: objects of one size lie together
+  piece_store pieces;
+  std::span<std::atomic<hold_word>> first_holds;  // that came with the membership
   std::vector<std::uint32_t> free_threads;
   std::uint32_t next_thread = 0;
 };
@@ -81,10 +72,8 @@ state& the() {
           }
           here.me = {};
           this_thread = 0;
-          here.free_pieces.clear();
-          here.left_to_root.clear();
+          here.pieces.forget();
           here.first_holds = {};
-          here.chunks.clear();
           here.free_threads.clear();
           here.next_thread = 0;
           here.mutex.unlock();
@@ -217,30 +206,20 @@ std::byte* piece_at(state& s, std::uint64_t offset) {
   return map_window(s, offset / arena::window_size) + offset % arena::window_size;
 }
 
-// Pieces that the root has given back. Not what this process still uses, whoever made the root believe otherwise.
-bool take_back(state& s, std::size_t stride, std::span<const std::uint64_t> pieces) {
-  bool any = false;
-  for (const std::uint64_t offset : pieces) {
-    if (s.left_to_root.erase(offset) == 0) continue;
-    std::memset(piece_at(s, offset) + sizeof(object_header), 0, stride - sizeof(object_header));
-    s.free_pieces[stride / granule].push_back(offset);
-    any = true;
+class pieces_of_root final : public piece_store::source {
+ public:
+  explicit pieces_of_root(state& s) : state_(s) {}
+  std::byte* at(std::uint64_t offset) override { return piece_at(state_, offset); }
+  family_answer chunk(std::size_t size, std::size_t stride) override { return ask_for_chunk(state_, size, stride, {}); }
+  std::size_t take_freed(std::size_t stride, std::span<std::uint64_t> into) noexcept override {
+    if (!state_.root) return 0;
+    const std::lock_guard hold(*state_.root);
+    return state_.root->take_freed(state_.me.member, stride, into);
   }
-  return any;
-}
 
-// A chunk for objects of this size; none: instead of it, some pieces have come back.
-std::optional<std::uint64_t> new_chunk(state& s, std::size_t size, std::size_t stride) {
-  for (;;) {
-    const family_answer answer = ask_for_chunk(s, size, stride, {});
-    if (answer.pieces == 0) {
-      s.left_to_root.erase(answer.offset);  // it has come back another way
-      return answer.offset;
-    }
-    if (take_back(s, stride, {answer.piece, std::min<std::size_t>(answer.pieces, family_answer::most_pieces)}))
-      return std::nullopt;
-  }
-}
+ private:
+  state& state_;
+};
 
 mapped_span ask_for_span(family_request request, std::size_t allocate) {
   constexpr const char* doing = "share memory";
@@ -352,29 +331,8 @@ piece allocate(std::size_t size) {
   (void)self();
   state& s = the();
   const std::lock_guard hold(s.mutex);
-  size = (size + granule - 1) / granule * granule;
-  auto& free = s.free_pieces[size / granule];
-  const bool alone = size > arena::chunk_unit / 4;  // in a chunk of its own
-  state::chunk& c = s.chunks[size / granule];
-  std::uint64_t offset = 0;
-  // Where asking costs nothing, what was used before goes before what never was.
-  if (free.empty() && s.root) {
-    std::array<std::uint64_t, family_answer::most_pieces> pieces;
-    std::unique_lock root(*s.root);
-    const std::size_t n = s.root->take_freed(s.me.member, size, pieces);
-    root.unlock();
-    (void)take_back(s, size, {pieces.data(), n});
-  }
-  if (free.empty() && c.end - c.next < size)
-    if (const auto made = new_chunk(s, alone ? size : arena::chunk_unit, size))
-      c = {*made, *made + (alone ? size : arena::chunk_unit)};
-  if (!free.empty()) {
-    offset = free.back();
-    free.pop_back();
-  } else {
-    offset = c.next;
-    c.next += size;
-  }
+  pieces_of_root root(s);
+  const std::uint64_t offset = s.pieces.allocate((size + granule - 1) / granule * granule, root);
   return {offset, piece_at(s, offset)};
 }
 
@@ -383,28 +341,20 @@ piece allocate_part(span_owner object, std::size_t size) {
   state& s = the();
   const std::lock_guard hold(s.mutex);
   const std::uint64_t offset = ask_for_chunk(s, size, size, object).offset;
-  s.left_to_root.erase(offset);
+  s.pieces.given_away(offset);
   return {offset, piece_at(s, offset)};
 }
 
 void release(std::uint64_t offset, std::size_t size) noexcept {
   state& s = the();
   const std::lock_guard hold(s.mutex);
-  try {
-    s.free_pieces[(size + granule - 1) / granule].push_back(offset);
-  } catch (const std::bad_alloc&) {
-    // Lost to this process; the root takes it back when the process ends.
-  }
+  s.pieces.release(offset, size);
 }
 
 void leave_to_root(std::uint64_t offset) noexcept {
   state& s = the();
   const std::lock_guard hold(s.mutex);
-  try {
-    s.left_to_root.insert(offset);
-  } catch (const std::bad_alloc&) {
-    // As above.
-  }
+  s.pieces.leave_to_root(offset);
 }
 
 std::span<std::atomic<hold_word>> more_holds(std::size_t count) {

@@ -62,12 +62,18 @@ std::vector<hold_word> hold_book::end(std::uint32_t member) {
   std::vector<hold_word> held;
   const auto found = lists_.find(member);
   if (found == lists_.end()) return held;
+  std::map<std::size_t, std::size_t> freed;  // parts, by bytes
   for (const words& w : found->second.parts) {
-    for (std::atomic<hold_word>& one : w)
-      if (const hold_word word = one.exchange(0); word != 0) held.push_back(word & ~given_up);
+    for (const std::atomic<hold_word>& one : w)
+      if (const hold_word word = one.load(std::memory_order_acquire); word != 0) held.push_back(word & ~given_up);
+    auto& free = free_[w.size_bytes()];
+    free.reserve(free.size() + ++freed[w.size_bytes()]);
+  }
+  for (const words& w : found->second.parts) {
+    for (std::atomic<hold_word>& one : w) one.store(0);
     size_ -= w.size();
     const auto place = places_.find(w.data());
-    free_[w.size_bytes()].push_back(place->second);
+    free_.find(w.size_bytes())->second.push_back(place->second);
     places_.erase(place);
   }
   lists_.erase(found);

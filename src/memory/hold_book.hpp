@@ -36,7 +36,8 @@ class hold_book {
   words give_own(std::uint32_t root, std::size_t count);
   [[nodiscard]] int file() const noexcept { return file_.get(); }
 
-  /// The member has ended: what it held, or had given up lately. Its words are another's from now on.
+  /// The member has ended: what it held, or had given up lately. Its words are another's from now on. Throws bad_alloc:
+  /// then nothing has changed.
   std::vector<hold_word> end(std::uint32_t member);
   /// visit(word) for what living members hold.
   template <class Visit>

@@ -2,6 +2,7 @@
 // object_ref: see the header: objects made, encoded and decoded, and their memory.
 #include <kin/memory/object_ref.hpp>
 
+#include <optional>
 #include <utility>
 
 #include <kin/core/error.hpp>
@@ -22,21 +23,23 @@ namespace {
 constexpr int sort_shift = 32;
 constexpr std::uint64_t has_parts = 4, eight_times = 0x11111111;
 
-// An object's handle in a message, until that has been sent or dropped.
+// An object's handle in a message, until that is dropped, or has arrived and is counted.
 class sent_handle final : public passenger {
  public:
   explicit sent_handle(const object_ref& object) : object_(object) {}
   sent_handle(const sent_handle&) = delete;
   sent_handle& operator=(const sent_handle&) = delete;
   ~sent_handle() override {
-    if (under_way_) passage::end(object_.get()->passage, 0);
+    if (under_way_) passage::end(object_->get()->passage, 0);
   }
   /// False: it cannot be counted.
-  bool leave() noexcept { return under_way_ = passage::begin(object_.get()->passage); }
-  void arrive() noexcept override { under_way_ = false; }
+  bool leave() noexcept { return under_way_ = passage::begin(object_->get()->passage); }
+  void arrive() noexcept override {
+    if (std::exchange(under_way_, false)) object_.reset();
+  }
 
  private:
-  const object_ref object_;
+  std::optional<object_ref> object_;
   bool under_way_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <new>
 #include <random>
 #include <system_error>
 #include <thread>
@@ -90,12 +91,19 @@ void supervisor::bury(std::uint32_t member) {
     std::erase(f->second.users, member);
     f = f->second.users.empty() ? flags_.erase(f) : std::next(f);
   }
+  forget_holds(member);
+}
+
+// Without memory for it, what the dead one had alone (its objects, its chunks, its number) is nobody's while the family
+// lives. Its list is then whole, and its number is not given to another.
+void supervisor::forget_holds(std::uint32_t member) noexcept try {
   const std::vector<hold_word> held = holds_.end(member);
   for (const hold_word word : held)
     if (object_header* header = arena_->find(word)) header->passage.fetch_sub(passage::holder);
   suspects_.insert(suspects_.end(), held.begin(), held.end());
   arena_->orphan(member);
   free_numbers_.push_back(member);
+} catch (const std::bad_alloc&) {
 }
 
 void supervisor::rouse_everybody() {

@@ -51,10 +51,9 @@ struct family_request {
   };
   verb what;
   std::uint32_t member;
-  std::uint64_t
-      number;  ///< window: which; chunk: bytes << 32 | stride; spans: which; flags: offset; holds, gave_up: words
-  span_owner owner{};           ///< of spans; of a chunk that is part of an object
-  std::uint64_t size = 0;       ///< make_span: bytes; 0: open what has this name already
+  std::uint64_t number;    ///< window, spans: which; chunk: bytes << 32 | stride; flag: offset; holds, gave_up: words
+  span_owner owner{};      ///< of spans; of a chunk that is part of an object
+  std::uint64_t size = 0;  ///< make_span: bytes; 0: open what has this name already
   char name[span_name_size]{};  ///< make_span: or empty; gave_up: the words
 };
 struct family_answer {
@@ -117,6 +116,7 @@ class supervisor {
   membership join(unique_fd pidfd);
   membership new_member();
   void bury(std::uint32_t member);
+  void forget_holds(std::uint32_t member) noexcept;
   void rouse_everybody();
   void give_holds(std::uint32_t member, std::size_t words, family_answer& reply);
   void note_given_up(const family_request& request) noexcept;

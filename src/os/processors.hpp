@@ -13,10 +13,10 @@ int processors_in_affinity() noexcept;
 int processors_online() noexcept;
 /// The one this thread runs on at this moment, or -1.
 int current_processor() noexcept;
-/// Lets others run who wait for this processor.
 /// Has another thread of this process, which sleeps, run on the calling thread's processor when it is woken, there and
 /// nowhere else. `last`: where it was brought before, -1 at first.
 void bring_to_this_processor(int thread, int& last) noexcept;
+/// Lets others run who wait for this processor.
 void let_others_run() noexcept;
 /// Moves this thread to another processor of its mask, if there is one; it may go back at any time.
 void leave_processor() noexcept;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // collector: station 7: takes outcomes from workers and settles futures.
+#include <algorithm>
 #include <utility>
 
 #include <kin/core/error.hpp>
@@ -38,7 +39,7 @@ void pool_core::cannot_understand(worker& w, const std::string& why) {
 
 void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
   if (kind == ready_frame && from.now == phase::starting) {
-    failed_starts_ = 0;
+    failed_starts_ = attempts_ = 0;
     next_start_ = deadline::now();
     proven_ = true;
     from.ready = true;
@@ -61,6 +62,7 @@ void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
   if (kind == look_frame) {
     reader in(message);
     from.lane.check_answers(in.take<std::uint64_t>());
+    from.asked_to_tell = false;
     return;
   }
   if (from.ready && take_word(from, kind, message)) return;
@@ -74,12 +76,19 @@ void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
 bool pool_core::harvest(worker& from) {
   if (from.has.empty() || from.judged == verdict::broken) return false;
   near_lane::outcome got;
+  bool any = false;
   try {
     for (;;) {
       const auto found = from.lane.take(got);
       if (found == near_lane::found::outcome) {
-        take_outcome(from, parcel{{got.bytes, got.bytes + got.size}, {}});
+        take_small_outcome(from, {got.bytes, got.size});
+        any = true;
         continue;
+      }
+      if (any) {
+        const std::uint64_t pace = std::max<std::uint64_t>(from.lane.pace(), 1);
+        from.most_at_once =
+            static_cast<std::size_t>(std::min<std::uint64_t>(2 * cpu::a_moment() / pace, lane_capacity));
       }
       if (from.has.empty() && from.now == phase::busy) become_idle(from);
       return found == near_lane::found::in_frame;
@@ -94,10 +103,24 @@ void pool_core::look(worker& from) {
   if (harvest(from)) collect(from);
 }
 
-void pool_core::take_outcome(worker& from, parcel outcome) {
-  auto done = from.has.pop_front();
+std::unique_ptr<pool_core::task> pool_core::take_answered(worker& from) {
   from.blocked = false;
   ++from.tasks_done;
+  lanes_full_ = false;
+  return from.has.pop_front();
+}
+
+void pool_core::take_small_outcome(worker& from, std::span<const std::byte> outcome) {
+  if (outcome_failed(outcome)) {
+    take_outcome(from, parcel{{outcome.begin(), outcome.end()}, {}});
+    return;
+  }
+  const auto done = take_answered(from);
+  if (done->state->settle_value(outcome)) note_settled(*done->state, false);
+}
+
+void pool_core::take_outcome(worker& from, parcel outcome) {
+  auto done = take_answered(from);
   const bool failed = outcome_failed(outcome);
   if (failed && done->retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready()) {
     put_back(std::move(done));
@@ -114,6 +137,7 @@ void pool_core::become_idle(worker& w) {
     return;
   }
   w.now = phase::idle;
+  lanes_full_ = false;
   w.task_ends = deadline::never();
   w.idle_ends =
       options_.idle_timeout > options_.idle_timeout.zero() ? deadline::after(options_.idle_timeout) : deadline::never();

@@ -2,11 +2,14 @@
 // dispatcher: station 3: numbers tasks and gives them to idle workers.
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include <kin/core/error.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include "memory/cpu.hpp"
 #include "os/process_id.hpp"
+#include "os/processors.hpp"
 #include "pool/pool_core.hpp"
 #include "pool/task_context.hpp"
 #include "pool/worker.hpp"
@@ -23,6 +26,12 @@ constexpr std::uint64_t looks_a_task = 16;
 void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                        const task_options& options) {
   require_owner();
+  auto t = std::make_unique<task>();
+  t->label = name;
+  t->state = std::move(state);
+  t->options = options;
+  t->retries_left = options.retries;
+  if (passengers carried = take_carried(work); !carried.empty()) t->state->keep_until_settled(std::move(carried));
   lock hold(mutex_);
   if (options_.max_pending > 0) {
     ++space_waiters_;
@@ -30,26 +39,18 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
     --space_waiters_;
   }
   if (closed_) throw closed_error("kin: the pool is closed and takes no more tasks");
-  state->set_owner(weak_from_this());
-  auto t = std::make_unique<task>();
   t->number = ++tasks_numbered_;
-  t->request = std::make_shared<parcel>(std::move(std::get<parcel>(work)));
-  state->keep_until_settled(std::exchange(t->request->carried, {}));
-  t->label = std::move(name);
-  t->state = std::move(state);
-  t->options = options;
-  t->retries_left = options.retries;
+  keep_request(*t, work);
   if (!serving_) {
     run_thread();  // before anything counts on it: it may throw
     serving_ = true;
   }
   // What is queued behind other tasks must not run before something more urgent.
-  if (queued() > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
+  if (queued_ > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
   waiting_.push_back(std::move(t));
   ++counts_.submitted;
-  assign_waiting();
+  if (!lanes_full_) assign_waiting();
   if (!waiting_.empty() && led_ == nullptr && tasks_numbered_ % looks_a_task == 0) look_at_lanes();
-  lend();
   if (wants_worker()) {
     // A fork copies the thread that calls it: let that be the user's, not ours.
     if (options_.start == start::fork && next_start_.passed())
@@ -66,15 +67,33 @@ std::unique_ptr<pool_core::task> pool_core::next_waiting() {
 }
 
 void pool_core::assign_waiting() {
-  // Who is awake first: it costs nothing to tell.
-  for (const bool all : {false, true})
+  // Who is awake first: it costs nothing to tell. To wake one costs more than a look at who may have ended.
+  for (const bool all : {false, true}) {
+    if (all) look_at_short_ones();
     for (const auto& w : workers_) {
       if (waiting_.empty()) return;
       if (w->now != phase::idle || (!all && w->lane.sleeps())) continue;
       if (!may_run_another()) return;
       assign(*w, next_waiting());
     }
+  }
   if (!waiting_.empty()) queue_waiting();
+}
+
+// Waits for less than a wake costs, if somebody would have to be woken and somebody else has short tasks.
+void pool_core::look_at_short_ones() {
+  constexpr std::size_t short_ones = 32;  // at once: a microsecond or so each
+  constexpr int looks = 32;
+  const auto is_idle = [](const auto& w) { return w->now == phase::idle; };
+  if (std::none_of(workers_.begin(), workers_.end(), is_idle)) return;
+  for (const auto& w : workers_) {
+    if (w->now != phase::busy || w->most_at_once < short_ones || w->has.size() != 1 || w->judged != verdict::none)
+      continue;
+    const auto sign = w->lane.next_sign();
+    for (int i = 0; i < looks && !sign.shows(); ++i) cpu::pause();
+    if (sign.shows()) (void)harvest(*w);
+    if (waiting_.empty()) return;
+  }
 }
 
 // Short tasks are given to workers before they have ended what they do: each would otherwise wait for somebody of this
@@ -83,32 +102,27 @@ void pool_core::queue_waiting() {
   if (options_.max_pending > 0 || options_.max_worker_memory > 0 || live_workers() + starting_ < options_.workers ||
       workers_.size() > options_.workers)
     return;
-  for (bool any = true; any;) {
-    any = false;
-    for (const auto& w : workers_) {
-      if (room_behind(*w) == 0) continue;
-      const task* next = waiting_.front();
-      if (next == nullptr || !may_queue(*next)) return;
-      queued_rank_ = waiting_tasks::rank_of(*next);
-      assign(*w, next_waiting());
-      any = true;
+  while (const task* const next = waiting_.front()) {
+    worker* to = nullptr;  // who has the fewest
+    if (may_queue(*next))
+      for (const auto& w : workers_)
+        if (room_behind(*w) > 0 && (to == nullptr || w->has.size() < to->has.size())) to = w.get();
+    if (to == nullptr) {
+      lanes_full_ = true;
+      return;
     }
+    queued_rank_ = waiting_tasks::rank_of(*next);
+    assign(*to, next_waiting());
   }
 }
 
 bool pool_core::in_slot(const task& t) noexcept {
-  return t.request->fds.empty() && near_lane::fits(t.request->bytes.size());
+  return !t.request || (t.request->fds.empty() && near_lane::fits(t.request->bytes.size()));
 }
 
 bool pool_core::may_queue(const task& t) const {
   return t.options.timeout <= t.options.timeout.zero() && in_slot(t) &&
-         (queued() == 0 || waiting_tasks::rank_of(t) == queued_rank_);
-}
-
-std::size_t pool_core::queued() const {
-  std::size_t n = 0;
-  for (const auto& w : workers_) n += w->has.size() > 1 ? w->has.size() - 1 : 0;
-  return n;
+         (queued_ == 0 || waiting_tasks::rank_of(t) == queued_rank_);
 }
 
 // How many tasks may be behind the one that it runs: what it does in a moment, going by how long the last ones took.
@@ -116,12 +130,10 @@ std::size_t pool_core::room_behind(const worker& w) const {
   if (w.now != phase::busy || w.blocked || w.has.front().options.timeout > w.has.front().options.timeout.zero() ||
       !in_slot(w.has.front()))
     return 0;
-  const std::uint64_t pace = w.lane.pace();
-  if (pace == 0) return 0;
-  std::uint64_t most = std::min<std::uint64_t>(2 * cpu::a_moment() / pace, lane_capacity);
+  std::size_t most = w.most_at_once;
   if (options_.max_tasks_per_worker > 0)
-    most = std::min<std::uint64_t>(most, options_.max_tasks_per_worker - w.tasks_done);
-  return static_cast<std::size_t>(most - std::min<std::uint64_t>(most, w.has.size()));
+    most = std::min(most, std::size_t{options_.max_tasks_per_worker} - w.tasks_done);
+  return most - std::min(most, w.has.size());
 }
 
 void pool_core::assign(worker& to, std::unique_ptr<task> t) {
@@ -133,11 +145,19 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
     start_clock(to);
     if (to.last_words.native_handle() >= 0) to.last_words.forget();
   }
-  if (leader_sleeps_) to.lane.set_pool_sleeps(true);
+  to.lane.tell_processor(static_cast<std::uint32_t>(os::current_processor() + 1));
+  if (first && leader_sleeps_) to.lane.ring_after(0);
+  if (led_ == nullptr && now.state->watched_by_owner && !to.asked_to_tell) {
+    to.lane.ask_to_tell();
+    to.asked_to_tell = true;
+  }
   if (led_ != nullptr) news_.store(news_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   woke_one_ = woke_one_ || to.lane.sleeps();
   if (in_slot(now)) {
-    to.lane.put(order_kind::in_slot, now.depth, now.options.memory_limit, now.request->bytes);
+    if (now.request)
+      to.lane.put(order_kind::in_slot, now.depth, now.options.memory_limit, now.request->bytes);
+    else
+      to.lane.put(now.head, heads_[now.head].text(), now.depth, now.options.memory_limit, now.rest());
     if (!to.task_ends.is_never()) wake();
     return;
   }
@@ -163,6 +183,7 @@ void pool_core::start_clock(worker& w) {
 
 void pool_core::note_settled(task_state& state, bool failed) {
   ++(failed ? counts_.failed : counts_.completed);
+  if (std::exchange(state.watched_by_owner, false)) --watched_;
   changed_.notify_all();
   if (&state == led_) rouse_leader();
   for (follower* const f : followers_)
@@ -224,18 +245,20 @@ bool pool_core::withdraw_task(task_state& state) {
 bool pool_core::run_here(task_state& state) {
   require_owner();
   std::unique_ptr<task> mine;
+  parcel request;
   {
     const lock hold(mutex_);
     mine = take_unbegun(state);
     assign_waiting();
     if (!mine) return false;
+    request = whole_request(*mine);
     ++running_here_;
   }
   parcel outcome;
   std::exception_ptr failure;
   try {
     const task_context context(shared_from_this(), mine->depth, sharers_);
-    outcome = run_request(std::move(*mine->request));
+    outcome = run_request(std::move(request));
   } catch (...) {
     failure = std::current_exception();
   }

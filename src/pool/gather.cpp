@@ -77,6 +77,10 @@ void tasks_owner::wait_ends() noexcept {
   for (const auto& each : owners_)
     if (const auto owner = each.lock()) owner->wait_ends();
 }
+void tasks_owner::refresh() {
+  for (const auto& each : owners_)
+    if (const auto owner = each.lock()) owner->refresh();
+}
 // One after the other, so that each one's owner can help it along.
 bool tasks_owner::wait_for(task_state& whole, deadline until) {
   for (const auto& each : tasks_)

@@ -4,10 +4,12 @@
 // caller's hand without another thread's waking. The pool's thread does the rest: deaths, timers, frames; and outcomes,
 // when nobody waits: a worker tells it before it sleeps (see far_lane).
 #include <algorithm>
+#include <utility>
 
 #include "os/futex.hpp"
 #include "os/futex_wake.hpp"
 #include "os/memory_barrier.hpp"
+#include "os/process_id.hpp"
 #include "os/processors.hpp"
 #include "pool/pool_core.hpp"
 
@@ -20,6 +22,7 @@ bool pool_core::wait_for(task_state& state, deadline until) {
     if (led_ == nullptr) return lead(hold, state, until);
     follower me{&state, {}, false};
     followers_.push_back(&me);
+    if (followers_.size() == 1) rouse_leader();  // for this one's task, too
     const auto heard = [&] { return me.nudged; };
     if (until.is_never())
       me.changed.wait(hold, heard);
@@ -33,9 +36,12 @@ bool pool_core::wait_for(task_state& state, deadline until) {
   }
 }
 
-// Whoever waits longest leads now.
+// Whoever waits longest leads now; if nobody does, see ask_to_tell().
 void pool_core::lead_on() {
-  if (followers_.empty()) return;
+  if (followers_.empty()) {
+    if (ask_to_tell()) wake();
+    return;
+  }
   followers_.front()->nudged = true;
   followers_.front()->changed.notify_one();
 }
@@ -48,7 +54,6 @@ bool pool_core::lead(lock& hold, task_state& state, deadline until) {
       core.led_ = nullptr;
       core.buried_.clear();
       core.lead_on();
-      core.lend();
     }
   } const after{*this};
   for (;;) {
@@ -66,6 +71,17 @@ void pool_core::look_at_lanes() {
   balance();
 }
 
+// Which outcome of a worker's the leader waits for: not for each, so that it does not run in step with the workers. Its
+// own, or one that somebody is to be told of; the last, for then the worker has nothing to do; half of them, if more wait to take their place. What else is
+// done by then is taken along, and before it sleeps.
+std::size_t pool_core::worth_waking_for(const worker& w) const {
+  if (!followers_.empty()) return 0;
+  const std::size_t last = w.has.size() - 1, most = waiting_.empty() ? last : last / 2;
+  for (std::size_t i = 0; i < most; ++i)
+    if (w.has[i].state.get() == led_ || w.has[i].state->watched_by_owner) return i;
+  return most;
+}
+
 // Without the lock. True when there may be something to look at.
 bool pool_core::spin_for_answers(lock& hold) {
   const auto here = static_cast<std::uint32_t>(os::current_processor() + 1);
@@ -75,7 +91,7 @@ bool pool_core::spin_for_answers(lock& hold) {
   for (const auto& w : workers_) {
     if (w->has.empty() || w->judged == verdict::broken) continue;
     w->lane.tell_processor(here);
-    signs_.push_back(w->lane.next_sign());
+    signs_.push_back(w->lane.next_sign(worth_waking_for(*w)));
     near = near && w->lane.processor() == here;
   }
   if (signs_.empty()) return false;
@@ -98,31 +114,39 @@ bool pool_core::spin_for_answers(lock& hold) {
 
 bool pool_core::sleep_for_answers(lock& hold, deadline until) {
   const std::uint32_t seen = home_.home().rings.load();
-  const auto for_lanes = [&](bool sleeps) {
-    leader_sleeps_ = sleeps;
-    for (const auto& w : workers_) w->lane.set_pool_sleeps(sleeps);
-  };
-  for_lanes(true);
+  signs_.clear();
+  leader_sleeps_ = true;
+  for (const auto& w : workers_) {
+    if (w->has.empty() || w->judged == verdict::broken) continue;
+    const std::size_t which = worth_waking_for(*w);
+    w->lane.ring_after(which);
+    signs_.push_back(w->lane.next_sign(which));
+  }
+  struct at_end {
+    pool_core& core;
+    ~at_end() {
+      core.leader_sleeps_ = false;
+      for (const auto& w : core.workers_) w->lane.ring_no_more();
+      lane_fence(core.light_);  // before it looks: see far_lane::pool_must_look()
+    }
+  } const after{*this};
+  order_before_looking();
+  const bool answered = std::any_of(signs_.begin(), signs_.end(), [](const auto& s) { return s.shows(); });
+  if (answered || led_->ready()) return answered;
+  hold.unlock();
+  struct relock {
+    lock& hold;
+    ~relock() { hold.lock(); }
+  } const again{hold};
+  os::futex_wait(home_.home().rings, seen, until);
+  return false;
+}
+
+void pool_core::order_before_looking() const noexcept {
   if (light_)
     os::heavy_barrier();
   else
     cpu::full_fence();
-  const bool answered = std::any_of(workers_.begin(), workers_.end(), [](const auto& w) {
-    return !w->has.empty() && w->judged != verdict::broken && w->lane.next_sign().shows();
-  });
-  if (!answered && !led_->ready()) {
-    hold.unlock();
-    try {
-      os::futex_wait(home_.home().rings, seen, until);
-    } catch (...) {
-      hold.lock();
-      for_lanes(false);
-      throw;
-    }
-    hold.lock();
-  }
-  for_lanes(false);
-  return answered;
 }
 
 // After something that the leader waits for has happened elsewhere.
@@ -131,6 +155,44 @@ void pool_core::rouse_leader() {
   if (!leader_sleeps_) return;
   home_.home().rings.fetch_add(1);
   os::futex_wake(home_.home().rings, os::everybody);
+}
+
+// While nobody leads, workers tell the pool's thread of an outcome if somebody waits for it in another way than by
+// wait_for(): the next one of each lane, then it looks at all that has come and asks again. So a long task does not
+// hide what was done before it. What nobody waits for is told of when a worker has nothing more to do. True when
+// something has come before a lane was asked: it is to be looked at.
+bool pool_core::ask_to_tell() noexcept {
+  if (watched_ == 0 || led_ != nullptr) return false;
+  bool any = false;
+  for (const auto& w : workers_) {
+    if (w->asked_to_tell || w->judged == verdict::broken) continue;
+    for (std::size_t i = 0; i < w->has.size() && !w->asked_to_tell; ++i)
+      w->asked_to_tell = w->has[i].state->watched_by_owner;
+    if (!w->asked_to_tell) continue;
+    w->lane.ask_to_tell();
+    any = true;
+  }
+  if (!any) return false;
+  order_before_looking();
+  return std::any_of(workers_.begin(), workers_.end(),
+                     [](const auto& w) { return !w->has.empty() && w->lane.next_sign().shows(); });
+}
+
+void pool_core::watch(task_state& state) {
+  if (os::own_pid() != owner_) return;
+  const lock hold(mutex_);
+  if (state.ready() || std::exchange(state.watched_by_owner, true)) return;
+  ++watched_;
+  if (led_ != nullptr)
+    rouse_leader();  // it waits for less than this
+  else if (ask_to_tell())
+    look_at_lanes();
+}
+
+void pool_core::refresh() {
+  if (os::own_pid() != owner_) return;
+  const lock hold(mutex_, std::try_to_lock);
+  if (hold && led_ == nullptr) look_at_lanes();
 }
 
 }  // namespace kin::detail

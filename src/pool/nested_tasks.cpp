@@ -20,9 +20,10 @@ class nested_state final : public task_state {
  public:
   using task_state::task_state;
   parcel outcome() {
-    result settled = take_result();
-    settled.outcome.arrived();
-    return settled.failure ? encode_exception_outcome(std::move(settled.failure)) : std::move(settled.outcome);
+    if (!has_result()) return small_outcome();
+    result its = take_result();
+    its.outcome.arrived();
+    return its.failure ? encode_exception_outcome(std::move(its.failure)) : std::move(its.outcome);
   }
 };
 
@@ -42,6 +43,7 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
     take_submission(from, std::move(message));
   } else if (kind == blocked_frame || kind == unblocked_frame) {
     from.blocked = kind == blocked_frame && !from.has.empty();
+    lanes_full_ = false;
     if (from.blocked) recall(from);  // what is behind its task must not wait for that
   } else if (kind == withdraw_frame) {
     reader in(message);
@@ -69,17 +71,18 @@ void pool_core::take_submission(worker& from, parcel message) {
   t->options.timeout = std::chrono::nanoseconds(timeout);
   t->options.retries = retries;
   t->retries_left = static_cast<std::size_t>(retries);
-  t->label = task_label(std::move(name));
+  if (t->options.name.empty()) t->options.name = std::move(name);
   t->number = ++tasks_numbered_;
   t->depth = from.has.empty() ? 1 : from.has.front().depth + 1;
   message.bytes.erase(message.bytes.begin(), message.bytes.end() - static_cast<std::ptrdiff_t>(in.left()));
   t->request = std::make_shared<parcel>(std::move(message));
 
-  auto state = std::make_shared<nested_state>(callbacks_);
-  state->set_owner(weak_from_this());
+  auto state = std::make_shared<nested_state>(states_);
+  state->watched_by_owner = true;
+  ++watched_;
   from.given.emplace(number, state);
   // Settled with the lock, like every task of this pool, and by then the worker may be gone.
-  state->on_settle([this, number, worker = from.number, s = state.get()] {
+  state->on_settle_quietly([this, number, worker = from.number, s = state.get()] {
     for (const auto& w : workers_) {
       if (w->number != worker) continue;
       w->given.erase(number);
@@ -90,7 +93,7 @@ void pool_core::take_submission(worker& from, parcel message) {
   });
   t->state = state;
   ++counts_.submitted;
-  if (queued() > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
+  if (queued_ > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
   if (terminated_)
     settle(*t, std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
   else

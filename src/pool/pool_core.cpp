@@ -36,13 +36,16 @@ std::shared_ptr<task_pool> make_process_pool(pool_options options, worker_proces
   if (options.workers > pool_core::most_workers)
     throw std::out_of_range("kin: a pool of " + std::to_string(options.workers) + " workers; the most is " +
                             std::to_string(pool_core::most_workers));
-  return std::make_shared<pool_core>(std::move(options), have);
+  auto core = std::make_shared<pool_core>(std::move(options), have);
+  core->home()->owner = core;
+  return core;
 }
 
 pool_core::pool_core(pool_options options, worker_processors have)
     : options_(std::move(options)),
       owner_(os::own_pid()),
       callbacks_(std::make_shared<callback_runner>()),
+      states_(std::make_shared<task_home>(task_home{callbacks_, {}})),
       light_(os::has_heavy_barrier()),
       sharers_(sharers_of_workers(options_, have)) {
   if (options_.on_worker_event) callbacks_->start();
@@ -114,7 +117,7 @@ void pool_core::serve() {
 }
 
 deadline pool_core::next_timer() const {
-  deadline first = lease_;
+  deadline first = deadline::never();
   for (const auto& w : workers_) {
     first = earlier(first, w->killed_at);
     if (w->now == phase::busy) first = earlier(first, w->task_ends);
@@ -190,7 +193,7 @@ pool_stats pool_core::count() const {
     s.idle += w->now == phase::idle;
     s.running += !w->has.empty();
   }
-  s.pending = waiting_.size() + queued();
+  s.pending = waiting_.size() + queued_;
   return s;
 }
 

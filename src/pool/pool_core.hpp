@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // pool_core: the caller's side of a pool of worker processes. Its parts, by station of the journey of an argument:
-//   dispatcher.cpp  3: numbers tasks and gives them to workers (the only writer of tasks)
+//   dispatcher.cpp  3: numbers tasks and gives them to workers (the only writer of tasks); request_heads.cpp helps
 //   collector.cpp   7: takes outcomes and settles futures (the only reader of results)
 //   leader.cpp      a thread that waits for a future does both meanwhile
 //   recall.cpp      takes tasks back that a worker has and has not begun
@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool withdraw_task(task_state& state) override;
   bool run_here(task_state& state) override;
   bool wait_for(task_state& state, deadline until) override;
+  void watch(task_state& state) override;
+  void refresh() override;
   void close() override;
   void join() override;
   void terminate(std::chrono::nanoseconds grace) override;
@@ -59,7 +62,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
   [[nodiscard]] std::shared_ptr<map_buffer> take_buffer(std::size_t bytes) override { return buffers_.take(bytes); }
   void give_back(std::shared_ptr<map_buffer> buffer) override { buffers_.give_back(std::move(buffer)); }
-  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept override { return callbacks_; }
+  [[nodiscard]] const std::shared_ptr<task_home>& home() const noexcept override { return states_; }
 
  private:
   using lock = std::unique_lock<std::mutex>;
@@ -70,12 +73,13 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   /// Why this side killed it; decides what its task's future throws.
   enum class verdict { none, timed_out, cancelled, terminated, broken };
   struct worker {
-    worker(std::shared_ptr<child> c, stderr_tail tail, near_memory shared, bool light)
+    worker(std::shared_ptr<child> c, stderr_tail tail, near_memory shared, bool light, std::size_t& behind)
         : process(std::move(c)),
           pump(process->link().native_handle()),
           last_words(std::move(tail)),
           memory(std::move(shared)),
-          lane(memory.orders(), memory.answers(), light) {}
+          lane(memory.orders(), memory.answers(), light),
+          has(behind) {}
     std::shared_ptr<child> process;
     frame_pump pump;
     stderr_tail last_words;
@@ -90,7 +94,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     bool ready = false;                      // has said so: its initializer has run
     bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
-    std::size_t done_at_lease = 0;  // when check_lease() looked last
+    std::size_t most_at_once = 0;  // tasks in its lane, going by how long the last ones took
+    bool asked_to_tell = false;    // of its next answer
     std::exception_ptr start_failure;
     std::uint64_t number = 0;
     bool blocked = false;                                        // its task waits for others of this pool
@@ -105,14 +110,19 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void require_owner() const;
   [[nodiscard]] deadline next_timer() const;
 
+  // request_heads.cpp
+  void keep_request(task& t, task_work& work);
+  [[nodiscard]] std::optional<std::size_t> head_number(const call_head& head, std::span<const std::byte> bytes);
+  [[nodiscard]] parcel whole_request(task& t) const;
+
   // dispatcher.cpp
   void assign_waiting();
+  void look_at_short_ones();
   void assign(worker& to, std::unique_ptr<task> t);
   void queue_waiting();
   [[nodiscard]] static bool in_slot(const task& t) noexcept;
   [[nodiscard]] bool may_queue(const task& t) const;
   [[nodiscard]] std::size_t room_behind(const worker& w) const;
-  [[nodiscard]] std::size_t queued() const;
   static void start_clock(worker& w);
   [[nodiscard]] std::unique_ptr<task> next_waiting();
   bool cancel_known(task_state& state);
@@ -129,13 +139,14 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool lead(lock& hold, task_state& state, deadline until);
   void lead_on();
   void look_at_lanes();
+  [[nodiscard]] std::size_t worth_waking_for(const worker& w) const;
   bool spin_for_answers(lock& hold);
   bool sleep_for_answers(lock& hold, deadline until);
   void rouse_leader();
+  void order_before_looking() const noexcept;
+  bool ask_to_tell() noexcept;
 
   // recall.cpp
-  void lend();
-  void check_lease();
   void recall(worker& w);
   void recall_all();
   void balance();
@@ -146,6 +157,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool harvest(worker& from);
   void look(worker& from);
   void take_outcome(worker& from, parcel outcome);
+  void take_small_outcome(worker& from, std::span<const std::byte> outcome);
+  [[nodiscard]] std::unique_ptr<task> take_answered(worker& from);
   void take_frame(worker& from, std::uint64_t kind, parcel message);
   void cannot_understand(worker& w, const std::string& why);
   void become_idle(worker& w);
@@ -181,6 +194,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   pool_options options_;
   const int owner_;  // process that made it; a forked copy has no thread and no workers
   std::shared_ptr<callback_runner> callbacks_;
+  std::shared_ptr<task_home> states_;
   map_buffers buffers_;
   os::event_fd wake_;
   const bool light_;
@@ -190,11 +204,13 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   waiting_tasks waiting_;
+  std::size_t queued_ = 0;  // tasks that are behind others in lanes
   workers workers_;
   std::uint64_t tasks_numbered_ = 0, workers_numbered_ = 0, workers_joined_ = 0;
   std::size_t starting_ = 0;  // starts under way without the lock
   bool closed_ = false, terminated_ = false, serving_ = false;
-  std::size_t failed_starts_ = 0;  // in a row
+  std::size_t failed_starts_ = 0;  // in a row: how long the pause is
+  std::size_t attempts_ = 0;       // of these, since what waited was last failed
   bool proven_ = false;            // a worker has been ready once
   deadline next_start_ = deadline::now();
   std::optional<std::uint64_t> oom_kills_seen_;
@@ -211,8 +227,20 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   std::vector<near_memory> buried_;     // lanes of workers that are gone, at which the leader may still look
   bool woke_one_ = false;               // since the leader last gave way
   spin_habit habit_;
-  deadline lease_ = deadline::never();  // see lend()
-  waiting_tasks::rank queued_rank_{};   // of the tasks that are behind others in lanes
+  waiting_tasks::rank queued_rank_{};  // of the tasks that are behind others in lanes
+  bool lanes_full_ = false;            // none has room; until one has answered, or a worker comes or is free
+  std::size_t watched_ = 0;            // tasks of which somebody is to be told who does not wait in wait_for()
+
+  // The first bytes of small requests, which say what is called. What they name is never unloaded.
+  struct request_head {
+    const call_descriptor* descriptor;
+    const void* function;
+    std::size_t size;
+    std::array<std::byte, near_lane::most_head> bytes;
+    [[nodiscard]] std::span<const std::byte> text() const noexcept { return {bytes.data(), size}; }
+  };
+  std::vector<request_head> heads_;  // at most most_heads
+  std::size_t last_head_ = 0;
 };
 
 }  // namespace kin::detail

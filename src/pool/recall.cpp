@@ -26,6 +26,7 @@ void pool_core::recall(worker& w) {
     cannot_understand(w, e.what());
   }
   give_back(std::move(back));
+  lanes_full_ = false;
   // It had not begun even the first one.
   if (w.has.empty() && w.now == phase::busy) w.now = phase::idle;
 }
@@ -42,37 +43,13 @@ void pool_core::recall_all() {
     }
     if (w->has.empty() && w->now == phase::busy) w->now = phase::idle;
   }
+  lanes_full_ = false;
   give_back(std::move(back));
-}
-
-// A worker tells of an answer that nobody has taken before it sleeps (far_lane), so also when what was queued behind
-// that is done. But that may be a long task: then the answer would lie there, and what is queued further. A leader sees
-// to both. When there is none, the pool's thread gets the part from whoever has queued last, or stops to lead; a little
-// later, because most often the same thread comes back at once.
-void pool_core::lend() {
-  constexpr std::chrono::milliseconds a_while{1};
-  if (led_ != nullptr || !lease_.is_never() || queued() == 0) return;
-  lease_ = deadline::after(a_while);
-  wake();
-}
-
-// For the pool's thread.
-void pool_core::check_lease() {
-  if (!lease_.passed()) return;
-  lease_ = deadline::never();
-  if (led_ != nullptr) return;  // it lends again when it goes
-  look_at_lanes();
-  for (const auto& w : workers_) {
-    if (w->has.size() > 1 && w->tasks_done == w->done_at_lease) recall(*w);  // its first is a long one
-    w->done_at_lease = w->tasks_done;
-  }
-  balance();
-  lend();
 }
 
 // No task waits behind another while a worker has nothing to do.
 void pool_core::balance() {
-  if (!waiting_.empty() || queued() == 0 || !may_run_another()) return;
+  if (!waiting_.empty() || queued_ == 0 || !may_run_another()) return;
   const bool any_idle =
       std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->now == phase::idle; });
   if (!any_idle) return;

@@ -22,9 +22,10 @@ namespace kin::detail {
 namespace {
 
 // Starts that fail in a row before what waits is failed, also where workers have started before: then it is more likely
-// that somebody kills them. The pauses between attempts double.
+// that somebody kills them. The pauses between attempts double, up to one with which all attempts take less than a
+// second.
 constexpr std::size_t most_failed_starts = 3, most_failed_restarts = 12;
-constexpr std::chrono::milliseconds first_pause{10}, longest_pause{100};
+constexpr std::chrono::milliseconds first_pause{10}, longest_pause{80};
 // A worker that was told to end does so by itself, exit handlers included, or is killed after so long.
 constexpr std::chrono::seconds leave_time{10};
 // So many workers may die before they have begun a task until it is given up.
@@ -56,7 +57,6 @@ void pool_core::tell(worker_event::kind what, int pid, const std::string& text) 
 // One round of everything that is due. Called by the pool's thread, with the lock.
 void pool_core::supervise(lock& hold) {
   check_timers();
-  check_lease();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
     if (w.pump.closed() && w.now != phase::leaving) {
@@ -70,6 +70,7 @@ void pool_core::supervise(lock& hold) {
       auto given = std::move(w.given);
       if (led_ != nullptr) buried_.push_back(std::move(w.memory));
       it = workers_.erase(it);
+      home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(std::move(given));
     } else {
       ++it;
@@ -77,7 +78,7 @@ void pool_core::supervise(lock& hold) {
   }
   assign_waiting();
   balance();
-  lend();
+  if (ask_to_tell()) look_at_lanes();
   while (wants_worker() && next_start_.passed()) {
     if (live_workers() + starting_ >= most_workers) {
       if (live_workers() == blocked_workers())
@@ -107,9 +108,11 @@ bool pool_core::has_ended(worker& w) const {
 }
 
 bool pool_core::wants_worker() {
-  if (terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers()) return false;
+  if (waiting_.empty() || terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers())
+    return false;
   std::size_t coming = starting_;
-  for (const auto& w : workers_) coming += w->now == phase::starting || w->now == phase::idle;
+  // One that is never ready counts until its end is known, which says how long to wait before the next.
+  for (const auto& w : workers_) coming += !w->ready || w->now == phase::idle;
   if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
   return waiting_.size() > coming;
 }
@@ -160,7 +163,7 @@ void pool_core::start_worker(lock& hold) {
     start_failed(failure);
     return;
   }
-  workers_.push_back(std::make_unique<worker>(started, std::move(last_words), std::move(lane), light_));
+  workers_.push_back(std::make_unique<worker>(started, std::move(last_words), std::move(lane), light_, queued_));
   workers_.back()->number = ++workers_joined_;
   ++counts_.workers_started;
   tell(worker_event::kind::started, started->pid(), started->name());
@@ -175,13 +178,13 @@ bool pool_core::any_worker_ready() const {
 
 void pool_core::start_failed(const std::exception_ptr& why) {
   ++failed_starts_;
+  ++attempts_;
   tell(worker_event::kind::start_failed, -1, text_of(why));
   next_start_ = deadline::after(std::min(first_pause * (1 << std::min<std::size_t>(failed_starts_, 8)), longest_pause));
   wake();
   const std::size_t most = proven_ ? most_failed_restarts : most_failed_starts;
-  if (failed_starts_ < most || any_worker_ready()) return;
-  failed_starts_ = 0;
-  next_start_ = deadline::now();
+  if (attempts_ < most || any_worker_ready()) return;
+  attempts_ = 0;  // the pauses remain: what comes next is no reason to be quicker
   fail_waiting(std::make_exception_ptr(
       start_error("kin: the pool's workers do not start (" + std::to_string(most) + " attempts): " + text_of(why))));
 }

@@ -28,8 +28,31 @@ void near_lane::put(order_kind kind, unsigned depth, std::uint64_t memory_limit,
   s.kind = kind;
   s.depth = static_cast<std::uint8_t>(depth);
   s.size = static_cast<std::uint16_t>(request.size());
+  s.head = 0;
   if (!request.empty()) std::memcpy(s.request, request.data(), request.size());
-  // Release: with what was written above. Pairs with far_lane::is_there().
+  publish(s);
+}
+
+void near_lane::put(unsigned number, std::span<const std::byte> head, unsigned depth, std::uint64_t memory_limit,
+                    std::span<const std::byte> rest) noexcept {
+  if ((heads_known_ >> number & 1) == 0) {
+    lane_head& h = orders_->heads[number];
+    h.size = static_cast<std::uint16_t>(head.size());
+    std::memcpy(h.bytes, head.data(), head.size());
+    heads_known_ |= std::uint32_t{1} << number;
+  }
+  order_slot& s = orders_->slots[put_ % lane_capacity];
+  s.memory_limit = memory_limit;
+  s.kind = order_kind::in_slot;
+  s.depth = static_cast<std::uint8_t>(depth);
+  s.head = static_cast<std::uint8_t>(number + 1);
+  s.size = static_cast<std::uint16_t>(rest.size());
+  if (!rest.empty()) std::memcpy(s.request, rest.data(), rest.size());
+  publish(s);
+}
+
+void near_lane::publish(order_slot& s) noexcept {
+  // Release: with what was written before. Pairs with far_lane::is_there().
   s.number.store(++put_, std::memory_order_release);
   lane_fence(light_);
   if (!mutant("pool: bell not rung")) kin::detail::ring(answers_->bell, all_sleepers);
@@ -43,13 +66,16 @@ void near_lane::leave() noexcept {
 
 near_lane::found near_lane::take(outcome& into) {
   if (taken_ == put_) return found::nothing;
-  // It begins the next one when it has answered: acquire, so that the answer is seen then.
-  const std::uint64_t begun = size() > 1 ? answers_->begun.load(std::memory_order_acquire) : taken_;
   const answer_slot& s = answers_->slots[taken_ % lane_capacity];
-  const std::uint64_t number = s.number.load(std::memory_order_acquire);
+  std::uint64_t number = s.number.load(std::memory_order_acquire);
   if (number != taken_ + 1) {
-    if (number != next_sign().before || begun < taken_ || begun > taken_ + 1) throw_wild();
-    return found::nothing;
+    // It begins the next one when it has answered: acquire, so that the answer is seen then.
+    const std::uint64_t begun = size() > 1 ? answers_->begun.load(std::memory_order_acquire) : taken_;
+    number = s.number.load(std::memory_order_acquire);
+    if (number != taken_ + 1) {
+      if (number != next_sign().before || begun < taken_ || begun > taken_ + 1) throw_wild();
+      return found::nothing;
+    }
   }
   const std::size_t size = s.size;  // read once: it may change
   if (size == sent_in_frame) return found::in_frame;
@@ -121,7 +147,14 @@ bool far_lane::spin() noexcept {
   if (orders_.pool_processor.load(std::memory_order_relaxed) !=
       static_cast<std::uint32_t>(os::current_processor() + 1)) {
     near_ = 0;
-    return habit_.until([this] { return something_to_do(); });
+    std::uint32_t nobody = 0;
+    if (only_spinner_ == 0) return habit_.until([this] { return something_to_do(); });
+    if (home_.spinner.load(std::memory_order_relaxed) != 0 ||
+        !home_.spinner.compare_exchange_strong(nobody, only_spinner_, std::memory_order_relaxed))
+      return something_to_do();
+    const bool seen = habit_.until([this] { return something_to_do(); });
+    home_.spinner.store(0, std::memory_order_relaxed);
+    return seen;
   }
   if (something_to_do()) return true;
   const std::uint64_t now = cpu::ticks();
@@ -152,8 +185,10 @@ void far_lane::publish(std::uint16_t size) noexcept {
   // Release: with what was written above. Pairs with near_lane::take().
   s.number.store(++at_, std::memory_order_release);
   lane_fence(light_);
-  rung_ = orders_.pool_sleeps.load(std::memory_order_seq_cst) != 0;
-  if (!rung_ || mutant("worker: bell not rung")) return;
+  // Once for each: who sleeps looks again at all lanes, and then says anew how far it is to be left asleep.
+  const std::uint64_t ring_at = orders_.ring_at.load(std::memory_order_seq_cst);
+  if (ring_at == 0 || at_ < ring_at || ring_at == rung_at_ || mutant("worker: bell not rung")) return;
+  rung_at_ = ring_at;
   home_.rings.fetch_add(1);
   os::futex_wake(home_.rings, 1);
 }

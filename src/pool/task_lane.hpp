@@ -27,13 +27,22 @@ namespace kin::detail {
 /// `in_frame`: the request comes as a frame on the worker's channel.
 enum class order_kind : std::uint8_t { in_slot, in_frame };
 
+// Of the requests, what is the same for many: written once, before the first order that names it, and never changed.
+// What names a head has room for its arguments in the slot's first line.
+struct lane_head {
+  std::uint16_t size;
+  std::byte bytes[126];
+};
+inline constexpr std::size_t most_heads = 32;
+
 struct order_slot {
   std::atomic<std::uint64_t> number;  ///< position + 1 of the task that is here; 0: none, or not whole
   std::uint64_t memory_limit;
   std::uint16_t size;
   order_kind kind;
   std::uint8_t depth;
-  std::byte request[108];
+  std::uint8_t head;  ///< + 1, of the heads; 0: the request is whole
+  std::byte request[107];
 };
 inline constexpr std::uint16_t sent_in_frame = 0xffff;
 struct answer_slot {
@@ -41,10 +50,10 @@ struct answer_slot {
   std::uint16_t size;  ///< or sent_in_frame
   std::byte outcome[118];
 };
-static_assert(sizeof(order_slot) == 128 && sizeof(answer_slot) == 128);
+static_assert(sizeof(order_slot) == 128 && sizeof(answer_slot) == 128 && sizeof(lane_head) == 128);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
-inline constexpr std::size_t lane_capacity = 31;
+inline constexpr std::size_t lane_capacity = 127;
 
 // The worker dies (the pool's death is its workers' death; a stopped pool holds up its workers and nobody else):
 //   before `begun`                                  its task goes back to the pool, with what is behind it
@@ -52,22 +61,25 @@ inline constexpr std::size_t lane_capacity = 31;
 //   after that number, before it has woken anybody  the outcome counts; the pidfd tells the pool to look
 
 struct lane_orders {
-  std::atomic<std::uint32_t> recalling;          ///< the pool takes tasks back: begin none now
-  std::atomic<std::uint32_t> leaving;            ///< no more will come
-  std::atomic<std::uint32_t> pool_sleeps;        ///< a thread of the pool sleeps on the home word until an answer comes
-  std::atomic<std::uint32_t> pool_processor;     ///< + 1, where the pool was last seen; a hint
+  std::atomic<std::uint32_t> recalling;       ///< the pool takes tasks back: begin none now
+  std::atomic<std::uint32_t> leaving;         ///< no more will come
+  std::atomic<std::uint32_t> tell;            ///< if it is new: tell the pool's thread of the next answer; 0: do not
+  std::atomic<std::uint32_t> pool_processor;  ///< + 1, where the pool was last seen; a hint
+  // A thread of the pool sleeps on the home word until so many answers are there; 0: none does.
+  std::atomic<std::uint64_t> ring_at;
   alignas(64) std::atomic<std::uint64_t> taken;  ///< answers that the pool has
   alignas(128) order_slot slots[lane_capacity];
+  lane_head heads[most_heads];
 };
 struct lane_answers {
-  std::atomic<std::uint64_t> begun;      ///< tasks, in all
-  std::atomic<std::uint64_t> memory;     ///< resident bytes, if the worker was to tell
-  std::atomic<std::uint32_t> pace;       ///< cpu::ticks() a task, lately; a hint
-  std::atomic<std::uint32_t> processor;  ///< + 1, where the worker was last seen; a hint
-  alignas(64) kin::detail::bell bell;    ///< the worker sleeps here
+  std::atomic<std::uint64_t> begun;               ///< tasks, in all
+  alignas(64) std::atomic<std::uint64_t> memory;  ///< resident bytes, if the worker was to tell
+  std::atomic<std::uint32_t> pace;                ///< cpu::ticks() a task, lately; a hint
+  std::atomic<std::uint32_t> processor;           ///< + 1, where the worker was last seen; a hint
+  alignas(64) kin::detail::bell bell;             ///< the worker sleeps here
   alignas(128) answer_slot slots[lane_capacity];
 };
-static_assert(sizeof(lane_orders) == 4096 && sizeof(lane_answers) == 4096);
+static_assert(sizeof(lane_orders) == 20480 && sizeof(lane_answers) <= 16640);
 
 /// Orders this side's publication before its look at whether the other one sleeps. `light`: the sleeper does it.
 inline void lane_fence(bool light) noexcept {
@@ -87,10 +99,16 @@ class near_lane {
   /// Tasks that are with the worker and whose outcome the pool has not.
   [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(put_ - taken_); }
   [[nodiscard]] bool full() const noexcept { return size() == lane_capacity; }
-  [[nodiscard]] static bool fits(std::size_t request) noexcept { return request <= sizeof(order_slot::request); }
+  static constexpr std::size_t most_bytes = sizeof(order_slot::request);
+  [[nodiscard]] static bool fits(std::size_t request) noexcept { return request <= most_bytes; }
+  static constexpr std::size_t most_head = sizeof(lane_head::bytes);
 
   /// Gives the worker one more task, and wakes it. Not full.
   void put(order_kind kind, unsigned depth, std::uint64_t memory_limit, std::span<const std::byte> request) noexcept;
+  /// The same for a request in two parts: a head, of at most most_head bytes, which has the same number each time, and
+  /// the rest.
+  void put(unsigned number, std::span<const std::byte> head, unsigned depth, std::uint64_t memory_limit,
+           std::span<const std::byte> rest) noexcept;
   /// The worker ends when it has done what it has.
   void leave() noexcept;
 
@@ -101,8 +119,9 @@ class near_lane {
     std::uint64_t before;
     [[nodiscard]] bool shows() const noexcept { return word->load(std::memory_order_acquire) != before; }
   };
-  [[nodiscard]] sign next_sign() const noexcept {
-    return {&answers_->slots[taken_ % lane_capacity].number, taken_ < lane_capacity ? 0 : taken_ + 1 - lane_capacity};
+  [[nodiscard]] sign next_sign(std::size_t after = 0) const noexcept {
+    const std::uint64_t at = taken_ + after;
+    return {&answers_->slots[at % lane_capacity].number, at < lane_capacity ? 0 : at + 1 - lane_capacity};
   }
   /// Copies the next outcome. `in_frame`: the worker has sent it over its channel; skip() when it has come. Throws
   /// decode_error for what no worker writes.
@@ -122,8 +141,11 @@ class near_lane {
   /// The worker has said so: after what take() has given. Throws decode_error if that cannot be.
   void check_answers(std::uint64_t said) const;
 
-  /// From now on each answer rings the home word (see lane_home), or no more.
-  void set_pool_sleeps(bool yes) noexcept { orders_->pool_sleeps.store(yes ? 1 : 0, std::memory_order_relaxed); }
+  /// The home word (see lane_home) is rung once, when the outcome is there that next_sign(after) is about.
+  void ring_after(std::size_t after) noexcept { orders_->ring_at.store(taken_ + after + 1, std::memory_order_relaxed); }
+  void ring_no_more() noexcept { orders_->ring_at.store(0, std::memory_order_relaxed); }
+  /// The worker tells of its next answer, once. Order it before a look at what is answered (os::heavy_barrier).
+  void ask_to_tell() noexcept { orders_->tell.store(++told_ != 0 ? told_ : ++told_, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t memory() const noexcept { return answers_->memory.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t pace() const noexcept { return answers_->pace.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t processor() const noexcept { return answers_->processor.load(std::memory_order_relaxed); }
@@ -140,27 +162,38 @@ class near_lane {
   lane_orders* orders_ = nullptr;
   lane_answers* answers_ = nullptr;
   bool light_ = false;
+  void publish(order_slot& s) noexcept;
+
   std::uint64_t put_ = 0, taken_ = 0;  // never read from the shared memory
+  std::uint32_t told_ = 0;
+  std::uint32_t heads_known_ = 0;  // a bit each
 };
 
-/// Where a thread of the pool sleeps until any worker has answered: one word a pool, that workers add to and wake. Only
-/// lane_orders::pool_sleeps, which they cannot write, says whether they have to.
+/// Where a thread of the pool sleeps until workers have answered: one word a pool, that workers add to and wake. Only
+/// lane_orders::ring_at, which they cannot write, says whether they have to.
 struct lane_home {
   std::atomic<std::uint32_t> rings;
+  alignas(64) std::atomic<std::uint32_t> spinner;  ///< the worker that waits awake, where only one may; a hint
 };
 
 /// The worker's end. One thread.
 class far_lane {
  public:
-  far_lane(const lane_orders& orders, lane_answers& answers, lane_home& home, bool light) noexcept
-      : orders_(orders), answers_(answers), home_(home), light_(light) {}
+  /// `only_spinner`: 0, or what this worker is called where there are more workers than processors to wait awake on.
+  far_lane(const lane_orders& orders, lane_answers& answers, lane_home& home, bool light,
+           std::uint32_t only_spinner = 0) noexcept
+      : orders_(orders), answers_(answers), home_(home), light_(light), only_spinner_(only_spinner) {}
 
   struct order {
     order_kind kind;
     unsigned depth;
     std::uint64_t memory_limit;
+    unsigned head;                       ///< + 1, of what the request is the rest of; 0: it is whole
     std::span<const std::byte> request;  ///< good until the answer
   };
+  [[nodiscard]] std::span<const std::byte> head(unsigned number) const noexcept {
+    return {orders_.heads[number].bytes, orders_.heads[number].size};
+  }
   /// Waits for the next task, which has begun when this returns; empty when no more will come. `tell_pool` is called
   /// before a sleep, if the pool's thread is to look. Throws what that does.
   template <class TellPool>
@@ -170,11 +203,22 @@ class far_lane {
   void answer(std::span<const std::byte> outcome) noexcept;
   /// The outcome has been sent as a frame.
   void answered_in_frame() noexcept { publish(sent_in_frame); }
+  /// Whether the task that has begun had to be waited for.
+  [[nodiscard]] bool has_waited() const noexcept { return waited_; }
   /// Answers, in all.
   [[nodiscard]] std::uint64_t answers() const noexcept { return at_; }
+  /// Whether the pool's thread is to be told of the last answer; true once for each time that it asks.
+  [[nodiscard]] bool is_to_tell() noexcept {
+    const std::uint32_t asked = orders_.tell.load(std::memory_order_relaxed);
+    if (asked == 0 || asked == told_) return false;
+    told_ = asked;
+    return true;
+  }
   void tell_memory(std::uint64_t bytes) noexcept { answers_.memory.store(bytes, std::memory_order_relaxed); }
   void tell_pace(std::uint32_t ticks, std::uint32_t processor) noexcept {
-    if (answers_.pace.load(std::memory_order_relaxed) != ticks) answers_.pace.store(ticks, std::memory_order_relaxed);
+    // Roughly: each change is a line that goes to the pool's processor and back.
+    const std::uint32_t known = answers_.pace.load(std::memory_order_relaxed);
+    if (ticks - ticks / 4 > known || ticks + ticks / 4 < known) answers_.pace.store(ticks, std::memory_order_relaxed);
     if (answers_.processor.load(std::memory_order_relaxed) != processor)
       answers_.processor.store(processor, std::memory_order_relaxed);
   }
@@ -191,16 +235,23 @@ class far_lane {
   void publish(std::uint16_t size) noexcept;
   [[nodiscard]] bool begin() noexcept;
   [[nodiscard]] bool spin() noexcept;
-  // It may not know of the last answers, and nobody of it has been woken since.
+  // It may not know of the last answers: it has not been told, and whoever has been rung for has come and gone. One who
+  // was rung for and sleeps yet takes the mark away before it looks.
   [[nodiscard]] bool pool_must_look() const noexcept {
-    return !rung_ && orders_.taken.load(std::memory_order_relaxed) != at_;
+    const std::uint64_t ring_at = orders_.ring_at.load(std::memory_order_relaxed);
+    return seen_to_ != at_ && orders_.taken.load(std::memory_order_relaxed) != at_ &&
+           (ring_at == 0 || ring_at != rung_at_) && !mutant("worker: tells nobody before it sleeps");
   }
 
   const lane_orders& orders_;
   lane_answers& answers_;
   lane_home& home_;
   bool light_;
-  bool rung_ = false;  // somebody of the pool was woken after the last answer, and will look
+  std::uint32_t only_spinner_;
+  std::uint64_t seen_to_ = 0;  // answers, when the pool was last told before a sleep
+  std::uint64_t rung_at_ = 0;  // lane_orders::ring_at when the pool was last rung for
+  std::uint32_t told_ = 0;
+  bool waited_ = true;
   spin_habit habit_;
   unsigned near_ = 0;  // quick rounds in a row on the pool's processor
   std::uint64_t last_near_ = 0, left_at_ = 0;
@@ -209,24 +260,25 @@ class far_lane {
 
 template <class TellPool>
 std::optional<far_lane::order> far_lane::next(TellPool&& tell_pool) {
-  for (;;) {
+  for (waited_ = false;; waited_ = true) {
     if (begin()) {
       const order_slot& s = slot();
-      return order{s.kind, s.depth, s.memory_limit, {s.request, s.size}};
+      return order{s.kind, s.depth, s.memory_limit, s.head, {s.request, s.size}};
     }
     if (orders_.leaving.load(std::memory_order_acquire) != 0 &&
         orders_.recalling.load(std::memory_order_acquire) == 0 &&
         slot().number.load(std::memory_order_acquire) != at_ + 1)
       return std::nullopt;
     if (spin()) continue;
-    if (pool_must_look()) {
-      tell_pool();
-      rung_ = true;
-    }
     sleep wait(answers_.bell, spinning::useless);
     for (;;) {
+      // Also orders the last answer before the look at whether somebody will see it.
       wait.announce(light_);
       if (something_to_do() && !mutant("worker: last look left out")) break;
+      if (pool_must_look()) {
+        seen_to_ = at_;
+        tell_pool();
+      }
       wait.until_rung(deadline::never());
     }
   }

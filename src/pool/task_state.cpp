@@ -2,12 +2,17 @@
 // task_state and callback_runner: see the header.
 #include <kin/pool/task_state.hpp>
 
+#include <condition_variable>
+#include <cstring>
 #include <deque>
+#include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
+#include <kin/wire/codec.hpp>
 #include <kin/wire/remote.hpp>
 
 #include "os/event_fd.hpp"
@@ -113,19 +118,21 @@ waiting_for::~waiting_for() {
   if (owner_) owner_->wait_ends();
 }
 
-task_state::task_state(std::shared_ptr<callback_runner> callbacks) : runner_(std::move(callbacks)) {}
-task_state::~task_state() = default;
+struct task_state::watchers {
+  std::mutex mutex;
+  std::condition_variable changed;
+  unique_fd event;
+  std::vector<std::function<void()>> callbacks, hooks;
+};
+
+task_state::~task_state() { delete watchers_.load(std::memory_order_relaxed); }
 
 bool task_state::wait(deadline until) {
-  if (runner_->forked_copy()) {
-    // Its lock may have been copied while another thread held it.
-    const std::unique_lock hold(mutex_, std::try_to_lock);
-    if (hold && settled_) return true;
-    throw closed_error("kin: this task belongs to the process that submitted it; a forked copy cannot wait for it");
-  }
   if (ready()) return true;
-  const auto owner = owner_.lock();
-  return owner ? owner->wait_for(*this, until) : sleep(until);
+  if (home_->runner->forked_copy())
+    throw closed_error("kin: this task belongs to the process that submitted it; a forked copy cannot wait for it");
+  const auto its = owner();
+  return its ? its->wait_for(*this, until) : sleep(until);
 }
 
 bool task_owner::wait_for(task_state& task, deadline until) {
@@ -137,100 +144,158 @@ bool task_owner::wait_for(task_state& task, deadline until) {
   return task.sleep(until);
 }
 
+task_state::watchers& task_state::watching() {
+  watchers* known = watchers_.load(std::memory_order_acquire);
+  if (known != nullptr) return *known;
+  auto fresh = std::make_unique<watchers>();
+  // acq_rel: what the winner made is seen by whoever finds it.
+  if (watchers_.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) known = fresh.release();
+  return *known;
+}
+
+// Whoever settles sees `watched`, and then waits for the lock under which `add` runs; or it is seen here to have
+// settled, and false is the answer.
+template <class Add>
+bool task_state::unless_settled(Add add) {
+  watchers& all = watching();
+  const std::lock_guard hold(all.mutex);
+  if ((word_.fetch_or(watched) & settled) != 0) return false;
+  add(all);
+  return true;
+}
+
+void task_state::tell_owner() {
+  if (const auto its = owner()) its->watch(*this);
+}
+
+bool task_state::look() const {
+  if (ready()) return true;
+  if (const auto its = owner()) its->refresh();
+  return ready();
+}
+
 bool task_state::sleep(deadline until) {
-  std::unique_lock hold(mutex_);
-  const auto settled = [&] { return settled_; };
+  if (ready()) return true;
+  watchers& all = watching();
+  std::unique_lock hold(all.mutex);
+  if ((word_.fetch_or(watched) & settled) != 0) return true;
+  const auto is_settled = [this] { return ready(); };
   if (until.is_never()) {
-    changed_.wait(hold, settled);
+    all.changed.wait(hold, is_settled);
     return true;
   }
-  return changed_.wait_until(hold, until.when(), settled);
-}
-
-bool task_state::ready() const {
-  const std::lock_guard hold(mutex_);
-  return settled_;
-}
-
-bool task_state::failed() const {
-  const std::lock_guard hold(mutex_);
-  return failed_;
+  return all.changed.wait_until(hold, until.when(), is_settled);
 }
 
 int task_state::native_handle() {
-  const std::lock_guard hold(mutex_);
-  if (!event_) {
-    os::event_fd event;
-    if (settled_) event.set();
-    event_ = std::move(event).release();
+  watchers& all = watching();
+  int handle = -1;
+  bool is_new = false;
+  {
+    const std::lock_guard hold(all.mutex);
+    if (!all.event) {
+      os::event_fd event;
+      if ((word_.fetch_or(watched) & settled) != 0)
+        event.set();
+      else
+        is_new = true;
+      all.event = std::move(event).release();
+    }
+    handle = all.event.get();
   }
-  return event_.get();
+  if (is_new) tell_owner();
+  return handle;
 }
 
 void task_state::when_settled(std::function<void()> callback) {
-  runner_->start();
-  const std::lock_guard hold(mutex_);
-  if (settled_)
-    runner_->post(std::move(callback));
+  home_->runner->start();
+  if (unless_settled([&](watchers& all) { all.callbacks.push_back(std::move(callback)); }))
+    tell_owner();
   else
-    callbacks_.push_back(std::move(callback));
+    home_->runner->post(std::move(callback));
+}
+
+void task_state::on_settle_quietly(std::function<void()> hook) {
+  if (ready() || !unless_settled([&](watchers& all) { all.hooks.push_back(std::move(hook)); })) hook();
 }
 
 void task_state::on_settle(std::function<void()> hook) {
-  {
-    const std::lock_guard hold(mutex_);
-    if (!settled_) {
-      hooks_.push_back(std::move(hook));
-      return;
-    }
-  }
-  hook();
+  if (!ready() && unless_settled([&](watchers& all) { all.hooks.push_back(std::move(hook)); }))
+    tell_owner();
+  else
+    hook();
 }
 
 bool task_state::settle(parcel outcome, std::string worker) {
+  if (ready()) return false;
   const bool failed = outcome_failed(outcome);
-  return finish({std::move(outcome), nullptr, std::move(worker)}, failed);
+  if (!failed && outcome.fds.empty() && outcome.bytes.size() <= 1 + most_small) return settle_value(outcome.bytes);
+  return finish(std::make_unique<result>(result{std::move(outcome), nullptr, std::move(worker)}), failed);
 }
 
-bool task_state::settle(std::exception_ptr failure) { return finish({{}, std::move(failure), {}}, true); }
+bool task_state::settle(std::exception_ptr failure) {
+  if (ready()) return false;
+  return finish(std::make_unique<result>(result{{}, std::move(failure), {}}), true);
+}
 
-bool task_state::finish(result r, bool failed) {
+bool task_state::settle_value(std::span<const std::byte> outcome) {
+  if (ready()) return false;
+  if (outcome.size() > 1 + most_small)
+    return finish(std::make_unique<result>(result{{{outcome.begin(), outcome.end()}, {}}, nullptr, {}}), false);
+  small_size_ = static_cast<std::uint8_t>(outcome.size() - 1);
+  std::memcpy(small_.data(), outcome.data() + 1, small_size_);
+  return publish(false);
+}
+
+bool task_state::finish(std::unique_ptr<result> large, bool failed) {
+  large_ = std::move(large);
+  return publish(failed);
+}
+
+// Always true.
+bool task_state::publish(bool failed) {
+  const passengers carried = std::exchange(carried_, {});  // let go when all is done, outside the lock
+  // release: with the result. Pairs with ready().
+  const std::uint32_t before = word_.fetch_or(settled | (failed ? with_failure : 0));
+  if ((before & watched) == 0) return true;
   std::vector<std::function<void()>> hooks;
-  passengers carried;  // let go outside the lock
   {
-    const std::lock_guard hold(mutex_);
-    if (settled_) return false;
-    carried.swap(carried_);
-    result_ = std::move(r);
-    failed_ = failed;
-    settled_ = true;
-    if (event_) os::event_fd::set(event_.get());
-    for (auto& callback : callbacks_) runner_->post(std::move(callback));
-    callbacks_.clear();
-    hooks.swap(hooks_);
-    changed_.notify_all();
+    watchers& all = *watchers_.load(std::memory_order_acquire);
+    const std::lock_guard hold(all.mutex);
+    if (all.event) os::event_fd::set(all.event.get());
+    for (auto& callback : all.callbacks) home_->runner->post(std::move(callback));
+    all.callbacks.clear();
+    hooks.swap(all.hooks);
+    all.changed.notify_all();
   }
   for (auto& hook : hooks) hook();
   return true;
 }
 
 bool task_state::cancel() {
-  const auto owner = owner_.lock();
-  return owner && owner->cancel_task(*this);
+  const auto its = owner();
+  return its && its->cancel_task(*this);
 }
 
 bool task_state::withdraw() {
   // The pieces of a map that nobody waits for go with the last of them to be settled: under their pool's lock.
   if (ready()) return false;
-  const auto owner = owner_.lock();
-  return owner && owner->withdraw_task(*this);
+  const auto its = owner();
+  return its && its->withdraw_task(*this);
 }
 
-bool task_state::settle_joined(joined_outcome outcome) { return finish({}, outcome == joined_outcome::failure); }
-
-task_state::result task_state::take_result() {
-  const std::lock_guard hold(mutex_);
-  return std::move(result_);
+bool task_state::settle_joined(joined_outcome outcome) {
+  if (ready()) return false;
+  return publish(outcome == joined_outcome::failure);
 }
+
+parcel task_state::small_outcome() const {
+  writer out;
+  out.put(outcome_kind::value);
+  out.raw(small_.data(), small_size_);
+  return out.take();
+}
+
+task_state::result task_state::take_result() { return large_ ? std::move(*large_) : result{}; }
 
 }  // namespace kin::detail

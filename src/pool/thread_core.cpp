@@ -48,14 +48,17 @@ void check_task(const task_options& o, const task_work& work) {
 std::shared_ptr<task_pool> make_thread_pool(pool_options options) {
   check_options(options);
   if (options.workers == 0) options.workers = default_pool_size();
-  return std::make_shared<thread_core>(std::move(options));
+  auto core = std::make_shared<thread_core>(std::move(options));
+  core->home()->owner = core;
+  return core;
 }
 
 thread_core::thread_core(pool_options options)
     : options_(std::move(options)),
       owner_(os::own_pid()),
       sharers_(shared_once_more(processor_sharers(), options_.workers)),
-      callbacks_(std::make_shared<callback_runner>()) {
+      callbacks_(std::make_shared<callback_runner>()),
+      states_(std::make_shared<task_home>(task_home{callbacks_, {}})) {
   if (options_.on_worker_event) callbacks_->start();
 }
 
@@ -73,10 +76,12 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   if (options_.max_pending > 0 && !nested)
     changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });
   if (terminated_ || (closed_ && !nested)) throw closed_error("kin: the pool is closed and takes no more tasks");
-  state->set_owner(weak_from_this());
   auto t = std::make_unique<pooled_task>();
   t->number = ++tasks_numbered_;
-  t->work = std::move(work);
+  if (std::holds_alternative<written_request>(work))
+    t->work = take_request(work);
+  else
+    t->work = std::move(work);
   t->label = std::move(name);
   t->state = std::move(state);
   t->options = options;

@@ -32,7 +32,7 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
   void terminate(std::chrono::nanoseconds grace) override;
   [[nodiscard]] pool_stats stats() const override;
   [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
-  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept override { return callbacks_; }
+  [[nodiscard]] const std::shared_ptr<task_home>& home() const noexcept override { return states_; }
   void wait_begins() noexcept override;
   void wait_ends() noexcept override;
 
@@ -64,6 +64,7 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
   const int owner_;
   const std::uint32_t sharers_;  // of the processors that a task counts; see processor_sharers.hpp
   std::shared_ptr<callback_runner> callbacks_;
+  std::shared_ptr<task_home> states_;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;     // for threads: a task waits, or the pool ends

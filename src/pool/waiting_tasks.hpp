@@ -4,25 +4,38 @@
 // Under the pool's lock.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 
 #include <kin/pool/pool_options.hpp>
+#include <kin/pool/task_memory.hpp>
 #include <kin/pool/task_state.hpp>
 #include <kin/pool/task_work.hpp>
+
+#include "pool/task_lane.hpp"
 
 namespace kin::detail {
 
 struct pooled_task {
   [[nodiscard]] std::string name() const { return options.name.empty() ? label.text() : options.name; }
+  static void* operator new(std::size_t bytes) { return take_task_memory(bytes); }
+  static void operator delete(void* memory, std::size_t bytes) noexcept { give_back_task_memory(memory, bytes); }
+  /// Of a small request, what is behind its head.
+  [[nodiscard]] std::span<const std::byte> rest() const noexcept { return {small.data(), small_size}; }
 
   std::uint64_t number = 0;
   task_work work;                   // of a task for a thread
-  std::shared_ptr<parcel> request;  // of a task for another process
+  std::shared_ptr<parcel> request;  // of a task for another process; null: it is small
+  std::uint8_t head = 0;            // of a small one: which of the pool's heads it begins with
+  std::uint8_t small_size = 0;
+  std::array<std::byte, near_lane::most_bytes> small;
   task_label label;
   std::shared_ptr<task_state> state;
   task_options options;

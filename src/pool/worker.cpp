@@ -3,7 +3,9 @@
 #include "pool/worker.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -50,23 +52,62 @@ void leave_if_copy(int worker) {
 /// How long tasks take, lately.
 class task_pace {
  public:
-  void begins() noexcept { began_ = cpu::ticks(); }
+  /// Reads the clock only if that has not just been done, at the end of the last one.
+  void begins(bool after_a_pause) noexcept {
+    if (after_a_pause) began_ = cpu::ticks();
+  }
   /// True when it has taken more than a few microseconds.
   bool ends() noexcept {
-    const std::uint64_t took = cpu::ticks() - began_;
+    const std::uint64_t now = cpu::ticks(), took = now - began_;
+    began_ = now;
     mean_ = (3 * mean_ + std::min<std::uint64_t>(took, 0xffffffff)) / 4;
     return took > cpu::a_moment() / 16;
   }
   [[nodiscard]] std::uint32_t mean() const noexcept { return static_cast<std::uint32_t>(mean_) + 1; }
 
  private:
-  std::uint64_t began_ = 0, mean_ = 0;
+  std::uint64_t began_ = cpu::ticks(), mean_ = 0;
 };
 
-parcel run_limited(parcel request, std::uint64_t limit) {
-  if (limit == 0) return run_request(std::move(request));
+/// What the heads in a lane name, found once.
+class known_calls {
+ public:
+  explicit known_calls(const far_lane& lane) : lane_(lane) {}
+  /// Throws decode_error.
+  const call_target& operator[](unsigned number) {
+    call_target& known = all_.at(number);
+    if (known.descriptor == nullptr) known = find_call(lane_.head(number));
+    return known;
+  }
+
+ private:
+  const far_lane& lane_;
+  std::array<call_target, most_heads> all_{};
+};
+
+// Decodes the arguments where they lie.
+void run_order(known_calls& calls, const far_lane::order& order, writer& out) {
+  try {
+    if (order.head > 0) {
+      incoming_call call(calls[order.head - 1], order.request);
+      run_to_outcome(call, out);
+    } else {
+      incoming_call call(parcel{{order.request.begin(), order.request.end()}, {}});
+      run_to_outcome(call, out);
+    }
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const error&) {  // there is no such call
+    out.clear();
+    encode_exception_outcome(std::current_exception(), out);
+  }
+}
+
+template <class Run>
+void run_limited(std::uint64_t limit, Run run) {
+  if (limit == 0) return run();
   const os::memory_limit while_it_runs(limit);
-  return run_request(std::move(request));
+  run();
 }
 
 }  // namespace
@@ -77,8 +118,13 @@ void pool_worker_main(worker_setup setup) {
   if (setup.light && !os::has_heavy_barrier())
     throw error(
         "kin: membarrier(2) is refused in this worker, but not in its pool's process; allow it in both or in neither");
-  far_lane lane(memory.orders(), memory.answers(), memory.home(), setup.light);
+  // More of them than processors, with the caller's thread: then all but one sleep at once when they have nothing to
+  // do.
+  const bool crowded = setup.pool_size >= static_cast<std::size_t>(os::processors_online());
+  far_lane lane(memory.orders(), memory.answers(), memory.home(), setup.light,
+                crowded ? static_cast<std::uint32_t>(os::own_pid()) : 0);
   const auto its_pool = std::make_shared<worker_pool>(link_to_parent(), setup.pool_size);
+  its_pool->home()->owner = its_pool;
   worker_pool& link = *its_pool;
   const int self = os::own_pid();
   try {
@@ -99,33 +145,38 @@ void pool_worker_main(worker_setup setup) {
       const std::uint64_t answers = lane.answers();
       link.send(look_frame, std::as_bytes(std::span(&answers, 1)));
     };
+    known_calls calls(lane);
     while (const auto order = lane.next(tell_pool)) {
-      parcel request;
+      link.begin_task(order->depth);
+      writer outcome(delivery::once);
       if (order->kind == order_kind::in_slot) {
-        request.bytes.assign(order->request.begin(), order->request.end());
+        pace.begins(lane.has_waited());
+        run_limited(order->memory_limit, [&] { run_order(calls, *order, outcome); });
       } else {
         auto sent = link.take_task();
         if (!sent) return;
-        request = std::move(*sent);
+        pace.begins(true);
+        run_limited(order->memory_limit, [&] { run_request(std::move(*sent), outcome); });
       }
-      link.begin_task(order->depth);
-      pace.begins();
-      parcel outcome = run_limited(std::move(request), order->memory_limit);
       leave_if_copy(self);
       // One that has taken some time may have done anything, also to the channel, without which this is no worker.
       if (pace.ends() && !link.has_channel()) return;
       lane.tell_pace(pace.mean(), static_cast<std::uint32_t>(os::current_processor() + 1));
       if (setup.tells_memory) lane.tell_memory(os::resident_memory());
-      if (outcome.fds.empty() && far_lane::fits(outcome.bytes.size())) {
-        lane.answer(outcome.bytes);
+      if (!outcome.has_descriptors() && far_lane::fits(outcome.written())) {
+        lane.answer(outcome.view());
         outcome.arrived();
       } else {
-        send_outcome(link, std::move(outcome));
+        send_outcome(link, outcome.take());
         lane.answered_in_frame();
+        pace.begins(true);
       }
+      if (lane.is_to_tell()) tell_pool();
     }
   } catch (const closed_error&) {
     // The pool is gone, and with it whoever wanted the answer.
+  } catch (const os_error&) {
+    if (link.has_channel()) throw;  // else a task has closed it, and the pool sees the end of this worker
   }
 }
 

@@ -31,7 +31,8 @@ worker_pool::worker_pool(channel& link, std::size_t size)
       size_(size),
       owner_(os::own_pid()),
       channel_file_(os::file_behind(link.native_handle())),
-      callbacks_(std::make_shared<callback_runner>()) {}
+      callbacks_(std::make_shared<callback_runner>()),
+      states_(std::make_shared<task_home>(task_home{callbacks_, {}})) {}
 
 void worker_pool::require_owner() const {
   if (os::own_pid() != owner_)
@@ -164,14 +165,13 @@ void worker_pool::submit(task_work work, task_label name, std::shared_ptr<task_s
   require_owner();
   require_shallow(depth_);
   require_reader();
-  parcel request = std::move(std::get<parcel>(work));
-  state->keep_until_settled(std::exchange(request.carried, {}));
+  if (passengers carried = take_carried(work); !carried.empty()) state->keep_until_settled(std::move(carried));
+  parcel request = take_request(work);
   std::uint64_t number = 0;
   {
     const std::lock_guard hold(mutex_);
     if (ended_) std::rethrow_exception(pool_is_gone());
     number = ++numbered_;
-    state->set_owner(weak_from_this());
     submitted_.emplace(number, std::move(state));
   }
   try {

@@ -33,7 +33,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   /// Any thread. Throws closed_error, os_error.
   void send(std::uint64_t kind, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {});
   /// Deeper by one than the task of this pool that has submitted it.
-  void begin_task(unsigned depth) { depth_ = depth; }
+  void begin_task(unsigned depth) { depth_.store(depth, std::memory_order_relaxed); }
   /// Whether the descriptor of the channel still leads to it: a task may have closed it.
   [[nodiscard]] bool has_channel() const noexcept { return os::file_behind(link_.native_handle()) == channel_file_; }
 
@@ -47,7 +47,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   void terminate(std::chrono::nanoseconds grace) override;
   [[nodiscard]] pool_stats stats() const override;
   [[nodiscard]] std::size_t size() const noexcept override { return size_; }
-  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept override { return callbacks_; }
+  [[nodiscard]] const std::shared_ptr<task_home>& home() const noexcept override { return states_; }
   void wait_begins() noexcept override;
   void wait_ends() noexcept override;
 
@@ -70,6 +70,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   const int owner_;
   const os::open_file channel_file_;
   std::shared_ptr<callback_runner> callbacks_;
+  std::shared_ptr<task_home> states_;
   std::atomic<unsigned> depth_{0};
   std::mutex sending_;
 

@@ -144,32 +144,26 @@ void container_access::write_anew(std::size_t entries, std::size_t heap_bytes, v
 }
 
 void container_access::make_room(std::size_t heap_bytes) {
-  // Twice what lies there: as much again can be written before it is done the next time.
-  std::size_t bytes = heap_bytes;
-  std::size_t alive = 0;
-  const container_form form = all_.form_;
-  for (std::size_t i = 0, n = now_->used(); i < n; ++i) {
-    if (form.words == container_form::dict_words && !now_->is_live(i)) continue;
-    ++alive;
-    if (!form.inline_values) bytes += version::block_size(now_->value(i).size());
-    if (form.words == container_form::dict_words && !form.inline_keys)
-      bytes += version::block_size(now_->key(i).size());
-  }
+  const version::need alive = now_->needed();
   struct both {
     const version* old;
     container_form form;
-  } argument{now_, form};
+  } argument{now_, all_.form_};
+  // Twice what lies there: as much again can be written before it is done the next time.
   write_anew(
-      alive + alive / 2 + 1, 2 * bytes,
+      alive.entries + alive.entries / 2 + 1, 2 * (heap_bytes + alive.heap_bytes),
       [](version& fresh, void* given) {
         const auto& [old, how] = *static_cast<both*>(given);
-        for (std::size_t i = 0, n = old->used(); i < n; ++i) {
+        const std::size_t n = old->used();
+        bool whole = true;  // or it has been changed since it was measured
+        for (std::size_t i = 0; i < n; ++i) {
           if (how.words == container_form::list_words)
-            fresh.prepare(i, old->value(i));
+            whole &= fresh.prepare(i, old->value(i));
           else if (old->is_live(i))
-            fresh.insert(old->hash(i), old->key(i), old->value(i));
+            whole &= fresh.insert(old->hash(i), old->key(i), old->value(i));
         }
-        if (how.words == container_form::list_words) fresh.use(old->used());
+        if (!whole) throw_damaged_container();
+        if (how.words == container_form::list_words) fresh.use(n);
       },
       &argument);
 }
@@ -226,6 +220,7 @@ bool container_access::next(std::size_t& entry, byte_view& key, byte_view& value
 }
 
 byte_view container_access::at(std::size_t index) const { return now_->value(index); }
+std::vector<byte_view> container_access::values() const { return now_->values(); }
 
 void container_access::set_at(std::size_t index, byte_view value) {
   if (now_->set(index, value)) return;
@@ -237,8 +232,7 @@ void container_access::append(std::span<const byte_view> values) {
   const std::size_t before = now_->used();
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!now_->prepare(before + i, values[i])) {
-      std::vector<byte_view> all;
-      for (std::size_t known = 0; known < before; ++known) all.push_back(now_->value(known));
+      std::vector<byte_view> all = now_->values();
       all.insert(all.end(), values.begin(), values.end());
       return assign(all);
     }

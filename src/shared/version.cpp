@@ -19,8 +19,6 @@ constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto commit = std::memory_order_release;
 constexpr std::size_t longest = 0xffffffff;  // of a block, and entries in a version
 
-[[noreturn]] void damaged() { throw decode_error("kin: the memory of this shared list or dict has been damaged"); }
-
 constexpr std::size_t offset_of(std::uint64_t w) noexcept { return static_cast<std::size_t>(w >> 32) * 8; }
 constexpr std::uint64_t block_word(std::size_t offset, std::size_t n) noexcept {
   return std::uint64_t{offset / 8} << 32 | n;
@@ -41,6 +39,8 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
 }
 
 }  // namespace
+
+void throw_damaged_container() { throw decode_error("kin: the memory of this shared list or dict has been damaged"); }
 
 // As wyhash does it: a multiplication of 64 by 64 bits a 16 bytes.
 std::uint64_t hash_of(std::span<const std::byte> bytes) noexcept {
@@ -64,13 +64,14 @@ std::size_t version::size_for(container_form form, std::size_t entries, std::siz
 }
 
 version::version(std::byte* base, std::size_t size, container_form form) : base_(base), size_(size), form_(form) {
-  if (size < head_size) damaged();
+  if (size < head_size) throw_damaged_container();
   entries_ = head().entries.load(relaxed);
   slots_ = head().slots.load(relaxed);
-  if (entries_ == 0 || entries_ > size / (form.words * sizeof(word)) || slots_ != slots_for(form, entries_)) damaged();
+  if (entries_ == 0 || entries_ > size / (form.words * sizeof(word)) || slots_ != slots_for(form, entries_))
+    throw_damaged_container();
   entries_at_ = head_size + slots_ * sizeof(word);
   heap_at_ = size_for(form, entries_, 0);
-  if (heap_at_ > size) damaged();
+  if (heap_at_ > size) throw_damaged_container();
 }
 
 version version::begin(std::byte* base, std::size_t size, container_form form, std::size_t entries) {
@@ -96,16 +97,42 @@ bool version::is_live(std::size_t entry) const noexcept {
 
 std::span<const std::byte> version::block(std::uint64_t w) const {
   const std::size_t offset = offset_of(w), n = w & longest;
-  if (offset < heap_at_ || offset > size_ || n > size_ - offset) damaged();
+  if (offset < heap_at_ || offset > size_ || n > size_ - offset) throw_damaged_container();
   return {base_ + offset, n};
 }
 std::span<const std::byte> version::key(std::size_t entry) const {
   const word& w = words(entry)[key_word];
   return form_.inline_keys ? std::as_bytes(std::span(&w, 1)) : block(w.load(relaxed));
 }
+// Whoever looked at the counts before may have seen damaged ones, or others than there are now.
 std::span<const std::byte> version::value(std::size_t entry) const {
+  if (entry >= entries_) throw_damaged_container();
   const word& w = words(entry)[value_word];
   return form_.inline_values ? std::as_bytes(std::span(&w, 1)) : block(w.load(relaxed));
+}
+
+void version::add_block(std::size_t& sum, std::size_t n) const {
+  sum += block_size(n);
+  if (sum > size_ - heap_at_) throw_damaged_container();
+}
+version::need version::needed() const {
+  need all{0, 0};
+  for (std::size_t i = 0, n = used(); i < n; ++i) {
+    if (!is_live(i)) continue;
+    ++all.entries;
+    if (!form_.inline_values) add_block(all.heap_bytes, value(i).size());
+    if (form_.words == container_form::dict_words && !form_.inline_keys) add_block(all.heap_bytes, key(i).size());
+  }
+  return all;
+}
+std::vector<byte_view> version::values() const {
+  std::vector<byte_view> all;
+  std::size_t sum = 0;
+  for (std::size_t i = 0, n = used(); i < n; ++i) {
+    all.push_back(value(i));
+    if (!form_.inline_values) add_block(sum, all.back().size());
+  }
+  return all;
 }
 
 std::size_t version::find(std::uint64_t hash, std::span<const std::byte> key) const {
@@ -176,7 +203,10 @@ bool version::put(word* entry, std::span<const std::byte> value) {
   return true;
 }
 
-bool version::set(std::size_t entry, std::span<const std::byte> value) { return put(words(entry), value); }
+bool version::set(std::size_t entry, std::span<const std::byte> value) {
+  if (entry >= entries_) throw_damaged_container();
+  return put(words(entry), value);
+}
 
 bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::span<const std::byte> value) {
   const std::size_t entry = used();

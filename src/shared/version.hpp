@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include <kin/shared/shared_container.hpp>
 
@@ -44,6 +45,14 @@ class version {
   [[nodiscard]] bool is_live(std::size_t entry) const noexcept;
   [[nodiscard]] std::span<const std::byte> key(std::size_t entry) const;
   [[nodiscard]] std::span<const std::byte> value(std::size_t entry) const;
+  /// What its living entries need in a version without gaps. Throws decode_error where that is more than it has: blocks
+  /// that seem to overlap could make any sum, which would be allocated.
+  struct need {
+    std::size_t entries, heap_bytes;
+  };
+  [[nodiscard]] need needed() const;
+  /// All of a list; throws for the same reason.
+  [[nodiscard]] std::vector<std::span<const std::byte>> values() const;
 
   // Dict.
   [[nodiscard]] std::size_t find(std::uint64_t hash, std::span<const std::byte> key) const;
@@ -61,7 +70,7 @@ class version {
   bool prepare(std::size_t entry, std::span<const std::byte> value);
   void use(std::size_t entries) noexcept;
 
-  /// False: no room, nothing has changed.
+  /// False: no room, nothing has changed. Throws decode_error for an entry that it has not.
   bool set(std::size_t entry, std::span<const std::byte> value);
 
  private:
@@ -79,6 +88,7 @@ class version {
     return reinterpret_cast<word*>(base_ + entries_at_) + entry * form_.words;
   }
   [[nodiscard]] std::span<const std::byte> block(std::uint64_t w) const;
+  void add_block(std::size_t& sum, std::size_t n) const;
   [[nodiscard]] std::size_t room_at(std::size_t offset) const noexcept;
   std::size_t allocate(std::size_t n) noexcept;
   [[nodiscard]] bool has_room(std::size_t heap_bytes, std::size_t end) const noexcept;
@@ -91,6 +101,7 @@ class version {
   std::size_t entries_ = 0, slots_ = 0, entries_at_ = 0, heap_at_ = 0;
 };
 
+[[noreturn]] void throw_damaged_container();
 /// Of a key's bytes.
 std::uint64_t hash_of(std::span<const std::byte> bytes) noexcept;
 

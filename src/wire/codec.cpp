@@ -2,6 +2,7 @@
 // codec: the parts of writer, reader and the rules that do not depend on the type.
 #include <kin/wire/codec.hpp>
 
+#include <algorithm>
 #include <future>
 #include <ios>
 #include <limits>
@@ -84,8 +85,26 @@ void writer::fd(int borrowed) {
   raw(&number, sizeof number);
 }
 
+void writer::spill(std::size_t more) {
+  bytes_.reserve(std::max(2 * most_here, here_ + more));
+  bytes_.insert(bytes_.end(), small_, small_ + here_);
+  spilled_ = true;
+}
+
+void writer::clear() noexcept {
+  objects_.reset();
+  bytes_.clear();
+  fds_.clear();
+  carried_.clear();
+  here_ = 0;
+  spilled_ = false;
+}
+
 detail::parcel writer::take() {
   objects_.reset();
+  if (!spilled_) bytes_.assign(small_, small_ + here_);
+  here_ = 0;
+  spilled_ = false;
   return {std::exchange(bytes_, {}), std::exchange(fds_, {}), std::exchange(carried_, {})};
 }
 

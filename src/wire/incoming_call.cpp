@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <kin/core/error.hpp>
 
@@ -45,11 +46,24 @@ incoming_call::incoming_call(parcel request)
   }
 }
 
+call_target find_call(std::span<const std::byte> head) {
+  std::vector<unique_fd> none;
+  reader in(head, none);
+  call_target found{decode_descriptor(in), nullptr};
+  if (in.left() > 0) {
+    if (found.descriptor->function_type == 0)
+      throw decode_error("kin: damaged request: a function for a task that has none");
+    found.function = decode_function(in, found.descriptor->function_type);
+  }
+  in.finish();
+  return found;
+}
+
 std::string_view incoming_call::name() const {
   if (name_.empty()) name_ = name_of_call(*descriptor_, function_);
   return name_;
 }
 
-void incoming_call::run(writer& result) { descriptor_->run(in_, result, phase_); }
+void incoming_call::run(writer& result) { descriptor_->run(in_, result, phase_, known_function_); }
 
 }  // namespace kin::detail

@@ -34,28 +34,40 @@ std::exception_ptr failure_of(const incoming_call& call) {
 
 }  // namespace
 
-parcel run_to_outcome(incoming_call& call) {
+void run_to_outcome(incoming_call& call, writer& out) {
   try {
-    writer out(delivery::once);
     out.put(outcome_kind::value);
     call.run(out);
-    return out.take();
   } catch (abi::__forced_unwind&) {
     throw;  // pthread_exit in a task: must go on
   } catch (...) {
-    return encode_exception_outcome(failure_of(call));
+    out.clear();
+    encode_exception_outcome(failure_of(call), out);
+  }
+}
+
+parcel run_to_outcome(incoming_call& call) {
+  writer out(delivery::once);
+  run_to_outcome(call, out);
+  return out.take();
+}
+
+void run_request(parcel request, writer& out) {
+  try {
+    incoming_call call(std::move(request));
+    run_to_outcome(call, out);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception&) {
+    out.clear();
+    encode_exception_outcome(std::current_exception(), out);
   }
 }
 
 parcel run_request(parcel request) {
-  try {
-    incoming_call call(std::move(request));
-    return run_to_outcome(call);
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception&) {
-    return encode_exception_outcome(std::current_exception());
-  }
+  writer out(delivery::once);
+  run_request(std::move(request), out);
+  return out.take();
 }
 
 parcel encode_value_outcome() {
@@ -64,15 +76,19 @@ parcel encode_value_outcome() {
   return out.take();
 }
 
-parcel encode_exception_outcome(std::exception_ptr exception) {
-  writer out;
+void encode_exception_outcome(std::exception_ptr exception, writer& out) {
   out.put(is_retryable(exception) ? outcome_kind::retryable_exception : outcome_kind::exception);
   encode_exception(out, std::move(exception));
+}
+
+parcel encode_exception_outcome(std::exception_ptr exception) {
+  writer out;
+  encode_exception_outcome(std::move(exception), out);
   return out.take();
 }
 
-bool outcome_failed(const parcel& outcome) noexcept {
-  return outcome.bytes.empty() || outcome.bytes[0] != static_cast<std::byte>(outcome_kind::value);
+bool outcome_failed(std::span<const std::byte> outcome) noexcept {
+  return outcome.empty() || outcome[0] != static_cast<std::byte>(outcome_kind::value);
 }
 
 bool outcome_retryable(const parcel& outcome) noexcept {

@@ -13,6 +13,7 @@
 
 #include <kin/event.hpp>
 #include <kin/process.hpp>
+#include <kin/value.hpp>
 
 #include "contracts/pool_contract.hpp"
 
@@ -236,6 +237,24 @@ TEST_P(pool_deaths, fails_what_waits_when_the_initializer_throws) {
     EXPECT_LE(starts, static_cast<int>(size) + 3);
     EXPECT_THAT(failure_of(workers.apply_async(square, 1)), testing::StartsWith("start_error"));
   }
+}
+
+// Promise 5: however often somebody asks.
+TEST_P(pool_deaths, makes_longer_and_longer_pauses_between_starts_that_fail) {
+  auto o = options(1);
+  const kin::value<int> starts(0);
+  o.initializer = kin::bind(
+      [](const kin::value<int>& counted) {
+        counted.fetch_add(1);
+        throw std::runtime_error("no database");
+      },
+      starts);
+  kin::pool workers(std::move(o));
+  const auto start = clock::now();
+  for (int i = 0; i < 4; ++i) EXPECT_THROW(workers.apply(square, i), kin::start_error);
+  const int pauses = starts.load() - 1;
+  EXPECT_GE(pauses, 11);
+  EXPECT_GE(ms_since(start), 20 + 40 + 80 * (pauses - 2));
 }
 
 TEST_P(pool_deaths, fails_what_waits_when_the_initializer_crashes_or_exits) {

@@ -45,6 +45,7 @@ constexpr broken all_broken[] = {
     {"pool: bell not rung", "a sleeping worker is woken"},
     {"worker: bell not rung", "a sleeping pool is woken"},
     {"worker: last look left out", "no wake is lost on the way to sleep"},
+    {"worker: tells nobody before it sleeps", "who goes hides no outcome"},
     {"worker: begins unannounced", "kills lose one task at most"},
     {"worker: begins unannounced", "what is taken back is not run"},
     {"worker: begins although tasks are taken back", "what is taken back is not run"},

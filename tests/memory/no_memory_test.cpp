@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
-// object_ref: no memory for what a process keeps beside an object. Allocations of one thread fail, one after the other.
+// object_ref, hold_book: no memory for what a process keeps beside an object, or the root about a process. Allocations
+// of one thread fail, one after the other.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #include <kin/memory/object_ref.hpp>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <kin/wire/codec.hpp>
 
+#include "memory/hold_book.hpp"
 #include "memory/object_header.hpp"
+#include "os/memory_file.hpp"
 #include "sync/forked.hpp"
 
 namespace {
@@ -70,6 +76,34 @@ TEST(object_ref, arrives_or_not_where_memory_is_short) {
               object.reset();  // known, it would need no memory
               kin::reader in(sent, none);
               (void)object_ref::decode(in, object_kind::array, sizeof(kin::detail::object_header));
+            }),
+            0);
+}
+
+TEST(hold_book, ends_a_list_or_leaves_it_whole_where_memory_is_short) {
+  using kin::detail::hold_book;
+  constexpr std::uint32_t member = 7;
+  EXPECT_EQ(failing_each_allocation([] {
+              const int failure = std::exchange(until_failure, 0);
+              hold_book book;
+              for (const std::size_t words : {512U, 512U, 1024U}) {
+                const auto part = book.give(member, words);
+                kin::os::mapping its(book.file(), part.offset, part.size, kin::os::access::write);
+                reinterpret_cast<std::atomic<kin::detail::hold_word>*>(its.data())[words - 1].store(2 * words);
+              }
+              const auto held = [&] {
+                std::size_t n = 0;
+                book.each([&](kin::detail::hold_word) { ++n; });
+                return n;
+              };
+              until_failure = failure;
+              try {
+                const auto had = book.end(member);
+                if (had.size() != 3 || held() != 0 || book.size() != 0) ::_exit(3);
+              } catch (const std::bad_alloc&) {
+                if (held() != 3 || book.size() != 2048 || book.end(member).size() != 3) ::_exit(4);
+                throw;
+              }
             }),
             0);
 }

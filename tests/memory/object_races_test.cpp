@@ -62,8 +62,8 @@ TEST(object_life, is_right_when_threads_pass_handles_around) {
           item one = std::move(under_way.back());
           under_way.pop_back();
           hold.unlock();
+          one.message.arrived();
           mine.emplace_back(received(one.message), one.stamp);
-          one.message.arrived();  // not before: what is lent is kept until it has been decoded
           break;
         }
         default:

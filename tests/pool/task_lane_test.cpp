@@ -10,6 +10,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -165,6 +166,65 @@ TEST(task_lane, tells_the_pool_before_it_sleeps_on_an_answer_nobody_has_taken) {
   lane.near.leave();
   worker.join();
   EXPECT_EQ(lane.told, 1) << "there was nothing more to tell";
+}
+
+TEST(task_lane, says_once_what_many_requests_begin_with) {
+  lane_in_memory lane;
+  const std::string first(near_lane::most_head, 'a'), second = "second";
+  const auto head = [](const std::string& text) { return std::as_bytes(std::span(text)); };
+  const std::uint64_t numbers[] = {1, 2, 3};
+  lane.near.put(3, head(first), 5, 6, bytes_of(numbers[0]));
+  lane.near.put(0, head(second), 0, 0, bytes_of(numbers[1]));
+  lane.near.put(3, {}, 0, 0, bytes_of(numbers[2]));  // it is known by now
+  for (const unsigned expected : {3u, 0u, 3u}) {
+    const auto order = lane.far.next([] {});
+    ASSERT_TRUE(order);
+    ASSERT_EQ(order->head, expected + 1);
+    const auto text = lane.far.head(expected);
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(text.data()), text.size()), expected == 3 ? first : second);
+    EXPECT_EQ(order->depth, number_in(order->request) == 1 ? 5u : 0u);
+    EXPECT_EQ(order->memory_limit, number_in(order->request) == 1 ? 6u : 0u);
+    lane.far.answer(order->request);
+  }
+}
+
+TEST(task_lane, rings_once_for_the_outcome_that_is_waited_for) {
+  lane_in_memory lane;
+  for (std::uint64_t n = 0; n < 5; ++n) put(lane, n);
+  const auto answer_one = [&] { lane.far.answer(lane.far.next([] {})->request); };
+  lane.near.ring_after(1);
+  answer_one();
+  EXPECT_EQ(lane.home.rings, 0u);
+  answer_one();
+  EXPECT_EQ(lane.home.rings, 1u);
+  answer_one();
+  EXPECT_EQ(lane.home.rings, 1u) << "whoever slept is awake by now";
+  near_lane::outcome got{};
+  while (lane.near.take(got) == near_lane::found::outcome) {
+  }
+  lane.near.ring_after(0);
+  answer_one();
+  EXPECT_EQ(lane.home.rings, 2u);
+  lane.near.ring_no_more();
+  answer_one();
+  EXPECT_EQ(lane.home.rings, 2u);
+}
+
+TEST(task_lane, tells_of_one_outcome_each_time_that_it_is_asked) {
+  lane_in_memory lane;
+  for (std::uint64_t n = 0; n < 5; ++n) put(lane, n);
+  const auto answer_one = [&] {
+    lane.far.answer(lane.far.next([] {})->request);
+    return lane.far.is_to_tell();
+  };
+  EXPECT_FALSE(answer_one());
+  lane.near.ask_to_tell();
+  EXPECT_TRUE(answer_one());
+  EXPECT_FALSE(answer_one());
+  lane.near.ask_to_tell();
+  lane.near.ask_to_tell();
+  EXPECT_TRUE(answer_one());
+  EXPECT_FALSE(answer_one());
 }
 
 TEST(task_lane, does_not_believe_what_no_worker_writes) {

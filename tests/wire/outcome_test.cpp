@@ -103,7 +103,7 @@ TEST(outcome, tells_without_decoding_whether_it_failed_and_may_be_retried) {
   EXPECT_FALSE(outcome_failed(value));
   EXPECT_TRUE(outcome_failed(error));
   EXPECT_TRUE(outcome_failed(again));
-  EXPECT_TRUE(outcome_failed({}));
+  EXPECT_TRUE(outcome_failed(parcel{}));
   EXPECT_FALSE(outcome_retryable(value));
   EXPECT_FALSE(outcome_retryable(error));
   EXPECT_TRUE(outcome_retryable(again));

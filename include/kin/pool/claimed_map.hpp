@@ -188,7 +188,8 @@ class claimed_map {
         for (int looks = 0; looks < 1000 && !own && claims.done() < ranges(); ++looks) std::this_thread::yield();
         if (claims.done() == ranges()) {
           const auto last = std::make_shared<last_answer>(claims);
-          for (const auto& [who, state] : round) state->on_settle([last, task = state.get()] { last->note(*task); });
+          for (const auto& [who, state] : round)
+            state->on_settle_quietly([last, task = state.get()] { last->note(*task); });
           return;
         }
       }

@@ -75,7 +75,7 @@ class future {
   }
   [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
   /// True once the outcome is there, value or failure.
-  [[nodiscard]] bool ready() const { return state().ready(); }
+  [[nodiscard]] bool ready() const { return state().look(); }
   /// True when the task ended without an exception. Throws std::logic_error before it is ready(), like Python.
   [[nodiscard]] bool successful() const {
     if (!ready()) throw std::logic_error("kin: successful() before the result is ready(); call wait() first");

@@ -112,6 +112,7 @@ class KIN_EXPORT tasks_owner final : public task_owner {
   void wait_begins() noexcept override;
   void wait_ends() noexcept override;
   bool wait_for(task_state& whole, deadline until) override;
+  void refresh() override;
 
  private:
   std::vector<std::weak_ptr<task_state>> tasks_;
@@ -124,14 +125,15 @@ template <class T>
 class joined_state final : public result_state<T> {
  public:
   using typename result_state<T>::value_type;
-  joined_state(std::shared_ptr<callback_runner> callbacks, std::function<value_type()> join)
-      : result_state<T>(std::move(callbacks)), join_(std::move(join)) {}
+  joined_state(std::shared_ptr<const task_home> home, std::shared_ptr<tasks_owner> owner,
+               std::function<value_type()> join)
+      : result_state<T>(std::move(home)), join_(std::move(join)), owner_(std::move(owner)) {}
 
   static future<T> over(const std::vector<std::shared_ptr<task_state>>& tasks, std::shared_ptr<callback_runner> runner,
                         std::function<value_type()> join) {
-    auto state = std::make_shared<joined_state>(std::move(runner), std::move(join));
-    state->owner_ = std::make_shared<tasks_owner>(std::vector<std::weak_ptr<task_state>>(tasks.begin(), tasks.end()));
-    state->set_owner(state->owner_);
+    auto owner = std::make_shared<tasks_owner>(std::vector<std::weak_ptr<task_state>>(tasks.begin(), tasks.end()));
+    auto home = std::make_shared<task_home>(task_home{std::move(runner), owner});
+    auto state = std::make_shared<joined_state>(std::move(home), std::move(owner), std::move(join));
     follow(state, tasks);
     return future<T>(std::move(state));
   }

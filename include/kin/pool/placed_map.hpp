@@ -51,9 +51,7 @@ class placed_state final : public result_state<Result> {
 
  private:
   value_type decode() override {
-    auto settled = this->take_result();
-    if (settled.failure) std::rethrow_exception(settled.failure);
-    decode_outcome<void>(std::move(settled.outcome), settled.worker);
+    this->template take_value<void>();
     return {};
   }
 };
@@ -74,7 +72,7 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
     const std::size_t items_at = t * aligned(chunk * sizeof(Item)),
                       results_at = results + t * aligned(chunk * sizeof(R));
     std::memcpy(buffer->data() + items_at, items.data() + first, count * sizeof(Item));
-    auto state = std::make_shared<placed_state<std::vector<R>>>(to->callbacks());
+    auto state = std::make_shared<placed_state<std::vector<R>>>(to->home());
     to->submit(encode_call_as(delivery::lent, placed_chunk<F, Item, R>{}, callable_box<F>{f},
                               buffer->place(items_at, results_at, count)),
                task_label::of(f), state, options);

@@ -37,7 +37,9 @@ class KIN_EXPORT task_pool : public task_owner {
   [[nodiscard]] virtual std::shared_ptr<map_buffer> take_buffer(std::size_t) { return nullptr; }
   /// Every task that used it has answered.
   virtual void give_back(std::shared_ptr<map_buffer>) {}
-  [[nodiscard]] virtual const std::shared_ptr<callback_runner>& callbacks() const noexcept = 0;
+  /// Of the states of its tasks.
+  [[nodiscard]] virtual const std::shared_ptr<task_home>& home() const noexcept = 0;
+  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept { return home()->runner; }
 };
 
 /// What pools that are made by a worker's tasks count: its part of the processors, or all that this process counts.

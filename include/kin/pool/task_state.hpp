@@ -2,16 +2,22 @@
 // task_state: what a future and its pool share: the outcome, who waits for it, and what runs after it.
 // Stations 7 and 8 of the journey of an argument: the collector settles it, the future reads it.
 //
-// Invariant: settled once; after that nothing changes but the lists of waiters, which are empty.
+// Invariant: settled once; after that nothing changes but the lists of waiters, which are empty. Who settles a state,
+// its owner, does so from one thread at a time.
 #pragma once
 
-#include <condition_variable>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
@@ -58,6 +64,16 @@ class KIN_EXPORT task_owner {
   virtual void wait_ends() noexcept {}
   /// Waits in the calling thread, which may do something for the task meanwhile. False: not settled in time.
   virtual bool wait_for(class task_state& task, deadline until);
+  /// Somebody is to be told when this task ends who does not wait in wait_for().
+  virtual void watch(class task_state&) {}
+  /// Somebody asks whether a task has ended: looks, if nobody else does.
+  virtual void refresh() {}
+};
+
+/// What the states of one owner have in common.
+struct task_home {
+  std::shared_ptr<callback_runner> runner;
+  std::weak_ptr<task_owner> owner;  ///< set before the first state is made
 };
 
 /// Tells an owner, if there is one, that the calling thread waits.
@@ -77,7 +93,7 @@ enum class joined_outcome : unsigned char { value, failure };
 
 class KIN_EXPORT task_state {
  public:
-  explicit task_state(std::shared_ptr<callback_runner> callbacks);
+  explicit task_state(std::shared_ptr<const task_home> home) noexcept : home_(std::move(home)) {}
   task_state(const task_state&) = delete;
   task_state& operator=(const task_state&) = delete;
   virtual ~task_state();
@@ -86,14 +102,20 @@ class KIN_EXPORT task_state {
   bool wait(deadline until);
   /// The same, for owners: just sleeps.
   bool sleep(deadline until);
-  [[nodiscard]] bool ready() const;
-  [[nodiscard]] bool failed() const;
+  [[nodiscard]] bool ready() const noexcept { return (word_.load(std::memory_order_acquire) & settled) != 0; }
+  [[nodiscard]] bool failed() const noexcept {
+    return (word_.load(std::memory_order_acquire) & (settled | with_failure)) == (settled | with_failure);
+  }
+  /// ready(), after its owner has looked.
+  [[nodiscard]] bool look() const;
   /// An eventfd that becomes and stays readable when settled.
   int native_handle();
   /// Runs `callback` on the callback thread once settled, at once when it is.
   void when_settled(std::function<void()> callback);
   /// Runs `hook` once settled, in the thread that settles it, or here and now: for short things that do not throw.
   void on_settle(std::function<void()> hook);
+  /// The same for a hook that its owner does not know of: it may run late, when nobody waits for anything.
+  void on_settle_quietly(std::function<void()> hook);
 
   /// What the request's handles need while it may be decoded. Before it is submitted.
   void keep_until_settled(passengers carried) noexcept { carried_ = std::move(carried); }
@@ -101,16 +123,18 @@ class KIN_EXPORT task_state {
   /// First come, first served; later ones are dropped. False when it was settled before.
   bool settle(parcel outcome, std::string worker);
   bool settle(std::exception_ptr failure);
+  /// With a value, which refers to no descriptors: the outcome as it came.
+  bool settle_value(std::span<const std::byte> outcome);
 
-  void set_owner(std::weak_ptr<task_owner> owner) { owner_ = std::move(owner); }
-  [[nodiscard]] std::shared_ptr<task_owner> owner() const noexcept { return owner_.lock(); }
+  [[nodiscard]] std::shared_ptr<task_owner> owner() const noexcept { return home_->owner.lock(); }
   bool cancel();
   bool withdraw();
   /// Settled without an outcome of its own: decode() is overridden. False when it was settled before.
   bool settle_joined(joined_outcome outcome);
-  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept { return runner_; }
+  [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept { return home_->runner; }
 
-  void* place = nullptr;  ///< for the owner, under its lock: where the task is
+  void* place = nullptr;          ///< for the owner, under its lock: where the task is
+  bool watched_by_owner = false;  ///< the same: see task_owner::watch()
 
  protected:
   /// For the decoder: call once, after it is settled.
@@ -120,20 +144,39 @@ class KIN_EXPORT task_state {
     std::string worker;
   };
   result take_result();
-  std::mutex decoding_;  // user code (decode) runs under it: by waiters of this future only
+  /// False: a small value, which is nowhere else.
+  [[nodiscard]] bool has_result() const noexcept { return large_ != nullptr; }
+  [[nodiscard]] parcel small_outcome() const;
+  /// The outcome, decoded: throws the exception, or decode_error. Once.
+  template <class R>
+  R take_value() {
+    if (large_ == nullptr) return decode_value<R>({small_.data(), small_size_});
+    result its = take_result();
+    if (its.failure) std::rethrow_exception(its.failure);
+    return decode_outcome<R>(std::move(its.outcome), its.worker);
+  }
 
  private:
-  bool finish(result r, bool failed);
+  // Who waits for it other than by looking at the word. Made by the first of them.
+  struct watchers;
+  static constexpr std::uint32_t settled = 1, with_failure = 2, watched = 4;
+  // A value of so many bytes needs no memory of its own.
+  static constexpr std::size_t most_small = 20;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool settled_ = false, failed_ = false;
-  result result_;
+  bool finish(std::unique_ptr<result> large, bool failed);
+  bool publish(bool failed);
+  [[nodiscard]] watchers& watching();
+  template <class Add>
+  bool unless_settled(Add add);
+  void tell_owner();
+
+  std::atomic<std::uint32_t> word_{0};
+  std::uint8_t small_size_ = 0;
+  std::array<std::byte, most_small> small_;  // the value, without the head of the outcome, if large_ is null
+  std::unique_ptr<result> large_;
   passengers carried_;
-  unique_fd event_;
-  std::vector<std::function<void()>> callbacks_, hooks_;
-  std::shared_ptr<callback_runner> runner_;
-  std::weak_ptr<task_owner> owner_;
+  std::atomic<watchers*> watchers_{nullptr};
+  std::shared_ptr<const task_home> home_;
 };
 
 /// Settles `whole` once all of `parts` are.
@@ -148,14 +191,7 @@ class result_state : public task_state {
 
   /// The value, or throws what the task threw. Settled by now.
   value_type& value() {
-    const std::lock_guard hold(decoding_);
-    if (!value_ && !failure_) {
-      try {
-        value_.emplace(decode());
-      } catch (...) {
-        failure_ = std::current_exception();
-      }
-    }
+    if (decoded_.load(std::memory_order_acquire) != progress::done) decode_or_wait();
     if (failure_) std::rethrow_exception(failure_);
     return *value_;
   }
@@ -164,6 +200,25 @@ class result_state : public task_state {
   virtual value_type decode() = 0;
 
  private:
+  enum class progress : std::uint32_t { none, under_way, done };
+  // User code runs in decode(): by waiters of this future only.
+  void decode_or_wait() {
+    progress now = progress::none;
+    if (decoded_.compare_exchange_strong(now, progress::under_way, std::memory_order_acquire)) {
+      try {
+        value_.emplace(decode());
+      } catch (...) {
+        failure_ = std::current_exception();
+      }
+      // release: with the value. Pairs with the loads here and in value().
+      decoded_.store(progress::done, std::memory_order_release);
+      decoded_.notify_all();
+      return;
+    }
+    for (; now != progress::done; now = decoded_.load(std::memory_order_acquire)) decoded_.wait(now);
+  }
+
+  std::atomic<progress> decoded_{progress::none};
   std::optional<value_type> value_;
   std::exception_ptr failure_;
 };

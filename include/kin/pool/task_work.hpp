@@ -12,6 +12,7 @@
 #include <kin/core/export.hpp>
 #include <kin/wire/call.hpp>
 #include <kin/wire/parcel.hpp>
+#include <kin/wire/writer.hpp>
 
 namespace kin::detail {
 
@@ -33,13 +34,22 @@ class KIN_EXPORT local_job {
   virtual bool settle() = 0;
 };
 
-using task_work = std::variant<parcel, std::unique_ptr<local_job>>;
+/// A request that its writer still holds. What it begins with is known to be the same for many.
+struct written_request {
+  writer* out = nullptr;
+  call_head head;
+};
+
+using task_work = std::variant<parcel, std::unique_ptr<local_job>, written_request>;
+/// What its handles need until nobody will decode it any more.
+[[nodiscard]] KIN_EXPORT passengers take_carried(task_work& work) noexcept;
+/// Of one that is no job.
+[[nodiscard]] KIN_EXPORT parcel take_request(task_work& work);
 
 /// What a task is called in texts, made when it is asked for: finding a function's name takes microseconds.
 class KIN_EXPORT task_label {
  public:
   task_label() = default;
-  explicit task_label(std::string given) : given_(std::move(given)) {}
   template <class F>
   static task_label of(const F& f) {
     using callable = std::decay_t<F>;
@@ -53,7 +63,6 @@ class KIN_EXPORT task_label {
   [[nodiscard]] std::string text() const;
 
  private:
-  std::string given_;
   const std::type_info* type_ = nullptr;
   const void* function_ = nullptr;
   bool is_function_ = false;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <kin/pool/map_chunk.hpp>
+#include <kin/pool/task_memory.hpp>
 #include <kin/pool/task_pool.hpp>
 #include <kin/pool/task_state.hpp>
 #include <kin/wire/call.hpp>
@@ -31,13 +32,11 @@ class copied_state final : public result_state<T> {
 
  private:
   value_type decode() override {
-    auto settled = this->take_result();
-    if (settled.failure) std::rethrow_exception(settled.failure);
     if constexpr (std::is_void_v<T>) {
-      decode_outcome<void>(std::move(settled.outcome), settled.worker);
+      this->template take_value<void>();
       return {};
     } else {
-      return decode_outcome<T>(std::move(settled.outcome), settled.worker);
+      return this->template take_value<T>();
     }
   }
 };
@@ -54,35 +53,42 @@ struct by_copy {
   static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name,
                                                  const F& f, A&&... args) {
     const std::tuple<stored_t<A>...> held(std::forward<A>(args)...);  // what was moved in is given up here
-    return submit_request<R>(
-        to, options, std::move(name),
-        std::apply([&](const auto&... a) { return encode_call_as(delivery::lent, f, a...); }, held));
+    return submit_written<R>(to, options, name, [&](writer& out) {
+      return std::apply([&](const auto&... a) { return encode_call_to(out, f, a...); }, held);
+    });
   }
   /// A piece of a range: an item_list, or a span of flat items.
   template <class R, class Chunk, class F, class Item>
   static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
                                                        std::span<const Item> items) {
     using list = item_list<Item>;
-    writer out(delivery::lent);
-    encode_descriptor(out, descriptor_of<Chunk, callable_box<F>, list>);
-    out.put(callable_box<F>{f});
-    out.size(items.size());  // as a list's rule writes it
-    out.raw(items.data(), items.size_bytes());
-    return submit_request<R>(to, options, task_label::of(f), out.take());
+    return submit_written<R>(to, options, task_label::of(f), [&](writer& out) {
+      call_head head{&descriptor_of<Chunk, callable_box<F>, list>, nullptr, 0};
+      encode_descriptor(out, *head.descriptor);
+      head.size = out.written();
+      out.put(callable_box<F>{f});
+      out.size(items.size());  // as a list's rule writes it
+      out.raw(items.data(), items.size_bytes());
+      return head;
+    });
   }
   template <class R, class Chunk, class F, class Items>
   static std::shared_ptr<result_state<R>> submit_chunk(task_pool& to, const task_options& options, const F& f,
                                                        const Items& items) {
-    return submit_request<R>(to, options, task_label::of(f),
-                             encode_call_as(delivery::lent, Chunk{}, callable_box<F>{f}, items));
+    return submit_written<R>(to, options, task_label::of(f),
+                             [&](writer& out) { return encode_call_to(out, Chunk{}, callable_box<F>{f}, items); });
   }
 
  private:
-  template <class R>
-  static std::shared_ptr<result_state<R>> submit_request(task_pool& to, const task_options& options, task_label name,
-                                                         parcel request) {
-    auto state = std::make_shared<copied_state<R>>(to.callbacks());
-    to.submit(std::move(request), std::move(name), state, options);
+  /// `write(out)` writes the request and returns its head.
+  template <class R, class Write>
+  static std::shared_ptr<result_state<R>> submit_written(task_pool& to, const task_options& options,
+                                                         const task_label& name, Write write) {
+    writer out(delivery::lent);
+    written_request request{&out, write(out)};
+    std::shared_ptr<result_state<R>> state =
+        std::allocate_shared<copied_state<R>>(task_allocator<copied_state<R>>(), to.home());
+    to.submit(request, name, state, options);
     return state;
   }
 };
@@ -99,8 +105,8 @@ class local_state final : public result_state<T> {
 
  private:
   value_type decode() override {
-    auto settled = this->take_result();
-    if (settled.failure) std::rethrow_exception(settled.failure);
+    const auto its = this->take_result();
+    if (its.failure) std::rethrow_exception(its.failure);
     return std::move(*given);
   }
 };
@@ -169,7 +175,7 @@ struct by_sharing {
   template <class R, class F, class... A>
   static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name, F&& f,
                                                  A&&... args) {
-    auto state = std::make_shared<local_state<R>>(to.callbacks());
+    auto state = std::make_shared<local_state<R>>(to.home());
     to.submit(std::make_unique<local_call<R, std::decay_t<F>, stored_t<A>...>>(state, std::forward<F>(f),
                                                                                std::forward<A>(args)...),
               std::move(name), state, options);

@@ -76,8 +76,10 @@ class KIN_EXPORT container_access {
     for (std::size_t entry = 0; next(entry, key, value); ++entry) f(key, value);
   }
 
-  // List. An index that is not below size() is the caller's fault: it has looked.
+  // List. An index that is not below size() is the caller's fault: it has looked. Where the memory has been damaged
+  // meanwhile, or sizes cannot be, these throw decode_error.
   [[nodiscard]] byte_view at(std::size_t index) const;
+  [[nodiscard]] std::vector<byte_view> values() const;
   void set_at(std::size_t index, byte_view value);
   void append(std::span<const byte_view> values);
   void pop_back();

@@ -64,8 +64,8 @@ class shared_list {
   void insert(std::size_t index, const T& value) const {
     const encoded element(value);
     access list(all_);
-    if (index > list.size()) detail::throw_beyond_end();
-    auto all = views(list);
+    auto all = list.values();
+    if (index > all.size()) detail::throw_beyond_end();
     all.insert(all.begin() + static_cast<std::ptrdiff_t>(index), element.bytes());
     list.assign(all);
   }
@@ -93,7 +93,8 @@ class shared_list {
     if (index + 1 == list.size()) {
       list.pop_back();
     } else {
-      auto all = views(list);
+      auto all = list.values();
+      if (index >= all.size()) detail::throw_beyond_end();
       all.erase(all.begin() + static_cast<std::ptrdiff_t>(index));
       list.assign(all);
     }
@@ -184,7 +185,7 @@ class shared_list {
   }
   void reverse() const {
     access list(all_);
-    auto all = views(list);
+    auto all = list.values();
     std::reverse(all.begin(), all.end());
     list.assign(all);
   }
@@ -224,11 +225,6 @@ class shared_list {
     kept.reserve(elements.size());
     bytes.reserve(elements.size());
     for (const T& element : elements) bytes.push_back(kept.emplace_back(element).bytes());
-    return bytes;
-  }
-  static std::vector<detail::byte_view> views(const access& list) {
-    std::vector<detail::byte_view> bytes;
-    for (std::size_t i = 0; i < list.size(); ++i) bytes.push_back(list.at(i));
     return bytes;
   }
   template <class F>

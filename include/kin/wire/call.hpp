@@ -32,15 +32,23 @@ struct call_descriptor {
   std::uint64_t type_hash;  // of the whole call's type
   const std::type_info* callee;  // names the task
   std::uint64_t function_type;   // a request goes on with a function of this type; 0: it does not
-  void (*run)(reader& request, writer& result, call_phase& phase);
+  // `function`: where the callable is a pointer to one that is known already and not in the request.
+  void (*run)(reader& request, writer& result, call_phase& phase, const void* function);
   std::atomic<const std::string*>* encoded;  // the descriptor's identity as requests carry it, once it is known
 };
 inline constexpr std::uint64_t call_mark = 0x316c6c61636e696bU;  // "kincall1"
 
+template <class F>
+F take_callable(reader& request, const void* function) {
+  if constexpr (function_pointer<F>)
+    if (function != nullptr) return reinterpret_cast<F>(const_cast<void*>(function));
+  return decode_callable<F>(request);
+}
+
 /// Decodes a callable and its arguments, calls it, encodes the result.
 template <class F, class... A>
-void run_call(reader& request, writer& result, call_phase& phase) {
-  auto f = decode_callable<F>(request);
+void run_call(reader& request, writer& result, call_phase& phase, const void* function) {
+  auto f = take_callable<F>(request, function);
   std::tuple<A...> args{request.take<A>()...};  // braces: in this order
   request.finish();
   phase = call_phase::run;
@@ -143,20 +151,37 @@ constexpr auto find_result() {
 template <class F, class... A>
 using call_result_t = typename decltype(find_result<F, A...>())::type;
 
+/// What is called, apart from the arguments: the same for many calls.
+struct call_head {
+  const call_descriptor* descriptor = nullptr;
+  const void* function = nullptr;  ///< where the callable is a pointer to one
+  std::size_t size = 0;            ///< of the request's first bytes, which say the same
+};
+
 /// Writes a request to run f(args...). Arguments are those given by the user or of their stored types; check_callable
 /// has the say about what was moved. Throws encode_error and what codecs throw.
 template <class F, class... A>
-void encode_call_to(writer& out, const F& f, const A&... args) {
+call_head encode_call_to(writer& out, const F& f, const A&... args) {
+  call_head head;
   using callable = std::decay_t<F>;
   check_callable<callable, stored_t<A>...>();
   if constexpr (can_call<callable, stored_t<A>...>) {
     check_result<invoke_once_t<callable, stored_t<A>...>>();
     if constexpr (result_crosses<invoke_once_t<callable, stored_t<A>...>>) {
-      encode_descriptor(out, descriptor_of<callable, stored_t<A>...>);
-      encode_callable<callable>(out, f);
+      head.descriptor = &descriptor_of<callable, stored_t<A>...>;
+      encode_descriptor(out, *head.descriptor);
+      if constexpr (function_pointer<callable>) {
+        head.function = function_in<callable>(f);
+        encode_callable<callable>(out, f);
+        head.size = out.written();
+      } else {
+        head.size = out.written();
+        encode_callable<callable>(out, f);
+      }
       (put_argument<stored_t<A>>(out, args), ...);
     }
   }
+  return head;
 }
 template <class F, class... A>
 [[nodiscard]] parcel encode_call_as(delivery handles, const F& f, const A&... args) {

@@ -45,12 +45,9 @@ KIN_EXPORT void encode_function(writer& out, const void* function, std::uint64_t
 /// A pointer to a function is a value: it travels as its place in its module, and both sides need the same build.
 template <detail::function_pointer F>
 struct codec<F> {
-  static void encode(writer& out, F f) {
-    detail::encode_function(out, reinterpret_cast<const void*>(f), detail::type_hash<F>());
-  }
-  static F decode(reader& in) {
-    return reinterpret_cast<F>(const_cast<void*>(detail::decode_function(in, detail::type_hash<F>())));
-  }
+  static constexpr std::uint64_t type = detail::type_hash<F>();  // found while compiling
+  static void encode(writer& out, F f) { detail::encode_function(out, reinterpret_cast<const void*>(f), type); }
+  static F decode(reader& in) { return reinterpret_cast<F>(const_cast<void*>(detail::decode_function(in, type))); }
 };
 
 /// A lambda without captures is a value too, so that it can be an argument.

@@ -3,9 +3,12 @@
 // The first byte says which, so that a pool can tell without decoding the rest.
 #pragma once
 
+#include <cstddef>
 #include <exception>
+#include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include <kin/core/export.hpp>
 #include <kin/wire/incoming_call.hpp>
@@ -22,8 +25,11 @@ enum class outcome_kind : unsigned char { value, exception, retryable_exception 
 /// as it is; one of a codec is wrapped in a decode_error or encode_error that says whether an argument or the result
 /// was it.
 [[nodiscard]] KIN_EXPORT parcel run_to_outcome(incoming_call& call);
+/// The same, written into `out`, which is empty.
+KIN_EXPORT void run_to_outcome(incoming_call& call, writer& out);
 /// The same for a request as it came: one that is no call has a decode_error as its outcome.
 [[nodiscard]] KIN_EXPORT parcel run_request(parcel request);
+KIN_EXPORT void run_request(parcel request, writer& out);
 
 /// An outcome made here.
 template <class R>
@@ -34,9 +40,11 @@ template <class R>
 }
 [[nodiscard]] KIN_EXPORT parcel encode_value_outcome();
 [[nodiscard]] KIN_EXPORT parcel encode_exception_outcome(std::exception_ptr exception);
+KIN_EXPORT void encode_exception_outcome(std::exception_ptr exception, writer& out);
 
 /// True unless it holds a value (also for bytes that are no outcome).
-[[nodiscard]] KIN_EXPORT bool outcome_failed(const parcel& outcome) noexcept;
+[[nodiscard]] KIN_EXPORT bool outcome_failed(std::span<const std::byte> outcome) noexcept;
+[[nodiscard]] inline bool outcome_failed(const parcel& outcome) noexcept { return outcome_failed(outcome.bytes); }
 /// True when the exception derives from kin::retryable.
 [[nodiscard]] KIN_EXPORT bool outcome_retryable(const parcel& outcome) noexcept;
 /// The exception, null for a value. Damaged bytes are a decode_error, returned. `worker` is where it comes from.
@@ -44,6 +52,21 @@ template <class R>
 
 /// Reads the head; throws the exception, if that is what it is, or decode_error.
 KIN_EXPORT void open_outcome(reader& in, const std::string& worker);
+
+/// The value whose bytes these are, all of them: what is behind the head of an outcome that has not failed, and refers
+/// to no descriptors. Throws decode_error.
+template <class R>
+R decode_value(std::span<const std::byte> bytes) {
+  std::vector<unique_fd> none;
+  reader in(bytes, none);
+  if constexpr (std::is_void_v<R>) {
+    in.finish();
+  } else {
+    R value = in.take<R>();
+    in.finish();
+    return value;
+  }
+}
 
 /// The value, or throws the exception. R is a call_result_t. Throws decode_error for damaged bytes.
 template <class R>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // parcel: what crosses between two processes: bytes, and the file descriptors that the bytes refer to by number.
 // Made by a writer, moved by transport/, taken apart by a reader. Who sends its bytes says so: arrived().
+// What it carries stays until it is destroyed: a lent handle may be decoded for as long as that.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +24,6 @@ struct parcel {
   /// Its bytes are with the receiver, or are about to be decoded here.
   void arrived() noexcept {
     for (const auto& each : carried) each->arrive();
-    carried.clear();
   }
 };
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
@@ -37,15 +38,21 @@ class writer {
   static constexpr bool is_saving = true;
   static constexpr bool is_loading = false;
 
-  writer() = default;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): what is written is initialised
+  writer() noexcept {}
   /// For kin: what becomes of the message.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): as above
   explicit writer(detail::delivery handles) noexcept : handles_(handles) {}
   /// Writes into `reused`, whose contents are dropped and whose capacity is kept.
   explicit writer(std::vector<std::byte> reused) noexcept : writer(detail::delivery::kept, std::move(reused)) {}
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): as above
   writer(detail::delivery handles, std::vector<std::byte> reused) noexcept
-      : bytes_(std::move(reused)), handles_(handles) {
+      : bytes_(std::move(reused)), spilled_(true), handles_(handles) {
     bytes_.clear();
   }
+  writer(const writer&) = delete;
+  writer& operator=(const writer&) = delete;
+  ~writer() = default;
 
   /// `ar(first, second)`: puts each. Throws encode_error for a value that cannot cross (a cycle of shared_ptr, a
   /// valueless variant, nesting deeper than 500), os_error when a descriptor cannot be duplicated.
@@ -67,6 +74,14 @@ class writer {
   /// Appends n bytes as they are.
   void raw(const void* data, std::size_t n) {
     if (n == 0) return;
+    if (!spilled_) {
+      if (n <= most_here - here_) {
+        std::memcpy(small_ + here_, data, n);
+        here_ += n;
+        return;
+      }
+      spill(n);
+    }
     // Room is made first: g++ 12 takes an insert that grows an empty vector for an overflow, and warns in users' code.
     if (bytes_.capacity() - bytes_.size() < n) bytes_.reserve(std::max(2 * bytes_.capacity(), bytes_.size() + n));
     const auto* first = static_cast<const std::byte*>(data);
@@ -81,13 +96,26 @@ class writer {
   KIN_EXPORT void fd(int borrowed);
 
   /// Bytes written so far.
-  [[nodiscard]] std::size_t written() const noexcept { return bytes_.size(); }
+  [[nodiscard]] std::size_t written() const noexcept { return spilled_ ? bytes_.size() : here_; }
+  /// The same bytes where they lie, until the next put or take().
+  [[nodiscard]] std::span<const std::byte> view() const noexcept {
+    return spilled_ ? std::span<const std::byte>(bytes_) : std::span<const std::byte>(small_, here_);
+  }
+  [[nodiscard]] bool has_descriptors() const noexcept { return !fds_.empty(); }
+  /// As if nothing had been put.
+  KIN_EXPORT void clear() noexcept;
   /// The message; the writer is empty afterwards.
   [[nodiscard]] KIN_EXPORT detail::parcel take();
 
   /// For handles of shared objects: what to count on, and what the message carries for them.
   [[nodiscard]] detail::delivery handles() const noexcept { return handles_; }
   void carry(std::unique_ptr<detail::passenger> one) { carried_.push_back(std::move(one)); }
+  /// For who sends the bytes from view(): what the message carries; or that it is with its receiver.
+  [[nodiscard]] detail::passengers take_carried() noexcept { return std::exchange(carried_, {}); }
+  void arrived() noexcept {
+    for (const auto& each : carried_) each->arrive();
+    carried_.clear();
+  }
 
   /// For the rules: one level of containers and pointers, or of user code, deeper.
   using level = detail::level<&detail::nested_too_deep_to_encode>;
@@ -104,13 +132,20 @@ class writer {
   KIN_EXPORT void complete(std::uint32_t number) noexcept;
 
  private:
+  KIN_EXPORT void spill(std::size_t more);
+
+  // A small message needs no memory of its own until it is taken.
+  static constexpr std::size_t most_here = 192;
+  std::size_t here_ = 0;
   std::vector<std::byte> bytes_;
   std::vector<unique_fd> fds_;
+  bool spilled_ = false;
   std::unique_ptr<detail::sent_objects, detail::sent_objects_delete> objects_;
   detail::passengers carried_;
   detail::delivery handles_ = detail::delivery::kept;
   int levels_ = 0;
   int calls_ = 0;
+  std::byte small_[most_here];
 };
 
 }  // namespace kin

@@ -57,6 +57,7 @@ struct world {
   lane_answers answers;
   lane_home home;
   std::atomic<int> ran[tasks];
+  std::atomic<int> told;
 };
 class shared_world {
  public:
@@ -86,7 +87,7 @@ void put(near_lane& pool, std::uint64_t n) { pool.put(order_kind::in_slot, 0, 0,
 // The worker: runs what comes until no more will.
 void work(world& w) {
   far_lane lane(w.orders, w.answers, w.home, light());
-  while (const auto order = lane.next([] {})) {
+  while (const auto order = lane.next([&] { ++w.told; })) {
     std::uint64_t n = 0;
     std::memcpy(&n, order->request.data(), sizeof n);
     ++w.ran[n];
@@ -172,7 +173,7 @@ void a_sleeping_worker_is_woken() {
 void a_sleeping_pool_is_woken() {
   const shared_world w;
   near_lane pool = pool_of(*w);
-  pool.set_pool_sleeps(true);
+  pool.ring_after(0);
   const copy leader([&] { kin::os::futex_wait(w->home.rings, 0, kin::deadline::never()); });
   leader.wait_until_asleep();
   put(pool, 1);
@@ -264,6 +265,28 @@ void what_is_taken_back_is_not_run() {
   });
 }
 
+// A thread of the pool that slept is awake after each instruction of the worker, looks once and goes. Either it has seen
+// the outcome, or the worker tells of it before it sleeps.
+void who_goes_hides_no_outcome() {
+  all_over(1, [](long instructions) {
+    const shared_world w;
+    near_lane pool = pool_of(*w);
+    put(pool, 3);
+    pool.ring_after(0);
+    const copy worker([&] { work(*w); }, true);
+    const bool inside = worker.step(instructions);
+    pool.ring_no_more();
+    if (!light()) std::atomic_thread_fence(std::memory_order_seq_cst);
+    near_lane::outcome got{};
+    const bool seen = pool.take(got) == near_lane::found::outcome;
+    worker.go_on();
+    if (!inside) return;
+    worker.wait_until_asleep();
+    if (!seen && w->told == 0)
+      violated("awake after instruction " + std::to_string(instructions) + ", nobody knows of the outcome");
+  });
+}
+
 struct check {
   const char* name;
   void (*run)();
@@ -272,6 +295,7 @@ constexpr check checks[] = {
     {"a sleeping worker is woken", a_sleeping_worker_is_woken},
     {"a sleeping pool is woken", a_sleeping_pool_is_woken},
     {"no wake is lost on the way to sleep", no_wake_is_lost_on_the_way_to_sleep},
+    {"who goes hides no outcome", who_goes_hides_no_outcome},
     {"kills lose one task at most", kills_lose_one_task_at_most},
     {"what is taken back is not run", what_is_taken_back_is_not_run},
 };
