@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include <kin/event.hpp>
 #include <kin/pool.hpp>
 
 namespace kin_test {
@@ -58,6 +59,10 @@ inline int square(int n) { return n * n; }
 inline int own_pid() { return ::getpid(); }
 inline int nap(int milliseconds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  return ::getpid();
+}
+inline int wait_for(const kin::event& e) {
+  e.wait();
   return ::getpid();
 }
 inline int die_by(int number) {

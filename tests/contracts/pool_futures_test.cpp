@@ -105,8 +105,10 @@ TEST_P(pool_futures, may_be_dropped_and_may_outlive_their_pool) {
 
 TEST_P(pool_futures, can_be_waited_for_beside_other_things) {
   kin::pool workers(options(1));
-  auto slow = workers.apply_async(nap, 100);
+  const kin::event looked;
+  auto slow = workers.apply_async(wait_for, looked);
   EXPECT_TRUE(kin::wait({slow}, 1ms).empty());
+  looked.set();
   const auto ready = kin::wait({slow}, 60s);
   EXPECT_TRUE(ready.contains(slow));
   EXPECT_TRUE(slow.ready());
@@ -216,10 +218,14 @@ TEST_P(pool_futures, can_be_gathered_in_one_or_taken_as_they_end) {
   auto bad = kin::when_all(a, workers.apply_async([] { throw std::domain_error("x"); }));
   EXPECT_THROW(bad.get(), std::domain_error);
 
-  std::vector<kin::future<int>> naps{workers.apply_async([](int n) { return nap(300), n; }, 1),
-                                     workers.apply_async([](int n) { return nap(5), n; }, 2)};
+  const kin::event second_taken;
+  std::vector<kin::future<int>> both{workers.apply_async([](const kin::event& e) { return e.wait(), 1; }, second_taken),
+                                     workers.apply_async([] { return 2; })};
   std::vector<int> order;
-  for (const auto& f : kin::as_completed(naps)) order.push_back(f.get());
+  for (const auto& f : kin::as_completed(both)) {
+    order.push_back(f.get());
+    second_taken.set();
+  }
   EXPECT_EQ(order, (std::vector<int>{2, 1}));
   for (const auto& f : kin::as_completed(std::vector<kin::future<int>>{})) (void)f;
 }
@@ -227,7 +233,16 @@ TEST_P(pool_futures, can_be_gathered_in_one_or_taken_as_they_end) {
 TEST_P(pool_futures, let_the_caller_of_a_map_take_part) {
   kin::pool workers(options(1));
   workers.apply(square, 1);
-  const auto pids = workers.map(nap, std::vector<int>(20, 10), {.chunk = 1, .caller_takes_part = true});
+  // Neither goes on before the other one has begun an item.
+  const kin::event caller_has_one, worker_has_one;
+  const auto meet = kin::bind(
+      [](const kin::event& at_caller, const kin::event& at_worker, int caller, int) {
+        const bool is_caller = ::getpid() == caller;
+        (is_caller ? at_caller : at_worker).set();
+        return wait_for(is_caller ? at_worker : at_caller);
+      },
+      caller_has_one, worker_has_one, static_cast<int>(::getpid()));
+  const auto pids = workers.map(meet, std::vector<int>(20), {.chunk = 1, .caller_takes_part = true});
   const std::set<int> different(pids.begin(), pids.end());
   EXPECT_EQ(different.size(), 2u);
   EXPECT_TRUE(different.contains(::getpid()));
@@ -265,9 +280,20 @@ TEST_P(pool_futures, of_an_imap_come_lazily_and_in_order) {
 TEST_P(pool_futures, of_an_unordered_imap_come_as_they_end) {
   kin::pool workers(options(2));
   workers.map(nap, {20, 20}, {.chunk = 1});
+  const kin::event others_taken;
+  const auto first_is_last = kin::bind(
+      [](const kin::event& e, int n) {
+        if (n == 0) e.wait();
+        return n;
+      },
+      others_taken);
   std::vector<int> order;
-  for (const int v : workers.imap_unordered([](int ms) { return nap(ms), ms; }, {400, 10, 20, 30})) order.push_back(v);
-  EXPECT_EQ(order, (std::vector<int>{10, 20, 30, 400}));
+  for (const int v : workers.imap_unordered(first_is_last, {0, 1, 2, 3})) {
+    order.push_back(v);
+    if (order.size() == 3) others_taken.set();
+  }
+  EXPECT_THAT(order, testing::UnorderedElementsAre(0, 1, 2, 3));
+  EXPECT_EQ(order.back(), 0);
   std::multiset<int> all;
   for (const int v : workers.imap_unordered(square, std::views::iota(0, 200), {.chunk = 3, .window = 10}))
     all.insert(v);

@@ -11,6 +11,7 @@
 #include <random>
 
 #include <kin/array.hpp>
+#include <kin/event.hpp>
 #include <kin/process.hpp>
 
 #include "contracts/pool_contract.hpp"
@@ -150,9 +151,11 @@ TEST_P(pool_lanes, cancel_what_is_behind_a_running_task_without_running_it) {
   kin::pool workers(options(1));
   for (int i = 0; i < 300; ++i) workers.apply(square, i);
   std::vector<kin::future<int>> all;
-  auto longest = workers.apply_async(nap, 30);
+  const kin::event cancelled;
+  auto longest = workers.apply_async(wait_for, cancelled);
   for (int n = 0; n < 200; ++n) all.push_back(workers.apply_async(count_run, runs, n));
   for (int n = 0; n < 200; n += 2) EXPECT_TRUE(all[static_cast<std::size_t>(n)].cancel()) << n;
+  cancelled.set();
   for (int n = 0; n < 200; ++n) {
     if (n % 2 == 0)
       EXPECT_THAT(failure_of(all[static_cast<std::size_t>(n)]), testing::StartsWith("cancelled_error"));

@@ -223,10 +223,13 @@ TEST_P(pool_results, grows_on_demand_up_to_its_size) {
   EXPECT_EQ(workers.stats().workers_started, 1u);
   workers.apply(square, 1);
   EXPECT_EQ(workers.stats().workers_started, 1u);
-  std::vector<kin::future<int>> naps;
-  for (int i = 0; i < 9; ++i) naps.push_back(workers.apply_async(nap, 50));
+  const kin::event grown;
+  std::vector<kin::future<int>> all;
+  for (int i = 0; i < 9; ++i) all.push_back(workers.apply_async(wait_for, grown));
+  while (workers.stats().workers_started < 3) std::this_thread::yield();
+  grown.set();
   std::set<int> pids;
-  for (const auto& f : naps) pids.insert(f.get());
+  for (const auto& f : all) pids.insert(f.get());
   EXPECT_LE(pids.size(), 3u);
   EXPECT_EQ(workers.stats().workers_started, 3u);
   EXPECT_EQ(workers.stats().completed, 11u);
@@ -235,7 +238,8 @@ TEST_P(pool_results, grows_on_demand_up_to_its_size) {
 
 TEST_P(pool_results, runs_higher_priorities_first) {
   kin::pool workers(options(1));
-  auto blocker = workers.apply_async(nap, 150);
+  const kin::event all_wait;
+  auto blocker = workers.apply_async(wait_for, all_wait);
   std::vector<std::string> order;
   std::mutex m;
   std::vector<kin::future<int>> all;
@@ -249,6 +253,7 @@ TEST_P(pool_results, runs_higher_priorities_first) {
   add(-5, "low");
   add(7, "high");
   add(0, "b");
+  all_wait.set();
   workers.close();
   workers.join();
   EXPECT_EQ(order, (std::vector<std::string>{"high", "a", "b", "low"}));

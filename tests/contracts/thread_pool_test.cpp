@@ -359,7 +359,11 @@ TEST(thread_pool, has_futures_that_can_be_awaited_gathered_and_polled) {
   auto f = workers.apply_async(square, 6);
   EXPECT_TRUE(kin::wait({f}, 60s).contains(f));
   EXPECT_TRUE(f.successful());
-  EXPECT_FALSE(workers.apply_async([] { std::this_thread::sleep_for(50ms); }).get_for(1ms));
+  door given_up;
+  EXPECT_FALSE(workers.apply_async([&] { given_up.pass(); }).get_for(1ms));
+  given_up.open();
+  workers.close();
+  workers.join();
 }
 
 TEST(thread_pool, finishes_what_was_submitted_when_it_is_destroyed) {

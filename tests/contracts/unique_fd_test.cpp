@@ -77,8 +77,8 @@ TEST_P(unique_fd_value, moves_into_a_task_and_back) {
     made.second.reset();
     EXPECT_TRUE(at_end(made.first));
   }
-  EXPECT_EQ(workers.apply(open_here), before);
-  EXPECT_EQ(open_here(), before_here);
+  EXPECT_LE(workers.apply(open_here), before);
+  EXPECT_LE(open_here(), before_here);
 }
 
 TEST_P(unique_fd_value, moves_in_a_map_and_is_closed_with_a_task_that_never_ran) {
@@ -125,7 +125,7 @@ TEST(unique_fd_moved, moves_through_a_queue_even_after_its_producer_has_ended) {
     (void)queue.get();
     EXPECT_TRUE(at_end(each.reader));
   }
-  EXPECT_EQ(open_here(), before);
+  EXPECT_LE(open_here(), before);  // fewer, if the family had not heard of the producer's end by then
 }
 
 TEST(unique_fd_moved, goes_with_a_queue_that_nobody_emptied) {

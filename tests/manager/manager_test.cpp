@@ -212,7 +212,7 @@ struct sleeper {
   std::barrier<> asleep{2};
   void sleep() {
     asleep.arrive_and_wait();
-    std::this_thread::sleep_for(300ms);
+    std::this_thread::sleep_for(60s);
   }
   void meet() { asleep.arrive_and_wait(); }
 };
@@ -229,7 +229,8 @@ TEST(manager, that_ends_ends_the_calls_in_flight) {
   const auto begin = std::chrono::steady_clock::now();
   m.shutdown();
   caller.join();
-  EXPECT_LT(told - begin, 200ms);
+  RecordProperty("told_after_ms", static_cast<int>((told - begin) / 1ms));
+  EXPECT_LT(told - begin, 10s) << "told when the call ended, and not when the manager did";
 }
 
 struct looker {

@@ -45,7 +45,7 @@ std::vector<int> spares() {
   return pids;
 }
 bool spares_are_ready() {
-  return becomes_true([] { return spares().size() == 2; }, 5000ms);
+  return becomes_true([] { return spares().size() == 2; }, 20s);
 }
 
 void kill_server() {
@@ -88,7 +88,7 @@ TEST(fork_server, holds_no_descriptors_of_its_askers_nor_do_its_spares) {
     for (int i = 0; i < 50; ++i) inheritable.emplace_back(::open("/proc/version", O_RDONLY));
     const int before = fork_server::current_pid();
     kill_server();
-    ASSERT_TRUE(becomes_true([&] { return !runs(before); }, 5000ms));
+    ASSERT_TRUE(becomes_true([&] { return !runs(before); }, 20s));
     kin::process(kin::start::forkserver, leave_with, 0).join();
     ASSERT_TRUE(spares_are_ready());
     std::vector<int> all = spares();
@@ -192,7 +192,7 @@ TEST(fork_server, that_was_killed_cannot_tell_which_signal_ended_a_child) {
     kin::process child(kin::start::forkserver, wait_for_a_word, std::move(b));
     const int server = fork_server::current_pid();
     kill_server();
-    ASSERT_TRUE(becomes_true([&] { return !runs(server); }, 5000ms));
+    ASSERT_TRUE(becomes_true([&] { return !runs(server); }, 20s));
     child.kill();
     child.join();
     EXPECT_FALSE(child.is_alive());
@@ -302,7 +302,7 @@ TEST(fork_server, that_was_killed_before_its_asker_leaves_no_orphans) {
   EXPECT_TRUE(runs(pids[2]));
   parent.kill();
   parent.join();
-  EXPECT_TRUE(becomes_true([&] { return std::ranges::none_of(pids, runs); }, 1000ms));
+  EXPECT_TRUE(becomes_true([&] { return std::ranges::none_of(pids, runs); }, 8s)) << "1 s on an idle machine";
 }
 
 TEST(fork_server, of_a_parent_is_not_used_by_a_copy_that_the_user_forked) {
@@ -342,7 +342,7 @@ TEST(fork_server, keeps_the_ends_of_500_children_until_they_are_asked_for) {
     child.join();
     ASSERT_EQ(child.exitcode(), i % 200);
   }
-  EXPECT_TRUE(becomes_true([] { return children_of(fork_server::current_pid()).size() == 2; }, 5000ms));
+  EXPECT_TRUE(becomes_true([] { return children_of(fork_server::current_pid()).size() == 2; }, 20s));
 }
 
 TEST(fork_server, carries_an_environment_of_any_size) {

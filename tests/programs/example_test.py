@@ -4,28 +4,18 @@
 
     example_test.py PROGRAM SOURCE NAME
 """
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+import watched
+
 program, source, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 expected = (Path(__file__).parent / "expected" / f"{name}.txt").read_text()
-done = subprocess.run([program], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-if done.returncode != 0 or done.stdout != expected or done.stderr:
-    sys.exit(f"{name}: exit {done.returncode}\nstdout:\n{done.stdout}\nstderr:\n{done.stderr}\nexpected:\n{expected}")
+done = watched.run([program])
+if done.status != 0 or done.out != expected or done.err:
+    sys.exit(f"{name}: exit {done.status}\nstdout:\n{done.out}\nstderr:\n{done.err}\nexpected:\n{expected}")
 lines = len(source.read_text().splitlines())
 if lines > 40:
     sys.exit(f"{name}: {lines} lines; an example has at most 40")
-
-
-def image(process: Path) -> str:
-    try:
-        return os.readlink(process / "exe")
-    except OSError:  # another user's, or gone by now
-        return ""
-
-
-left = [p.name for p in Path("/proc").glob("[0-9]*") if image(p) == str(program.resolve())]
-if left:
-    sys.exit(f"{name}: left processes behind: {left}")
+if done.left_behind:
+    sys.exit(f"{name}: left processes behind: {done.left_behind}")

@@ -41,7 +41,11 @@ def main(programs, sources, name):
     source = (Path(sources) / f"{name}.cpp").read_text()
     expected = (Path(__file__).parent / "expected" / f"{name}.txt").read_text().splitlines()
 
-    done = watched.run([Path(programs) / name])
+    # A busy machine makes anything slow at times; what does not overlap never does.
+    for _ in range(3):
+        done = watched.run([Path(programs) / name])
+        if done.status != 0 or done.seconds < most_seconds:
+            break
     lines = PID.sub("PID", done.out).splitlines()
     said = f"it said:\n{done.out}{done.err}"
     check(done.status == 0, f"exit status {done.status};", said)

@@ -19,7 +19,7 @@ class Outcome:
         self.left_behind = left_behind()
 
 
-def left_behind(patience=1.0):
+def left_behind(patience=8.0):
     """Processes of a program that has ended, and run still when they have had time to see it."""
     until = time.monotonic() + patience
     while True:

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <list>
 #include <mutex>
 #include <numeric>
@@ -24,11 +23,13 @@
 #include <vector>
 
 #include "os/gate.hpp"
+#include "support/family_memory.hpp"
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
 
 namespace {
 
+using kin_test::family_memory;
 using kin_test::forked;
 
 const bool warm = kin_test::warm_up([] {
@@ -46,13 +47,6 @@ struct alignas(256) wide {
 struct no_zero {
   int n = 7;
 };
-
-long shared_kibibytes() {
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("Shmem:")) return std::stol(line.substr(6));
-  return -1;
-}
 
 TEST(array, is_made_as_a_vector_is) {
   EXPECT_TRUE(kin::array<int>().empty());
@@ -155,17 +149,17 @@ TEST(array, outlives_the_process_that_made_it) {
 }
 
 TEST(array, gives_its_memory_back_when_it_has_never_left) {
-  const long before = shared_kibibytes();
+  const std::size_t before = family_memory();
   for (int i = 0; i < 200; ++i) {
     const kin::array<char> a(1 << 20, 'x');
     ASSERT_EQ(a.back(), 'x');
   }
-  EXPECT_LT(shared_kibibytes(), before + 100'000) << "200 MiB were made, one after the other";
+  EXPECT_LT(family_memory(), before + (100u << 20)) << "200 MiB were made, one after the other";
 }
 
 TEST(array, of_a_killed_process_gives_its_memory_back) {
   const kin::array<char> anchor(100'000);  // this process is the root
-  const long before = shared_kibibytes();
+  const std::size_t before = family_memory();
   for (int i = 0; i < 50; ++i) {
     forked maker([] {
       const kin::array<char> a(4 << 20, 'x');
@@ -174,8 +168,8 @@ TEST(array, of_a_killed_process_gives_its_memory_back) {
     ASSERT_EQ(maker.join(), -SIGKILL);
   }
   // Noted by the root when it has buried the last: ask it for something after that.
-  for (int i = 0; i < 20'000 && shared_kibibytes() > before + 100'000; ++i) usleep(1000);
-  EXPECT_LT(shared_kibibytes(), before + 100'000) << "200 MiB were made";
+  for (int i = 0; i < 20'000 && family_memory() > before + (100u << 20); ++i) usleep(1000);
+  EXPECT_LT(family_memory(), before + (100u << 20)) << "200 MiB were made";
 }
 
 TEST(array, is_zeroed_even_where_others_have_been) {

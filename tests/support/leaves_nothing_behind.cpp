@@ -161,6 +161,9 @@ bool is_lasting(const std::string& thread, const belongings& before) {
   return true;
 }
 
+// A second is what kin promises for the orphans of a killed process, where the machine is idle.
+constexpr std::chrono::seconds patience{8};
+
 // Of a process that has ended: whoever watches it is about to let go of it.
 bool holds_a_process_that_ended() {
   for (const auto& [fd, target] : descriptors_now()) {
@@ -228,7 +231,7 @@ void leaves_nothing_behind::OnEnvironmentsSetUpEnd(const testing::UnitTest&) {
   std::thread([] {}).join();  // with the first thread ThreadSanitizer starts one of its own
   for (const auto& start : warm_ups()) start();
   // What they started and waited for is watched by the supervisor of the family, too, which hears of its end by itself.
-  const auto end = std::chrono::steady_clock::now() + 1500ms;
+  const auto end = std::chrono::steady_clock::now() + patience;
   while (holds_a_process_that_ended() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(5ms);
 }
 
@@ -239,10 +242,9 @@ void leaves_nothing_behind::OnTestStart(const testing::TestInfo&) {
 
 void leaves_nothing_behind::OnTestEnd(const testing::TestInfo&) {
   if (excuse()) return;
-  // The kernel takes a moment to remove what has ended (a joined thread's entry, the orphans of a killed child); a
-  // second is what kin promises for the latter.
+  // The kernel takes a moment to remove what has ended (a joined thread's entry, the orphans of a killed child).
   std::vector<std::string> left;
-  const auto end = std::chrono::steady_clock::now() + 1500ms;
+  const auto end = std::chrono::steady_clock::now() + patience;
   do {
     left = left_behind(before_, belongings::now());
     if (left.empty()) return;

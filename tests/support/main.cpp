@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "support/leaves_nothing_behind.hpp"
 #include "support/watchdog.hpp"
 
@@ -13,6 +15,8 @@ int main(int argc, char** argv) {
 #if __has_include(<kin/init.hpp>)
   kin::init();
 #endif
+  // Tests send them. Whoever started this program, with nohup, say, or in the background of a script, may ignore some.
+  for (const int s : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) std::signal(s, SIG_DFL);
   testing::InitGoogleTest(&argc, argv);
   if (!testing::GTEST_FLAG(list_tests)) {
     auto& listeners = testing::UnitTest::GetInstance()->listeners();

@@ -27,9 +27,16 @@ using kin_test::shared_page;
 struct meeting {
   kin::mutex m;
   kin::condition_variable changed;
+  shared_page<std::atomic<int>> come;
   void wait() const {
     std::unique_lock hold(const_cast<kin::mutex&>(m));
+    ++*come;
     changed.wait(hold);
+  }
+  // Who has come with the mutex has given it up to wait: asleep they may be for the mutex, too.
+  void until_all_wait(int n) const {
+    ASSERT_TRUE(eventually([&] { return *come == n; }));
+    const std::scoped_lock hold(m);
   }
 };
 
@@ -43,8 +50,7 @@ TEST(condition_variable, wakes_one_or_all) {
       ++*woken;
       pause();
     });
-  for (auto& w : waiters) w.wait_until_asleep();
-  std::this_thread::sleep_for(5ms);
+  here.until_all_wait(5);
   for (int n = 1; n <= 3; ++n) {
     here.changed.notify_one();
     EXPECT_TRUE(eventually([&] { return *woken >= n; }));
@@ -64,7 +70,7 @@ TEST(condition_variable, notify_all_with_k_of_n_waiters_killed_wakes_n_minus_k) 
       here.wait();
       ++*woken;
     });
-  for (auto& w : waiters) w.wait_until_asleep();
+  here.until_all_wait(6);
   waiters[0].kill();
   waiters[3].kill();
   std::this_thread::sleep_for(5ms);
@@ -131,17 +137,18 @@ TEST(condition_variable, passes_a_ball_between_a_thread_and_a_process) {
 
 TEST(condition_variable, throws_not_holding_when_the_holder_has_died_meanwhile) {
   const meeting here;
-  const kin::event waiting;
+  const kin::event waiting, holding;
   forked holder([&] {
     waiting.wait();
     here.m.lock();
     here.changed.notify_all();
+    holding.set();
     pause();
   });
   std::unique_lock hold(const_cast<kin::mutex&>(here.m));
   std::thread killer([&] {
     waiting.set();
-    std::this_thread::sleep_for(30ms);
+    holding.wait();
     holder.kill();
   });
   EXPECT_THROW(here.changed.wait(hold, [] { return false; }), kin::owner_died);
