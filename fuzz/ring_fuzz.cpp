@@ -37,7 +37,7 @@ std::uint64_t& word_at(void* base, std::size_t size, std::uint32_t offset) {
   return reinterpret_cast<std::uint64_t*>(base)[offset % (size / 8)];
 }
 
-// A process that is named as about to ring is waited for, which is right as long as it lives: here it is nobody.
+// A process that is named as about to ring is waited for, for a while: here it is nobody.
 void forget_ringers(ring_control& control) {
   auto bell = control.reader_bell.load();
   if ((bell & bell_ringing) != 0) control.reader_bell.store(bell & ~bell_ringing);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <iterator>
 
@@ -25,6 +26,10 @@ constexpr int pauses_in_a_streak = 16;
 
 // As long as it sleeps now and then a reader keeps its writer's fences.
 constexpr unsigned waits_for_care = 16;
+
+// A ringer needs a few microseconds, or until it is given a processor. One that is stopped needs any time, and so does
+// a process that damaged memory names.
+constexpr std::chrono::milliseconds most_for_a_ring{100};
 
 // More may be copied slowly: see memory/bulk_copy.hpp.
 constexpr std::size_t appended_at_once = 1024;
@@ -293,7 +298,8 @@ bool ring_receiver::is_empty() const {
 }
 
 // A bell that was taken has been rung, or is just being rung. Then the byte comes next, unless its writer dies; and if
-// it has come, another holder of this end may have taken it.
+// it has come, another holder of this end may have taken it. Without a receiver's deadline: what it waited for it has,
+// and a byte that comes later makes a poller look once in vain.
 void ring_receiver::let_ringer_finish() {
   const std::uint32_t bell = control_.reader_bell.load();
   if ((bell & bell_ringing) == 0 || os::poll_until(socket_.get(), POLLIN, deadline::now())) return;
@@ -301,11 +307,10 @@ void ring_receiver::let_ringer_finish() {
   try {
     ringer = os::open_pidfd(ringer_of(bell));
   } catch (const os_error&) {
-    // It is dead already, or nobody can be asked: a byte that comes later only makes a poller look once in vain.
-    return;
+    return;  // it is dead already, or nobody can be asked
   }
   std::array<pollfd, 2> either{{{socket_.get(), POLLIN, 0}, {ringer.get(), POLLIN, 0}}};
-  if ((control_.reader_bell.load() & bell_ringing) != 0) os::poll_until(either, deadline::never());
+  if ((control_.reader_bell.load() & bell_ringing) != 0) os::poll_until(either, deadline::after(most_for_a_ring));
 }
 
 // After something was taken, and before the first poll: readable exactly if something is left. While nothing is there

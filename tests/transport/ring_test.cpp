@@ -414,6 +414,32 @@ TEST(ring, waits_for_the_byte_of_one_who_rings_just_now) {
   }
 }
 
+// As a debugger may stop it; or a process that damaged memory names.
+TEST(ring, does_not_wait_long_for_the_ring_of_one_who_is_stopped) {
+  lying_pipe pipe;
+  const int handle = pipe.here.native_handle();
+  forked stopped([] { ::raise(SIGSTOP); });
+  int status = 0;
+  ASSERT_EQ(::waitpid(stopped.pid(), &status, WUNTRACED), stopped.pid());
+  pipe.there.send(1);
+  EXPECT_TRUE(is_readable(handle, 10'000));
+  char byte = 0;
+  EXPECT_EQ(::recv(pipe.socket, &byte, 1, 0), 1);
+  pipe.to_here().reader_bell = kin::detail::bell_rung_by(stopped.pid());
+  EXPECT_EQ(pipe.here.recv<int>(), 1);
+  EXPECT_FALSE(is_readable(handle));
+  // It goes on.
+  EXPECT_EQ(::send(pipe.other_socket, &byte, 1, MSG_NOSIGNAL), 1);
+  pipe.to_here().reader_bell.fetch_and(kin::detail::bell_asleep);
+  pipe.there.send(2);
+  EXPECT_TRUE(is_readable(handle, 10'000));
+  EXPECT_EQ(pipe.here.recv<int>(), 2);
+  EXPECT_FALSE(is_readable(handle));
+  pipe.there.send(3);
+  EXPECT_TRUE(is_readable(handle, 10'000));
+  EXPECT_EQ(pipe.here.recv<int>(), 3);
+}
+
 // --- descriptors ----------------------------------------------------------------------------------------------------
 
 struct numbered {
