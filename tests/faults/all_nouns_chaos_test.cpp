@@ -184,7 +184,6 @@ void storm(std::chrono::seconds how_long) {
   const auto seed = static_cast<std::uint64_t>(setting("KIN_CHAOS_SEED", static_cast<long>(std::random_device{}())));
   std::printf("KIN_CHAOS_SEED=%llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed), hits(seed + 1);
-  const auto end = clock::now() + how_long;
   kin::manager manager;
   nouns all{.array = kin::array<int>(5000), .ages = manager.dict<std::string, int>({{"visits", 0}})};
   victims workers_alive;
@@ -197,6 +196,8 @@ void storm(std::chrono::seconds how_long) {
   long submitted = 0;
   {
     kin::pool workers(std::move(options));
+    const std::uint64_t pause = longest_pause(workers, 40'000);
+    const auto end = clock::now() + how_long;
     std::atomic<bool> over{false};
     std::thread killer([&] {
       while (!over) {
@@ -205,7 +206,7 @@ void storm(std::chrono::seconds how_long) {
           exhaust_descriptors();
         else
           workers_alive.signal_one(hits, kind < 12 ? SIGKILL : kind < 16 ? SIGSTOP : SIGCONT);
-        std::this_thread::sleep_for(std::chrono::microseconds(hits() % 40'000));
+        std::this_thread::sleep_for(std::chrono::microseconds(hits() % pause));
         workers_alive.signal_all(SIGCONT);
       }
       workers_alive.signal_all(SIGCONT);

@@ -54,7 +54,6 @@ void storm(std::chrono::seconds how_long) {
   const auto seed = static_cast<std::uint64_t>(setting("KIN_CHAOS_SEED", static_cast<long>(std::random_device{}())));
   std::printf("KIN_CHAOS_SEED=%llu\n", static_cast<unsigned long long>(seed));
   std::mt19937_64 random(seed), hits(seed + 1);
-  const auto end = clock::now() + how_long;
   victims workers_alive;
   kin::pool_options options;
   options.workers = 3;
@@ -64,12 +63,14 @@ void storm(std::chrono::seconds how_long) {
   long submitted = 0;
   {
     kin::pool workers(std::move(options));
+    const std::uint64_t pause = longest_pause(workers, 20'000);
+    const auto end = clock::now() + how_long;
     std::atomic<bool> over{false};
     std::thread killer([&] {
       while (!over) {
         const auto kind = hits() % 8;
         workers_alive.signal_one(hits, kind < 5 ? SIGKILL : kind < 7 ? SIGSTOP : SIGCONT);
-        std::this_thread::sleep_for(std::chrono::microseconds(hits() % 20'000));
+        std::this_thread::sleep_for(std::chrono::microseconds(hits() % pause));
         workers_alive.signal_all(SIGCONT);
       }
       workers_alive.signal_all(SIGCONT);

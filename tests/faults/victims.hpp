@@ -6,7 +6,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -32,6 +35,15 @@ inline int parent_of(int pid) {
   int parent = -1;
   stat >> id >> name >> state >> parent;
   return parent;
+}
+
+/// The longest pause between two blows, in microseconds: `at_least`, or as much more as a start takes here. Killed
+/// faster than they start, workers would never serve; with longer pauses there would be too few blows.
+inline std::uint64_t longest_pause(kin::pool& workers, std::uint64_t at_least) {
+  const auto begin = std::chrono::steady_clock::now();
+  workers.apply([] {});
+  const std::chrono::duration<double, std::micro> start = std::chrono::steady_clock::now() - begin;
+  return std::clamp(static_cast<std::uint64_t>(3 * start.count()), at_least, std::uint64_t{300'000});
 }
 
 /// Workers by pidfd: a number may be somebody else's by the time it is used.
