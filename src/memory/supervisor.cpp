@@ -94,8 +94,8 @@ void supervisor::bury(std::uint32_t member) {
   forget_holds(member);
 }
 
-// Without memory for it, what the dead one had alone (its objects, its chunks, its number) is nobody's while the family
-// lives. Its list is then whole, and its number is not given to another.
+// Without memory for it, what the dead one had alone (its objects, its chunks) is nobody's while the family lives, and
+// its number is not given to another.
 void supervisor::forget_holds(std::uint32_t member) noexcept try {
   const std::vector<hold_word> held = holds_.end(member);
   for (const hold_word word : held)
@@ -213,8 +213,8 @@ bool supervisor::serve() {
   os::packet message;
   try {
     message = os::recv_packet(requests_.get(), std::as_writable_bytes(std::span(&request, 1)), os::packet_wait::no);
-  } catch (const error&) {
-    return false;
+  } catch (const std::exception&) {
+    return false;  // no descriptors, or no memory, left: it is still there in the next round
   }
   if (message.size == 0) return false;
   if (message.size == sizeof request && request.what == family_request::verb::gave_up) note_given_up(request);
@@ -230,7 +230,7 @@ bool supervisor::serve() {
   }
   try {
     os::send_packet(message.fds[0].get(), std::as_bytes(std::span(&reply, 1)), fds, os::packet_wait::no);
-  } catch (const error&) {
+  } catch (const std::exception&) {
     // The asker is gone, or sent something that is no socket.
   }
   return true;
