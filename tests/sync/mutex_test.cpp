@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -199,7 +200,8 @@ TEST(mutex, memory_is_used_again) {
   EXPECT_LE(resident(), before + 16) << "pages";
 }
 
-TEST(mutex, of_a_killed_holder_throws_to_who_waits_within_100_ms) {
+// How long until the last of those who wait, threads and processes, has heard of it.
+clock::duration time_to_tell_a_death() {
   const kin::mutex m;
   forked holder = holder_of(m);
   const shared_page<std::atomic<int>> told;
@@ -219,8 +221,16 @@ TEST(mutex, of_a_killed_holder_throws_to_who_waits_within_100_ms) {
   holder.kill();
   thread.join();
   for (auto& w : waiters) EXPECT_EQ(w.join(), 0);
-  EXPECT_LT(clock::now() - start, 1s) << "100 ms on an idle machine";
+  const auto took = clock::now() - start;
   EXPECT_EQ(*told, 3);
+  return took;
+}
+
+// The best of some: a busy machine may keep anybody from hearing of it.
+TEST(mutex, of_a_killed_holder_throws_to_who_waits_within_100_ms) {
+  auto soonest = time_to_tell_a_death();
+  for (int i = 1; i < 20 && soonest >= 100ms; ++i) soonest = std::min(soonest, time_to_tell_a_death());
+  EXPECT_LT(soonest, 100ms);
 }
 
 TEST(mutex, of_a_killed_holder_throws_to_who_comes_later) {
