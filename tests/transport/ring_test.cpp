@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -231,7 +232,7 @@ TEST(ring, refuses_the_first_send_after_the_other_end_was_closed_elsewhere) {
   }
 }
 
-TEST(ring, wakes_a_receiver_when_the_sender_is_killed) {
+std::chrono::steady_clock::duration time_to_tell_a_senders_death() {
   auto [a, b] = kin::pipe();
   auto [tell, theirs] = kin::pipe();
   kin::process child(never_receive, std::move(b), std::move(theirs));
@@ -245,7 +246,14 @@ TEST(ring, wakes_a_receiver_when_the_sender_is_killed) {
   const auto killed = std::chrono::steady_clock::now();
   child.kill();
   receiver.join();
-  EXPECT_LT(heard - killed, 1s);
+  return heard - killed;
+}
+
+// The best of some: a busy machine may keep anybody from hearing of it.
+TEST(ring, wakes_a_receiver_within_100_ms_when_the_sender_is_killed) {
+  auto soonest = time_to_tell_a_senders_death();
+  for (int i = 1; i < 20 && soonest >= 100ms; ++i) soonest = std::min(soonest, time_to_tell_a_senders_death());
+  EXPECT_LT(soonest, 100ms);
 }
 
 TEST(ring, wakes_a_sender_that_waits_for_room_when_the_receiver_is_killed) {
