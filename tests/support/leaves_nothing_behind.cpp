@@ -69,16 +69,17 @@ bool is_number(const std::string& text) {
 }
 
 // The fork server of this very process and its spares serve until it ends; anybody else's is left behind. The spares
-// come and go.
+// come and go; one that has just been forked is called as the server is.
 bool is_fork_server(int pid) {
   const int server = kin::detail::fork_server::current_pid();
   if (pid == server) return true;
   const fs::path proc = "/proc/" + std::to_string(pid);
   const std::string stat = contents(proc / "stat");
   const auto close = stat.rfind(')');
+  const std::string name = first_line(proc / "comm");
   return close != std::string::npos &&
          stat.compare(close + 4, std::to_string(server).size() + 1, std::to_string(server) + " ") == 0 &&
-         first_line(proc / "comm") == "kin-spare";
+         (name == "kin-spare" || name == "kin-forkserver");
 }
 
 /// The names in a folder that may change while it is read.
