@@ -66,9 +66,10 @@ void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
     return;
   }
   if (from.ready && take_word(from, kind, message)) return;
-  if (kind != outcome_frame || from.has.empty()) return;  // an answer to nothing: only one that has gone wild sends it
+  // An answer to nothing: only one that has gone wild sends it.
+  if ((kind != outcome_frame && kind != outcome_in_block_frame) || from.has.empty()) return;
   from.lane.skip();
-  take_outcome(from, std::move(message));
+  take_outcome(from, kind == outcome_frame ? std::move(message) : from.outcomes.open(std::move(message)));
   if (from.has.empty() && from.now == phase::busy) become_idle(from);
 }
 

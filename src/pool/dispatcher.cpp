@@ -117,7 +117,7 @@ void pool_core::queue_waiting() {
 }
 
 bool pool_core::in_slot(const task& t) noexcept {
-  return !t.request || (t.request->fds.empty() && near_lane::fits(t.request->bytes.size()));
+  return !t.request || (t.request->fds.empty() && near_lane::fits(t.request->view().size()));
 }
 
 bool pool_core::may_queue(const task& t) const {
@@ -162,8 +162,12 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
     return;
   }
   try {
+    const auto reference = block_store::refer_or_leave(*now.request);
     to.lane.put(order_kind::in_frame, now.depth, now.options.memory_limit, {});
-    to.pump.send(call_frame, now.request);
+    if (reference)
+      to.pump.send(call_in_block_frame, reference);
+    else
+      to.pump.send(call_frame, now.request);
     // The pool's thread must wait for other things now than when it began to.
     if (to.pump.wants_to_write() || to.pump.closed() || !to.task_ends.is_never()) wake();
   } catch (...) {

@@ -30,7 +30,7 @@ class nested_state final : public task_state {
 std::shared_ptr<parcel> numbered(std::uint64_t number, parcel message) {
   writer out;
   out(number);
-  out.raw(message.bytes.data(), message.bytes.size());
+  out.raw(message.view().data(), message.view().size());
   parcel whole = out.take();
   whole.fds = std::move(message.fds);
   return std::make_shared<parcel>(std::move(whole));

@@ -46,6 +46,7 @@ pool_core::pool_core(pool_options options, worker_processors have)
       owner_(os::own_pid()),
       callbacks_(std::make_shared<callback_runner>()),
       states_(std::make_shared<task_home>(task_home{callbacks_, {}})),
+      blocks_(options_.max_worker_memory > 0 ? nullptr : std::make_shared<block_store>()),
       light_(os::has_heavy_barrier()),
       sharers_(sharers_of_workers(options_, have)) {
   if (options_.on_worker_event) callbacks_->start();

@@ -30,6 +30,7 @@
 #include <kin/process/child.hpp>
 
 #include "os/event_fd.hpp"
+#include "pool/block_store.hpp"
 #include "pool/lane_memory.hpp"
 #include "pool/spin_habit.hpp"
 #include "pool/stderr_tail.hpp"
@@ -60,8 +61,9 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void terminate(std::chrono::nanoseconds grace) override;
   [[nodiscard]] pool_stats stats() const override;
   [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
-  [[nodiscard]] std::shared_ptr<map_buffer> take_buffer(std::size_t bytes) override { return buffers_.take(bytes); }
-  void give_back(std::shared_ptr<map_buffer> buffer) override { buffers_.give_back(std::move(buffer)); }
+  [[nodiscard]] std::shared_ptr<shared_buffer> take_buffer(std::size_t bytes) override { return buffers_.take(bytes); }
+  void give_back(std::shared_ptr<shared_buffer> buffer) override { buffers_.give_back(std::move(buffer)); }
+  [[nodiscard]] block_source* blocks() noexcept override { return blocks_.get(); }
   [[nodiscard]] const std::shared_ptr<task_home>& home() const noexcept override { return states_; }
 
  private:
@@ -87,6 +89,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     verdict judged = verdict::none;
     near_memory memory;
     near_lane lane;
+    opened_blocks outcomes{opened_blocks::role::reads_and_returns};
     task_row has;  // what is in its lane; it runs the first, if any
     deadline task_ends = deadline::never();
     deadline idle_ends = deadline::never();
@@ -195,7 +198,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   const int owner_;  // process that made it; a forked copy has no thread and no workers
   std::shared_ptr<callback_runner> callbacks_;
   std::shared_ptr<task_home> states_;
-  map_buffers buffers_;
+  shared_buffers buffers_;
+  const std::shared_ptr<block_store> blocks_;  // null: memory that is shared would count as the workers' own
   os::event_fd wake_;
   const bool light_;
   const std::uint32_t sharers_;  // of a worker's processors; see processor_sharers.hpp

@@ -229,7 +229,7 @@ void task_state::on_settle(std::function<void()> hook) {
 bool task_state::settle(parcel outcome, std::string worker) {
   if (ready()) return false;
   const bool failed = outcome_failed(outcome);
-  if (!failed && outcome.fds.empty() && outcome.bytes.size() <= 1 + most_small) return settle_value(outcome.bytes);
+  if (!failed && outcome.fds.empty() && outcome.view().size() <= 1 + most_small) return settle_value(outcome.view());
   return finish(std::make_unique<result>(result{std::move(outcome), nullptr, std::move(worker)}), failed);
 }
 
@@ -296,6 +296,12 @@ parcel task_state::small_outcome() const {
   return out.take();
 }
 
-task_state::result task_state::take_result() { return large_ ? std::move(*large_) : result{}; }
+task_state::result task_state::take_result() {
+  if (large_ == nullptr) return {};
+  // A block is used again once the process that it was sent to has read it, whoever else has a copy of this.
+  if (large_->outcome.block && home_->runner->forked_copy())
+    throw closed_error("kin: this task's large result belongs to the process that submitted it, not to a forked copy");
+  return std::move(*large_);
+}
 
 }  // namespace kin::detail

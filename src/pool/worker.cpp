@@ -22,6 +22,7 @@
 #include "os/own_image.hpp"
 #include "os/process_id.hpp"
 #include "os/processors.hpp"
+#include "pool/block_store.hpp"
 #include "pool/lane_memory.hpp"
 #include "pool/task_context.hpp"
 #include "pool/worker_pool.hpp"
@@ -33,7 +34,12 @@ namespace {
 
 void send_outcome(worker_pool& link, parcel outcome) {
   try {
-    link.send(outcome_frame, outcome.bytes, outcome.fds);
+    if (const auto reference = block_store::refer_or_leave(outcome)) {
+      link.send(outcome_in_block_frame, reference->bytes, reference->fds);
+      block_store::hand_over(outcome);
+    } else {
+      link.send(outcome_frame, outcome.bytes, outcome.fds);
+    }
     outcome.arrived();
   } catch (const os_error& e) {
     if (link_to_parent().closed()) throw;
@@ -103,6 +109,16 @@ void run_order(known_calls& calls, const far_lane::order& order, writer& out) {
   }
 }
 
+void run_frame(worker_pool& link, worker_pool::frame sent, writer& out) {
+  parcel request;
+  try {
+    request = link.open(std::move(sent));
+  } catch (const os_error&) {
+    return encode_exception_outcome(std::current_exception(), out);
+  }
+  run_request(std::move(request), out);
+}
+
 template <class Run>
 void run_limited(std::uint64_t limit, Run run) {
   if (limit == 0) return run();
@@ -131,7 +147,7 @@ void pool_worker_main(worker_setup setup) {
     if (setup.has_initializer) {
       auto request = link.take_task();
       if (!request) return;
-      parcel outcome = run_request(std::move(*request));
+      parcel outcome = run_request(link.open(std::move(*request)));
       leave_if_copy(self);
       if (outcome_failed(outcome)) {
         send_outcome(link, std::move(outcome));
@@ -146,9 +162,11 @@ void pool_worker_main(worker_setup setup) {
       link.send(look_frame, std::as_bytes(std::span(&answers, 1)));
     };
     known_calls calls(lane);
+    // Memory that is shared would count as this worker's own.
+    const auto blocks = setup.tells_memory ? nullptr : std::make_shared<block_store>();
     while (const auto order = lane.next(tell_pool)) {
       link.begin_task(order->depth);
-      writer outcome(delivery::once);
+      writer outcome(delivery::once, blocks.get());
       if (order->kind == order_kind::in_slot) {
         pace.begins(lane.has_waited());
         run_limited(order->memory_limit, [&] { run_order(calls, *order, outcome); });
@@ -156,7 +174,7 @@ void pool_worker_main(worker_setup setup) {
         auto sent = link.take_task();
         if (!sent) return;
         pace.begins(true);
-        run_limited(order->memory_limit, [&] { run_request(std::move(*sent), outcome); });
+        run_limited(order->memory_limit, [&] { run_frame(link, std::move(*sent), outcome); });
       }
       leave_if_copy(self);
       // One that has taken some time may have done anything, also to the channel, without which this is no worker.

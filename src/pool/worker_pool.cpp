@@ -152,10 +152,14 @@ std::optional<worker_pool::frame> worker_pool::next_frame() {
   return next;
 }
 
-std::optional<parcel> worker_pool::take_task() {
+std::optional<worker_pool::frame> worker_pool::take_task() {
   while (auto next = next_frame())
-    if (next->kind == call_frame) return std::move(next->message);
+    if (next->kind == call_frame || next->kind == call_in_block_frame) return next;
   return std::nullopt;
+}
+
+parcel worker_pool::open(frame request) {
+  return request.kind == call_in_block_frame ? requests_.open(std::move(request.message)) : std::move(request.message);
 }
 
 // ---- tasks of tasks
@@ -178,7 +182,7 @@ void worker_pool::submit(task_work work, task_label name, std::shared_ptr<task_s
     writer out;
     out(number, options.timeout.count(), std::uint64_t{options.retries}, options.memory_limit, options.name,
         options.priority, name.text());
-    out.raw(request.bytes.data(), request.bytes.size());
+    out.raw(request.view().data(), request.view().size());
     const parcel message = out.take();
     send(submit_frame, message.bytes, request.fds);
   } catch (...) {

@@ -19,6 +19,7 @@
 #include <kin/transport/channel.hpp>
 
 #include "os/open_file.hpp"
+#include "pool/block_store.hpp"
 #include "pool/worker.hpp"
 
 namespace kin::detail {
@@ -28,8 +29,14 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   worker_pool(channel& link, std::size_t size);
 
   // ---- for the worker's main thread
+  struct frame {
+    std::uint64_t kind;
+    parcel message;
+  };
   /// The next request that comes over the channel; empty when the pool is gone. Throws decode_error.
-  std::optional<parcel> take_task();
+  std::optional<frame> take_task();
+  /// The request itself, wherever it lies. Throws decode_error, os_error (there is no room for a mapping).
+  [[nodiscard]] parcel open(frame request);
   /// Any thread. Throws closed_error, os_error.
   void send(std::uint64_t kind, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {});
   /// Deeper by one than the task of this pool that has submitted it.
@@ -52,10 +59,6 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   void wait_ends() noexcept override;
 
  private:
-  struct frame {
-    std::uint64_t kind;
-    parcel message;
-  };
   void require_owner() const;
   void require_reader();
   void read();
@@ -71,6 +74,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   const os::open_file channel_file_;
   std::shared_ptr<callback_runner> callbacks_;
   std::shared_ptr<task_home> states_;
+  opened_blocks requests_{opened_blocks::role::reads};
   std::atomic<unsigned> depth_{0};
   std::mutex sending_;
 

@@ -41,7 +41,7 @@ incoming_call::incoming_call(parcel request)
   if (descriptor_->function_type != 0) {
     // A second reader looks ahead, and run() meets the same place again, then from the cache.
     std::vector<unique_fd> none;
-    reader ahead({request_.bytes.data() + (request_.bytes.size() - in_.left()), in_.left()}, none);
+    reader ahead(request_.view().last(in_.left()), none);
     function_ = decode_function(ahead, descriptor_->function_type);
   }
 }

@@ -92,7 +92,8 @@ bool outcome_failed(std::span<const std::byte> outcome) noexcept {
 }
 
 bool outcome_retryable(const parcel& outcome) noexcept {
-  return !outcome.bytes.empty() && outcome.bytes[0] == static_cast<std::byte>(outcome_kind::retryable_exception);
+  const auto bytes = outcome.view();
+  return !bytes.empty() && bytes[0] == static_cast<std::byte>(outcome_kind::retryable_exception);
 }
 
 void open_outcome(reader& in, const std::string& worker) {

@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <deque>
 #include <forward_list>
 #include <list>
 #include <memory_resource>
+#include <numeric>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -48,6 +52,37 @@ TEST(container_types, sequences_cross) {
   expect_to_cross(std::list<int>{1, 2, 3});
   expect_to_cross(std::forward_list<int>{1, 2, 3});
   expect_to_cross(std::forward_list<std::string>());
+}
+
+TEST(container_types, large_sequences_cross_wherever_their_bytes_lie) {
+  const auto large = [](auto element, std::size_t n) {
+    std::vector<decltype(element)> all(n, element);
+    for (std::size_t i = 0; i < n; i += 1000) std::memset(&all[i], static_cast<int>(i % 251), sizeof element);
+    return all;
+  };
+  const auto bytes_of = [](const auto& all) { return std::as_bytes(std::span(all)); };
+  const auto crosses = [&](const auto& all) {
+    // Behind a character the elements are not aligned.
+    const auto [c, same] = round_trip(std::pair(std::string("c"), all));
+    ASSERT_EQ(same.size(), all.size());
+    EXPECT_TRUE(std::ranges::equal(bytes_of(same), bytes_of(all)));
+  };
+  for (const std::size_t n : {16'383U, 16'384U, 16'385U, 65'536U, 1'000'003U}) {
+    crosses(large(int{1}, n));
+    crosses(large(double{1}, n));
+    crosses(large('x', 4 * n + 1));
+    crosses(large(std::array<char, 3>{1, 2, 3}, n));
+    crosses(large(std::array<int, 200>{}, n / 100));
+  }
+  expect_to_cross(std::string(20'000'001, 'x'));
+  expect_to_cross(std::u32string(300'001, U'x'));
+}
+
+// Huge pages are advised for it.
+TEST(container_types, very_large_sequences_cross) {
+  std::vector<int> all(20'000'000);
+  std::iota(all.begin(), all.end(), 0);
+  EXPECT_TRUE(round_trip(all) == all);
 }
 
 TEST(container_types, arrays_cross) {

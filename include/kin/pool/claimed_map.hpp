@@ -23,7 +23,7 @@
 
 #include <kin/core/error.hpp>
 #include <kin/pool/gather.hpp>
-#include <kin/pool/map_buffer.hpp>
+#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/map_chunk.hpp>
 #include <kin/pool/pool_options.hpp>
 #include <kin/pool/range_claims.hpp>

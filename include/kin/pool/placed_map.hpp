@@ -13,7 +13,7 @@
 #include <vector>
 
 #include <kin/pool/gather.hpp>
-#include <kin/pool/map_buffer.hpp>
+#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/map_chunk.hpp>
 #include <kin/pool/task_pool.hpp>
 #include <kin/pool/way.hpp>
@@ -81,6 +81,7 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
   all.elsewhere = [to, buffer, results, chunk, n, step = aligned(chunk * sizeof(R))] {
     std::vector<R> whole;
     whole.reserve(n);
+    expect_large(whole.data(), n * sizeof(R));
     for (std::size_t first = 0, at = results; first < n; first += chunk, at += step) {
       const auto* const some = reinterpret_cast<const R*>(buffer->data() + at);
       whole.insert(whole.end(), some, some + std::min(chunk, n - first));

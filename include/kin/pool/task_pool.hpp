@@ -8,7 +8,7 @@
 #include <string>
 
 #include <kin/core/export.hpp>
-#include <kin/pool/map_buffer.hpp>
+#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/pool_options.hpp>
 #include <kin/pool/task_state.hpp>
 #include <kin/pool/task_work.hpp>
@@ -34,9 +34,11 @@ class KIN_EXPORT task_pool : public task_owner {
   /// Most workers.
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
   /// Shared memory for a map; null where there is none to be had.
-  [[nodiscard]] virtual std::shared_ptr<map_buffer> take_buffer(std::size_t) { return nullptr; }
+  [[nodiscard]] virtual std::shared_ptr<shared_buffer> take_buffer(std::size_t) { return nullptr; }
   /// Every task that used it has answered.
-  virtual void give_back(std::shared_ptr<map_buffer>) {}
+  virtual void give_back(std::shared_ptr<shared_buffer>) {}
+  /// For large requests; null: they are copied.
+  [[nodiscard]] virtual block_source* blocks() noexcept { return nullptr; }
   /// Of the states of its tasks.
   [[nodiscard]] virtual const std::shared_ptr<task_home>& home() const noexcept = 0;
   [[nodiscard]] const std::shared_ptr<callback_runner>& callbacks() const noexcept { return home()->runner; }

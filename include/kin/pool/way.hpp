@@ -52,7 +52,7 @@ struct by_copy {
   template <class R, class F, class... A>
   static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name,
                                                  const F& f, A&&... args) {
-    const std::tuple<stored_t<A>...> held(std::forward<A>(args)...);  // what was moved in is given up here
+    const std::tuple<held_t<A>...> held(std::forward<A>(args)...);  // what was moved in is given up here
     return submit_written<R>(to, options, name, [&](writer& out) {
       return std::apply([&](const auto&... a) { return encode_call_to(out, f, a...); }, held);
     });
@@ -80,11 +80,16 @@ struct by_copy {
   }
 
  private:
+  // What stays the caller's is encoded where it is.
+  template <class A>
+  using held_t = std::conditional_t<std::is_lvalue_reference_v<A> && std::is_same_v<std::remove_cvref_t<A>, stored_t<A>>,
+                                    const stored_t<A>&, stored_t<A>>;
+
   /// `write(out)` writes the request and returns its head.
   template <class R, class Write>
   static std::shared_ptr<result_state<R>> submit_written(task_pool& to, const task_options& options,
                                                          const task_label& name, Write write) {
-    writer out(delivery::lent);
+    writer out(delivery::lent, to.blocks());
     written_request request{&out, write(out)};
     std::shared_ptr<result_state<R>> state =
         std::allocate_shared<copied_state<R>>(task_allocator<copied_state<R>>(), to.home());

@@ -38,6 +38,37 @@ void reserve_some(T& container, std::size_t n) {
     container.reserve(std::min<std::size_t>(n, 16 + (std::size_t{1} << 20) / sizeof(typename T::value_type)));
 }
 
+/// Memory that is about to be filled for the first time.
+KIN_EXPORT void expect_large(void* at, std::size_t bytes) noexcept;
+
+// Gives `value` the elements whose bytes these are. resize() zeroes them first, which costs a large one as much again.
+template <class T>
+void assign_bytes(T& value, std::span<const std::byte> from) {
+  using E = typename T::value_type;
+  constexpr std::size_t large = std::size_t{64} << 10;
+  const std::size_t n = from.size() / sizeof(E);
+  if constexpr (std::is_trivially_default_constructible_v<E> && sizeof(E) <= 512 && requires(E* p) {
+                  value.reserve(n);
+                  value.insert(value.end(), p, p);
+                }) {
+    if (from.size() >= large) {
+      value.clear();
+      value.reserve(n);
+      expect_large(value.data(), from.size());
+      // By way of a piece that stays in the cache, because the bytes may lie anywhere, and an E may not.
+      E piece[4096 / sizeof(E)];
+      for (; !from.empty(); from = from.subspan(std::min(from.size(), sizeof piece))) {
+        const std::size_t bytes = std::min(from.size(), sizeof piece);
+        std::memcpy(piece, from.data(), bytes);
+        value.insert(value.end(), piece, piece + bytes / sizeof(E));
+      }
+      return;
+    }
+  }
+  value.resize(n);
+  if (n != 0) std::memcpy(value.data(), from.data(), from.size());
+}
+
 template <class T>
 struct rule<T, kind::string> : plain_rule<count_bytes> {
   using C = typename T::value_type;
@@ -46,8 +77,7 @@ struct rule<T, kind::string> : plain_rule<count_bytes> {
     w.raw(value.data(), value.size() * sizeof(C));
   }
   static void decode(reader& r, T& value) {
-    value.resize(r.size(sizeof(C)));
-    r.raw(value.data(), value.size() * sizeof(C));
+    assign_bytes(value, r.view(r.size(sizeof(C)) * sizeof(C)));
   }
   static void describe(structure& s) {
     if constexpr (std::is_same_v<C, char>)
@@ -128,8 +158,7 @@ struct rule<T, kind::sequence> : plain_rule<count_bytes, typename T::value_type>
   static void decode(reader& r, T& value) {
     const auto level = r.descend();
     if constexpr (in_one_piece) {
-      value.resize(r.size(sizeof(E)));
-      r.raw(value.data(), value.size() * sizeof(E));
+      assign_bytes(value, r.view(r.size(sizeof(E)) * sizeof(E)));
     } else if constexpr (forward_list_like<T>) {
       value.clear();
       auto last = value.before_begin();

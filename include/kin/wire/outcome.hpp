@@ -44,7 +44,7 @@ KIN_EXPORT void encode_exception_outcome(std::exception_ptr exception, writer& o
 
 /// True unless it holds a value (also for bytes that are no outcome).
 [[nodiscard]] KIN_EXPORT bool outcome_failed(std::span<const std::byte> outcome) noexcept;
-[[nodiscard]] inline bool outcome_failed(const parcel& outcome) noexcept { return outcome_failed(outcome.bytes); }
+[[nodiscard]] inline bool outcome_failed(const parcel& outcome) noexcept { return outcome_failed(outcome.view()); }
 /// True when the exception derives from kin::retryable.
 [[nodiscard]] KIN_EXPORT bool outcome_retryable(const parcel& outcome) noexcept;
 /// The exception, null for a value. Damaged bytes are a decode_error, returned. `worker` is where it comes from.

@@ -43,7 +43,7 @@ class reader {
   static constexpr bool is_saving = false;
   static constexpr bool is_loading = true;
 
-  explicit reader(detail::parcel& message) noexcept : reader(message.bytes, message.fds) {}
+  explicit reader(detail::parcel& message) noexcept : reader(message.view(), message.fds) {}
   reader(std::span<const std::byte> bytes, std::vector<unique_fd>& fds) noexcept
       : next_(bytes.data()), left_(bytes.size()), fds_(fds) {}
   reader(const reader&) = delete;

@@ -50,6 +50,9 @@ class writer {
       : bytes_(std::move(reused)), spilled_(true), handles_(handles) {
     bytes_.clear();
   }
+  /// A large message is written into a block of `blocks`, which outlives the writer, if there is one.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): as above
+  writer(detail::delivery handles, detail::block_source* blocks) noexcept : handles_(handles), blocks_(blocks) {}
   writer(const writer&) = delete;
   writer& operator=(const writer&) = delete;
   ~writer() = default;
@@ -74,14 +77,13 @@ class writer {
   /// Appends n bytes as they are.
   void raw(const void* data, std::size_t n) {
     if (n == 0) return;
-    if (!spilled_) {
-      if (n <= most_here - here_) {
-        std::memcpy(small_ + here_, data, n);
-        here_ += n;
-        return;
-      }
-      spill(n);
+    if (!spilled_ && n <= most_here - here_) {
+      std::memcpy(small_ + here_, data, n);
+      here_ += n;
+      return;
     }
+    if (blocks_ != nullptr && (block_ || n >= detail::least_block - written()) && raw_in_block(data, n)) return;
+    if (!spilled_) spill(n);
     // Room is made first: g++ 12 takes an insert that grows an empty vector for an overflow, and warns in users' code.
     if (bytes_.capacity() - bytes_.size() < n) bytes_.reserve(std::max(2 * bytes_.capacity(), bytes_.size() + n));
     const auto* first = static_cast<const std::byte*>(data);
@@ -96,9 +98,10 @@ class writer {
   KIN_EXPORT void fd(int borrowed);
 
   /// Bytes written so far.
-  [[nodiscard]] std::size_t written() const noexcept { return spilled_ ? bytes_.size() : here_; }
+  [[nodiscard]] std::size_t written() const noexcept { return block_ ? in_block_ : spilled_ ? bytes_.size() : here_; }
   /// The same bytes where they lie, until the next put or take().
   [[nodiscard]] std::span<const std::byte> view() const noexcept {
+    if (block_) return block_->room().first(in_block_);
     return spilled_ ? std::span<const std::byte>(bytes_) : std::span<const std::byte>(small_, here_);
   }
   [[nodiscard]] bool has_descriptors() const noexcept { return !fds_.empty(); }
@@ -132,16 +135,20 @@ class writer {
 
  private:
   KIN_EXPORT void spill(std::size_t more);
+  KIN_EXPORT bool raw_in_block(const void* data, std::size_t n);
 
   // A small message needs no memory of its own until it is taken.
   static constexpr std::size_t most_here = 192;
   std::size_t here_ = 0;
   std::vector<std::byte> bytes_;
   std::vector<unique_fd> fds_;
+  std::shared_ptr<detail::memory_block> block_;
+  std::size_t in_block_ = 0;
   bool spilled_ = false;
   std::unique_ptr<detail::sent_objects, detail::sent_objects_delete> objects_;
   detail::passengers carried_;
   detail::delivery handles_ = detail::delivery::kept;
+  detail::block_source* blocks_ = nullptr;
   int levels_ = 0;
   int calls_ = 0;
   std::byte small_[most_here];

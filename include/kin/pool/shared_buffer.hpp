@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// map_buffer: shared memory that a map puts its items into and takes its results from, where both are values that are
-// their own bytes. Workers map it once and use it again for the next map.
+// shared_buffer: a piece of shared memory that a process makes for others to map, once, and to use again and again. In
+// one a map puts its items and takes its results from, where both are values that are their own bytes; in others large
+// requests and outcomes lie (pool/block_store.hpp).
 //
-// Invariant: a buffer is used again only after every task that wrote to it has answered; one whose map failed is
-// dropped, because a worker that is being killed may still write.
+// Invariant: a buffer of a map is used again only after every task that wrote to it has answered; one whose map failed
+// is dropped, because a worker that is being killed may still write.
 #pragma once
 
 #include <cstddef>
@@ -24,16 +25,20 @@ struct map_place {
   unique_fd memory;
 };
 
-class KIN_EXPORT map_buffer {
+class KIN_EXPORT shared_buffer {
  public:
   /// Throws os_error.
-  explicit map_buffer(std::size_t bytes);
-  map_buffer(const map_buffer&) = delete;
-  map_buffer& operator=(const map_buffer&) = delete;
-  ~map_buffer();
+  explicit shared_buffer(std::size_t bytes);
+  shared_buffer(const shared_buffer&) = delete;
+  shared_buffer& operator=(const shared_buffer&) = delete;
+  ~shared_buffer();
   [[nodiscard]] std::byte* data() const noexcept;
   [[nodiscard]] std::size_t size() const noexcept;
-  /// For one task. Throws os_error.
+  /// Unique among the buffers of one process.
+  [[nodiscard]] std::uint64_t number() const noexcept;
+  /// Throws os_error.
+  [[nodiscard]] unique_fd file() const;
+  /// For one task of a map. Throws os_error.
   [[nodiscard]] map_place place(std::size_t items_at, std::size_t results_at, std::size_t count) const;
 
  private:
@@ -56,13 +61,13 @@ class KIN_EXPORT placed_memory {
 };
 
 /// Buffers that are free, of one pool.
-class KIN_EXPORT map_buffers {
+class KIN_EXPORT shared_buffers {
  public:
-  map_buffers();
-  ~map_buffers();
+  shared_buffers();
+  ~shared_buffers();
   /// Null when the system has no memory for it: copying needs no more than there is.
-  [[nodiscard]] std::shared_ptr<map_buffer> take(std::size_t bytes);
-  void give_back(std::shared_ptr<map_buffer> buffer);
+  [[nodiscard]] std::shared_ptr<shared_buffer> take(std::size_t bytes);
+  void give_back(std::shared_ptr<shared_buffer> buffer);
 
  private:
   struct state;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// map_buffer: what a request says of its place is checked before anything is read or written there.
-#include <kin/pool/map_buffer.hpp>
+// shared_buffer: what a request says of its place is checked before anything is read or written there.
+#include <kin/pool/shared_buffer.hpp>
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 namespace kin::detail {
 namespace {
 
-TEST(map_buffer, lends_the_same_memory_to_whoever_runs_a_task) {
-  const map_buffer buffer(65536);
+TEST(shared_buffer, lends_the_same_memory_to_whoever_runs_a_task) {
+  const shared_buffer buffer(65536);
   buffer.data()[128] = std::byte{7};
   const placed_memory here(buffer.place(128, 4096, 10), 4, 8);
   EXPECT_EQ(here.items()[0], std::byte{7});
@@ -20,8 +20,8 @@ TEST(map_buffer, lends_the_same_memory_to_whoever_runs_a_task) {
   EXPECT_EQ(buffer.data()[4096 + 3], std::byte{9});
 }
 
-TEST(map_buffer, refuses_places_that_cannot_be) {
-  const map_buffer buffer(65536);
+TEST(shared_buffer, refuses_places_that_cannot_be) {
+  const shared_buffer buffer(65536);
   const auto refused = [&](std::uint64_t items_at, std::uint64_t results_at, std::uint64_t count, std::uint64_t bytes) {
     map_place place = buffer.place(items_at, results_at, count);
     place.bytes = bytes;
@@ -38,8 +38,8 @@ TEST(map_buffer, refuses_places_that_cannot_be) {
   EXPECT_NO_THROW(placed_memory(good, 4, 8));
 }
 
-TEST(map_buffer, is_used_again_when_it_is_large_enough) {
-  map_buffers free;
+TEST(shared_buffer, is_used_again_when_it_is_large_enough) {
+  shared_buffers free;
   auto first = free.take(100'000);
   const auto* const memory = first->data();
   free.give_back(std::move(first));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// map_buffer: see the header.
-#include <kin/pool/map_buffer.hpp>
+// shared_buffer: see the header.
+#include <kin/pool/shared_buffer.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -20,7 +20,7 @@ namespace kin::detail {
 namespace {
 
 // Kept for the next map, in the caller and mapped in its workers; larger ones are given back at once.
-constexpr std::size_t most_kept = std::size_t{64} << 20;
+constexpr std::size_t most_kept = std::size_t{256} << 20;
 constexpr std::size_t most_mapped = 4;
 constexpr std::size_t smallest = std::size_t{64} << 10;
 
@@ -72,24 +72,26 @@ bool fits(std::uint64_t at, std::uint64_t n, std::size_t each, std::uint64_t byt
 
 }  // namespace
 
-struct map_buffer::parts {
+struct shared_buffer::parts {
   std::uint64_t number = 0;
   unique_fd file;
   os::mapping memory;
 };
 
-map_buffer::map_buffer(std::size_t bytes) : parts_(std::make_unique<parts>()) {
+shared_buffer::shared_buffer(std::size_t bytes) : parts_(std::make_unique<parts>()) {
   parts_->number = ++buffers_made;
-  parts_->file = os::make_memory_file("kin-map", bytes);
+  parts_->file = os::make_memory_file("kin-buffer", bytes);
   os::forbid_shrinking(parts_->file.get());
   parts_->memory = os::mapping(parts_->file.get(), bytes);
 }
-map_buffer::~map_buffer() = default;
-std::byte* map_buffer::data() const noexcept { return parts_->memory.data(); }
-std::size_t map_buffer::size() const noexcept { return parts_->memory.size(); }
+shared_buffer::~shared_buffer() = default;
+std::byte* shared_buffer::data() const noexcept { return parts_->memory.data(); }
+std::size_t shared_buffer::size() const noexcept { return parts_->memory.size(); }
+std::uint64_t shared_buffer::number() const noexcept { return parts_->number; }
+unique_fd shared_buffer::file() const { return os::duplicate(parts_->file.get()); }
 
-map_place map_buffer::place(std::size_t items_at, std::size_t results_at, std::size_t count) const {
-  return {parts_->number, size(), items_at, results_at, count, os::duplicate(parts_->file.get())};
+map_place shared_buffer::place(std::size_t items_at, std::size_t results_at, std::size_t count) const {
+  return {number(), size(), items_at, results_at, count, file()};
 }
 
 placed_memory::placed_memory(const map_place& place, std::size_t item_bytes, std::size_t result_bytes) {
@@ -102,16 +104,16 @@ placed_memory::placed_memory(const map_place& place, std::size_t item_bytes, std
   keeps_ = std::move(memory);
 }
 
-struct map_buffers::state {
+struct shared_buffers::state {
   std::mutex mutex;
-  std::vector<std::shared_ptr<map_buffer>> free;
+  std::vector<std::shared_ptr<shared_buffer>> free;
   std::size_t kept = 0;  // bytes
 };
 
-map_buffers::map_buffers() : state_(std::make_unique<state>()) {}
-map_buffers::~map_buffers() = default;
+shared_buffers::shared_buffers() : state_(std::make_unique<state>()) {}
+shared_buffers::~shared_buffers() = default;
 
-std::shared_ptr<map_buffer> map_buffers::take(std::size_t bytes) {
+std::shared_ptr<shared_buffer> shared_buffers::take(std::size_t bytes) {
   {
     const std::lock_guard hold(state_->mutex);
     for (auto it = state_->free.begin(); it != state_->free.end(); ++it)
@@ -124,13 +126,13 @@ std::shared_ptr<map_buffer> map_buffers::take(std::size_t bytes) {
   }
   try {
     // What will not be kept is not made larger than it must be: all of it is allocated.
-    return std::make_shared<map_buffer>(bytes > most_kept ? bytes : std::bit_ceil(std::max(bytes, smallest)));
+    return std::make_shared<shared_buffer>(bytes > most_kept ? bytes : std::bit_ceil(std::max(bytes, smallest)));
   } catch (const os_error&) {
     return nullptr;
   }
 }
 
-void map_buffers::give_back(std::shared_ptr<map_buffer> buffer) {
+void shared_buffers::give_back(std::shared_ptr<shared_buffer> buffer) {
   const std::lock_guard hold(state_->mutex);
   if (state_->kept + buffer->size() > most_kept) return;
   state_->kept += buffer->size();
