@@ -17,6 +17,7 @@ RIGHT = {
     "queue": [[], KILLED, ["KILL_CONSUMER"]],
     "turn": [[], [*KILLED, "SECOND=1"], [*KILLED, "FIRST=1"]],
     "bell": [[], ["FIRST=1", "SECOND=1"], KILLED],
+    "object_life": [[], KILLED, ["LATE"]],
 }
 WRONG = {
     "ring_bell": [
@@ -48,6 +49,16 @@ WRONG = {
         [*THREE, "ONE_RUNG"],
         [*KILLED, "FIRST=1", "DEAD_SEAT_OCCUPIED"],
         [*THREE, "KILL", "REVOKED_FORGOTTEN"],
+    ],
+    "object_life": [
+        ["NO_FIRST_LOOK"],
+        ["NO_LISTS"],
+        ["NO_SECOND_LOOK"],
+        ["LATE", "NO_LAST_LOOK"],
+        ["LATE", "NO_FENCE"],
+        ["ENTERED_LATE"],
+        ["GIVEN_UP_EARLY"],
+        ["NO_TRANSFERS"],
     ],
     "bell": [["NO_BARRIER"], ["NO_FENCE"], [*KILLED, "SETTLED_EARLY"], ["SETTLED_KEPT"], ["NO_LAST_LOOK"]],
 }
