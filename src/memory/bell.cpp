@@ -31,6 +31,18 @@ thread_local constinit unsigned beside = 0;
 // Nanoseconds between two looks. Each takes a line away from who is about to write it.
 constexpr std::uint64_t often = 150, seldom = 1500;
 
+// What this thread rang last, and how often it had been rung then. Of a bell that both sides ring, as a mutex's, the
+// last ring may be one's own, and says nothing about where the other side runs.
+thread_local constinit const bell* rung = nullptr;
+thread_local constinit std::uint32_t rings_then = 0;
+void note_ring(const bell& b, std::uint32_t word) noexcept {
+  rung = &b;
+  rings_then = word / one_ring;
+}
+bool rang_last(const bell& b) noexcept {
+  return rung == &b && rings_then == b.word.load(std::memory_order_relaxed) / one_ring;
+}
+
 std::uint16_t here() noexcept { return static_cast<std::uint16_t>(os::current_processor() + 1); }
 
 }  // namespace
@@ -56,11 +68,15 @@ void ring_slowly(bell& b, int most) noexcept {
   } while (!b.word.compare_exchange_weak(seen, ((seen + one_ring) & ~asleep) | kept));
   b.rung_at.store(steady_now(), std::memory_order_relaxed);
   b.rung_on.store(here(), std::memory_order_relaxed);
+  note_ring(b, seen + one_ring);
   const int woken = os::futex_wake(b.word, most);
   if (most == all_sleepers || woken >= most) return;
   // Fewer than asked for: nobody sleeps now. Should somebody have begun to, it is woken and sets the bit again.
   std::uint32_t mine = (seen + one_ring) | asleep;
-  if (b.word.compare_exchange_strong(mine, (mine + one_ring) & ~asleep)) os::futex_wake(b.word, os::everybody);
+  if (b.word.compare_exchange_strong(mine, (mine + one_ring) & ~asleep)) {
+    note_ring(b, mine + one_ring);
+    os::futex_wake(b.word, os::everybody);
+  }
 }
 
 bool rouse(bell& b) noexcept {
@@ -76,7 +92,7 @@ sleep::sleep(bell& b, spinning how) noexcept : bell_(b) {
   if (budget == 0) return;
   // On one core every moment of spinning is lost twice. Where the other side ran when it last woke somebody is known,
   // and whether spinning helped lately: each time in vain halves the next attempt.
-  if (b.rung_on.load(std::memory_order_relaxed) == here() && ++beside % spins_beside != 0) return;
+  if (b.rung_on.load(std::memory_order_relaxed) == here() && !rang_last(b) && ++beside % spins_beside != 0) return;
   const std::uint32_t in_vain = std::min(b.in_vain.load(std::memory_order_relaxed), most_in_vain);
   const std::uint64_t now = steady_now();
   spin_end_ = now + (budget >> in_vain);

@@ -32,7 +32,7 @@ void register_fork_hooks();
 
 /// 0: not known yet. Read without a call (which a plugin's __tls_get_addr would be): it is on the way of every
 /// operation.
-[[gnu::tls_model("initial-exec")]] extern thread_local constinit claim this_thread;
+[[gnu::tls_model("initial-exec"), gnu::visibility("hidden")]] extern thread_local constinit claim this_thread;
 /// Makes this process a member and gives this thread a slot. Throws os_error.
 claim join();
 /// The claim of the calling thread. Called first in every operation that may sleep or ring, claims or not: only a
@@ -43,7 +43,7 @@ inline claim self() {
 }
 
 /// Null before join().
-extern const family_table* table;
+[[gnu::visibility("hidden")]] extern const family_table* table;
 inline bool is_dead(claim c) noexcept { return table->is_dead(c); }
 inline bool light_publication() noexcept { return table->light_publication != 0; }
 

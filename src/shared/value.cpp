@@ -39,7 +39,8 @@ shared_object decode_guarded_value(reader& from, std::size_t size) {
   return placed(object_ref::decode(from, object_kind::guarded_value, after_lock + size), after_lock);
 }
 
-bool lock_guarded(const object_ref& value, deadline until) { return lock_owned(lock_of(value), until); }
+void lock_guarded(const object_ref& value) { lock_owned(lock_of(value)); }
+bool lock_guarded(const object_ref& value, const deadline& until) { return lock_owned(lock_of(value), until); }
 bool try_lock_guarded(const object_ref& value) { return try_lock_owned(lock_of(value)); }
 void unlock_guarded(const object_ref& value) { unlock_owned(lock_of(value)); }
 void recover_guarded(const object_ref& value) { lock_of(value).recover_slowly(family::self()); }

@@ -17,25 +17,12 @@ constexpr auto relaxed = std::memory_order_relaxed;
 // A survivor sees every store that a dead writer has made, in their order: what compiler and processor must not do is
 // to make the one that counts before those that prepare it.
 constexpr auto commit = std::memory_order_release;
-constexpr std::size_t longest = 0xffffffff;  // of a block, and entries in a version
 
-constexpr std::size_t offset_of(std::uint64_t w) noexcept { return static_cast<std::size_t>(w >> 32) * 8; }
 constexpr std::uint64_t block_word(std::size_t offset, std::size_t n) noexcept {
   return std::uint64_t{offset / 8} << 32 | n;
 }
-std::uint64_t inline_word(std::span<const std::byte> bytes) noexcept {
-  std::uint64_t w = 0;
-  std::memcpy(&w, bytes.data(), std::min(bytes.size(), sizeof w));
-  return w;
-}
 constexpr std::size_t slots_for(container_form form, std::size_t entries) noexcept {
-  return form.words == container_form::dict_words ? std::bit_ceil(2 * entries) : 0;
-}
-
-__extension__ using wide = unsigned __int128;
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-  const wide product = wide{a} * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  return form.is_dict ? std::bit_ceil(2 * entries) : 0;
 }
 
 }  // namespace
@@ -53,23 +40,24 @@ std::uint64_t hash_of(std::span<const std::byte> bytes) noexcept {
   std::uint64_t state = first ^ bytes.size();
   const std::byte* at = bytes.data();
   std::size_t left = bytes.size();
-  for (; left > 16; at += 16, left -= 16) state = mix(load(at, 8) ^ second, load(at + 8, 8) ^ state);
+  for (; left > 16; at += 16, left -= 16) state = mixed(load(at, 8) ^ second, load(at + 8, 8) ^ state);
   const std::uint64_t a = left >= 8 ? load(at, 8) : load(at, left);
   const std::uint64_t b = left > 8 ? load(at + left - 8, 8) : 0;
-  return mix(third ^ bytes.size(), mix(a ^ second, b ^ state));
+  return mixed(third ^ bytes.size(), mixed(a ^ second, b ^ state));
 }
 
 std::size_t version::size_for(container_form form, std::size_t entries, std::size_t heap_bytes) noexcept {
-  return head_size + slots_for(form, entries) * sizeof(word) + entries * form.words * sizeof(word) + heap_bytes;
+  return head_size(form) + slots_for(form, entries) * sizeof(word) + entries * form.words * sizeof(word) + heap_bytes;
 }
 
 version::version(std::byte* base, std::size_t size, container_form form) : base_(base), size_(size), form_(form) {
-  if (size < head_size) throw_damaged_container();
+  if (size < head_size(form)) throw_damaged_container();
   entries_ = head().entries.load(relaxed);
   slots_ = head().slots.load(relaxed);
   if (entries_ == 0 || entries_ > size / (form.words * sizeof(word)) || slots_ != slots_for(form, entries_))
     throw_damaged_container();
-  entries_at_ = head_size + slots_ * sizeof(word);
+  index_at_ = head_size(form);
+  entries_at_ = index_at_ + slots_ * sizeof(word);
   heap_at_ = size_for(form, entries_, 0);
   if (heap_at_ > size) throw_damaged_container();
 }
@@ -82,33 +70,13 @@ version version::begin(std::byte* base, std::size_t size, container_form form, s
   head.slots.store(slots_for(form, entries), relaxed);
   head.heap_end.store(size_for(form, entries, 0), relaxed);
   // What lay here before was another version's.
-  std::memset(base + head_size, 0, size_for(form, entries, 0) - head_size);
+  std::memset(base + head_size(form), 0, size_for(form, entries, 0) - head_size(form));
   return {base, size, form};
 }
 
-std::size_t version::used() const noexcept {
-  return std::min<std::size_t>(head().counts.load(relaxed) >> 32, entries_);
-}
-
-bool version::is_live(std::size_t entry) const noexcept {
-  if (form_.words == container_form::list_words) return true;
-  return words(entry)[form_.inline_values ? spare_word : value_word].load(relaxed) != 0;
-}
-
-std::span<const std::byte> version::block(std::uint64_t w) const {
-  const std::size_t offset = offset_of(w), n = w & longest;
-  if (offset < heap_at_ || offset > size_ || n > size_ - offset) throw_damaged_container();
-  return {base_ + offset, n};
-}
 std::span<const std::byte> version::key(std::size_t entry) const {
   const word& w = words(entry)[key_word];
   return form_.inline_keys ? std::as_bytes(std::span(&w, 1)) : block(w.load(relaxed));
-}
-// Whoever looked at the counts before may have seen damaged ones, or others than there are now.
-std::span<const std::byte> version::value(std::size_t entry) const {
-  if (entry >= entries_) throw_damaged_container();
-  const word& w = words(entry)[value_word];
-  return form_.inline_values ? std::as_bytes(std::span(&w, 1)) : block(w.load(relaxed));
 }
 
 void version::add_block(std::size_t& sum, std::size_t n) const {
@@ -120,8 +88,8 @@ version::need version::needed() const {
   for (std::size_t i = 0, n = used(); i < n; ++i) {
     if (!is_live(i)) continue;
     ++all.entries;
-    if (!form_.inline_values) add_block(all.heap_bytes, value(i).size());
-    if (form_.words == container_form::dict_words && !form_.inline_keys) add_block(all.heap_bytes, key(i).size());
+    if (form_.value_words == 0) add_block(all.heap_bytes, value(i).size());
+    if (form_.is_dict && !form_.inline_keys) add_block(all.heap_bytes, key(i).size());
   }
   return all;
 }
@@ -130,29 +98,17 @@ std::vector<byte_view> version::values() const {
   std::size_t sum = 0;
   for (std::size_t i = 0, n = used(); i < n; ++i) {
     all.push_back(value(i));
-    if (!form_.inline_values) add_block(sum, all.back().size());
+    if (form_.value_words == 0) add_block(sum, all.back().size());
   }
   return all;
 }
 
-std::size_t version::find(std::uint64_t hash, std::span<const std::byte> key) const {
-  const std::uint64_t mark = hash & ~longest;
-  const std::uint64_t inline_key = form_.inline_keys ? inline_word(key) : 0;
-  const std::size_t known = used();
-  for (std::size_t i = 0, at = hash & (slots_ - 1); i < slots_; ++i, at = (at + 1) & (slots_ - 1)) {
-    const std::uint64_t slot = index()[at].load(relaxed);
-    if (slot == 0) return npos;
-    if ((slot & ~longest) != mark) continue;
-    const std::size_t entry = (slot & longest) - 1;
-    // One that is not used yet is what a killed writer has left.
-    if (entry >= known || !is_live(entry)) continue;
-    if (form_.inline_keys) {
-      if (words(entry)[key_word].load(relaxed) == inline_key) return entry;
-    } else if (words(entry)[hash_word].load(relaxed) == hash && std::ranges::equal(this->key(entry), key)) {
-      return entry;
-    }
-  }
-  return npos;
+std::size_t version::find_block(std::uint64_t hash, std::span<const std::byte> key) const {
+  return probe(hash, [&](const word* entry) {
+    if (entry[hash_word].load(relaxed) != hash) return false;
+    const auto there = block(entry[key_word].load(relaxed));
+    return there.size() == key.size() && (key.empty() || std::memcmp(there.data(), key.data(), key.size()) == 0);
+  });
 }
 
 std::size_t version::free_slot(std::uint64_t hash, std::size_t known) const noexcept {
@@ -161,6 +117,13 @@ std::size_t version::free_slot(std::uint64_t hash, std::size_t known) const noex
     if (slot == 0 || (slot & longest) > known) return at;
   }
   return npos;
+}
+
+std::size_t version::room_at(std::size_t offset) const noexcept {
+  if (offset < heap_at_ + 8 || offset > size_) return 0;
+  std::uint64_t room = 0;
+  std::memcpy(&room, base_ + offset - 8, sizeof room);
+  return room <= size_ - offset ? room : 0;
 }
 
 bool version::has_room(std::size_t heap_bytes, std::size_t end) const noexcept {
@@ -176,20 +139,14 @@ std::size_t version::allocate(std::size_t n) noexcept {
   return at + 8;
 }
 
-std::size_t version::room_at(std::size_t offset) const noexcept {
-  if (offset < heap_at_ + 8 || offset > size_) return 0;
-  std::uint64_t room = 0;
-  std::memcpy(&room, base_ + offset - 8, sizeof room);
-  return room <= size_ - offset ? room : 0;
-}
-
-// The new value into the spare block or a new one; then one store.
+// The new value to where nobody looks, the spare block or a new one; then one store.
 bool version::put(word* entry, std::span<const std::byte> value) {
-  if (form_.inline_values) {
-    entry[value_word].store(inline_word(value), commit);
+  if (form_.value_words != 0) {
+    put_inline(entry, value);
     return true;
   }
-  const std::uint64_t old = entry[value_word].load(relaxed), spare = entry[spare_word].load(relaxed);
+  word& spare_word = entry[form_.words - 1];
+  const std::uint64_t old = entry[live_word].load(relaxed), spare = spare_word.load(relaxed);
   std::size_t target = 0;
   // A writer that was killed between the two stores below has left both words at one block.
   if (spare != 0 && offset_of(spare) != offset_of(old) && room_at(offset_of(spare)) >= value.size())
@@ -198,21 +155,16 @@ bool version::put(word* entry, std::span<const std::byte> value) {
     target = allocate(value.size());
   if (target == 0) return false;
   if (!value.empty()) std::memcpy(base_ + target, value.data(), value.size());
-  entry[value_word].store(block_word(target, value.size()), commit);
-  entry[spare_word].store(old, commit);
+  entry[live_word].store(block_word(target, value.size()), commit);
+  spare_word.store(old, commit);
   return true;
-}
-
-bool version::set(std::size_t entry, std::span<const std::byte> value) {
-  if (entry >= entries_) throw_damaged_container();
-  return put(words(entry), value);
 }
 
 bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::span<const std::byte> value) {
   const std::size_t entry = used();
   const std::size_t at = free_slot(hash, entry);
   const std::size_t heap =
-      (form_.inline_keys ? 0 : block_size(key.size())) + (form_.inline_values ? 0 : block_size(value.size()));
+      (form_.inline_keys ? 0 : block_size(key.size())) + (form_.value_words != 0 ? 0 : block_size(value.size()));
   if (entry == entries_ || at == npos || !has_room(heap, head().heap_end.load(relaxed)) || key.size() > longest ||
       value.size() > longest)
     return false;
@@ -225,9 +177,9 @@ bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::sp
     if (!key.empty()) std::memcpy(base_ + target, key.data(), key.size());
     w[key_word].store(block_word(target, key.size()), relaxed);
   }
-  w[hash_word].store(hash, relaxed);
-  w[value_word].store(0, relaxed);
-  w[spare_word].store(form_.inline_values ? 1 : 0, relaxed);
+  if (!form_.inline_keys) w[hash_word].store(hash, relaxed);
+  w[live_word].store(form_.value_words != 0 ? 1 : 0, relaxed);
+  if (form_.value_words == 0) w[form_.words - 1].store(0, relaxed);
   put(w, value);
   index()[at].store((hash & ~longest) | (entry + 1), commit);
   head().counts.store(std::uint64_t{entry + 1} << 32 | (live() + 1), commit);
@@ -235,14 +187,20 @@ bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::sp
 }
 
 void version::erase(std::size_t entry) {
-  words(entry)[form_.inline_values ? spare_word : value_word].store(0, commit);
+  words(entry)[live_word].store(0, commit);
   const std::uint64_t counts = head().counts.load(relaxed);
   head().counts.store(counts - 1, commit);
 }
 
-void version::recount() noexcept {
-  if (form_.words != container_form::dict_words) return;
+void version::repair() noexcept {
+  if (!form_.is_dict) return;
   const std::size_t known = used();
+  if (form_.value_words > 1) {
+    const std::size_t entry = (head().pending.load(relaxed) - 1) / form_.words;
+    if (entry < known)
+      std::memcpy(static_cast<void*>(value_of(words(entry))), pending_value(), form_.value_words * sizeof(word));
+    head().pending.store(0, commit);
+  }
   std::uint64_t alive = 0;
   for (std::size_t i = 0; i < known; ++i) alive += is_live(i) ? 1 : 0;
   head().counts.store(std::uint64_t{known} << 32 | alive, commit);

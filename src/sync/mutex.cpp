@@ -17,15 +17,15 @@ owned_lock& lock_of(const object_ref& ref) noexcept { return *static_cast<owned_
 
 bool lock_again(owned_lock& lock, detail::claim me) noexcept {
   if (!lock.is_held_by(me)) return false;
-  lock.depth.store(lock.depth.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  lock.note.store(lock.note.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return true;
 }
-void lock_first(owned_lock& lock) noexcept { lock.depth.store(1, std::memory_order_relaxed); }
+void lock_first(owned_lock& lock) noexcept { lock.note.store(1, std::memory_order_relaxed); }
 }  // namespace
 
 mutex::mutex() : ref_(object_ref::make(object_kind::mutex, sizeof(owned_lock))) {}
 
-void mutex::lock() const { detail::lock_owned(lock_of(ref_), deadline::never()); }
+void mutex::lock() const { detail::lock_owned(lock_of(ref_)); }
 bool mutex::try_lock() const { return detail::try_lock_owned(lock_of(ref_)); }
 bool mutex::lock_until(deadline until) const { return detail::lock_owned(lock_of(ref_), until); }
 void mutex::unlock() const { detail::unlock_owned(lock_of(ref_)); }
@@ -64,8 +64,8 @@ bool recursive_mutex::lock_until(deadline until) const {
 void recursive_mutex::unlock() const {
   owned_lock& lock = lock_of(ref_);
   if (!lock.is_held_by(detail::family::self())) detail::throw_not_held();
-  const std::uint32_t depth = lock.depth.load(std::memory_order_relaxed);
-  lock.depth.store(depth - 1, std::memory_order_relaxed);
+  const std::uint64_t depth = lock.note.load(std::memory_order_relaxed);
+  lock.note.store(depth - 1, std::memory_order_relaxed);
   if (depth == 1) lock.release();
 }
 

@@ -34,6 +34,24 @@ owned_lock::outcome owned_lock::recover_slowly(claim me) {
   return outcome::locked;
 }
 
+bool lock_owned(owned_lock& lock, const deadline& until) {
+  const claim me = family::self();
+  if (lock.try_take(me)) {
+    lock.note.store(me, std::memory_order_relaxed);
+    return true;
+  }
+  switch (lock.lock_slowly(me, until)) {
+    case owned_lock::outcome::locked:
+      return true;
+    case owned_lock::outcome::not_in_time:
+      return false;
+    case owned_lock::outcome::abandoned:
+      break;
+  }
+  throw_owner_died();
+}
+void lock_owned_slowly(owned_lock& lock) { (void)lock_owned(lock, deadline::never()); }
+
 void throw_owner_died() {
   throw owner_died(
       "kin: a process died while it held this mutex, so what it guards may be half done; recover() accepts that and "

@@ -18,22 +18,17 @@ namespace kin::detail {
 
 struct owned_lock : object_header {
   std::atomic<claim> word;
-  std::atomic<std::uint32_t> depth;  // recursive_mutex: how often its holder has locked it; only the holder's
-  // mutex: says "this claim holds the lock" at once, where the word, just written by a locked instruction, is slow to
-  // read again. Written after the word is taken and cleared before it is given up, by the holder alone: so who finds
-  // its own mark holds the lock, and who finds anything else looks at the word. A dead holder's mark is nobody else's.
-  std::atomic<std::uint32_t> mark;
+  // The holder's alone. recursive_mutex: how often it has locked it. Else its claim once more: says "I hold the lock"
+  // at once, where the word, just written by a locked instruction, is slow to read again. Written after the word is
+  // taken and cleared before it is given up: so who finds its own claim holds the lock, and who finds anything else
+  // looks at the word. A dead holder's is nobody else's.
+  std::atomic<std::uint64_t> note;
 
   enum class outcome { locked, not_in_time, abandoned };
 
   bool try_take(claim me) noexcept {
     claim free = 0;
     return word.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed);
-  }
-  static std::uint32_t mark_of(claim me) noexcept {
-    // Claims of one member and thread in turn differ in their generation alone, and so do their marks.
-    const std::uint32_t mixed = static_cast<std::uint32_t>(me) ^ (generation_of(me) * 0x9e3779b1u);
-    return mixed != 0 ? mixed : 1;
   }
   outcome lock_slowly(claim me, deadline until);
   outcome recover_slowly(claim me);
@@ -60,22 +55,15 @@ struct owned_lock : object_header {
 [[noreturn]] void throw_held_already();
 [[noreturn]] void throw_not_held();
 
-/// mutex::lock and its timed forms.
-inline bool lock_owned(owned_lock& lock, deadline until) {
-  const claim me = family::self();
-  if (lock.try_take(me)) [[likely]] {
-    lock.mark.store(owned_lock::mark_of(me), std::memory_order_relaxed);
-    return true;
-  }
-  switch (lock.lock_slowly(me, until)) {
-    case owned_lock::outcome::locked:
-      return true;
-    case owned_lock::outcome::not_in_time:
-      return false;
-    case owned_lock::outcome::abandoned:
-      break;
-  }
-  throw_owner_died();
+/// mutex::lock and its timed forms. What nearly all do needs no stack: what lies there from before a locked instruction
+/// is had back only after it.
+bool lock_owned(owned_lock& lock, const deadline& until);
+void lock_owned_slowly(owned_lock& lock);
+inline void lock_owned(owned_lock& lock) {
+  const claim me = family::this_thread;
+  if (me == 0 || !lock.try_take(me)) [[unlikely]]
+    return lock_owned_slowly(lock);
+  lock.note.store(me, std::memory_order_relaxed);
 }
 inline bool try_lock_owned(owned_lock& lock) {
   if (lock.try_take(family::self())) return true;
@@ -83,10 +71,10 @@ inline bool try_lock_owned(owned_lock& lock) {
   return false;
 }
 inline void unlock_owned(owned_lock& lock) {
-  const claim me = family::self();
-  if (lock.mark.load(std::memory_order_relaxed) == owned_lock::mark_of(me)) [[likely]]
-    lock.mark.store(0, std::memory_order_relaxed);
-  else if (!lock.is_held_by(me))
+  const claim me = family::this_thread;  // 0: it has never locked anything
+  if (me != 0 && lock.note.load(std::memory_order_relaxed) == me) [[likely]]
+    lock.note.store(0, std::memory_order_relaxed);
+  else if (me == 0 || !lock.is_held_by(me))
     throw_not_held();
   lock.release();
 }

@@ -28,15 +28,24 @@ const bool warm = kin_test::warm_up([] {
 // Anew for each kill. The first keys were set twice, so that each has its spare.
 using text_map = std::map<std::string, std::string>;
 using number_map = std::map<int, long>;
+// Lies in its entry, and is longer than a word.
+struct record {
+  long first, second, third;
+  bool operator==(const record&) const = default;
+};
+record all_of(long n) { return {n, n, n}; }
+using record_map = std::map<int, record>;
 struct world {
   const kin::shared_dict<std::string, std::string> texts;
   const kin::shared_dict<int, long> numbers;
+  const kin::shared_dict<int, record> records;
   const kin::shared_list<std::string> list;
   explicit world(int items) {
     for (int round = 0; round < 2; ++round)
       for (int i = 0; i < items; ++i) {
         texts.set("key " + std::to_string(i), std::string(40, static_cast<char>('a' + round)));
         numbers.set(i, i + round);
+        records.set(i, all_of(i + round));
       }
     for (int i = 0; i < items; ++i) list.push_back("line " + std::to_string(i));
   }
@@ -44,11 +53,16 @@ struct world {
 struct contents {
   text_map texts;
   number_map numbers;
+  record_map records;
   std::vector<std::string> list;
   explicit contents(const world& w)
-      : texts(w.texts.snapshot()), numbers(w.numbers.snapshot()), list(w.list.snapshot()) {
+      : texts(w.texts.snapshot()),
+        numbers(w.numbers.snapshot()),
+        records(w.records.snapshot()),
+        list(w.list.snapshot()) {
     EXPECT_EQ(w.texts.size(), texts.size());
     EXPECT_EQ(w.numbers.size(), numbers.size());
+    EXPECT_EQ(w.records.size(), records.size());
     EXPECT_EQ(w.list.size(), list.size());
   }
   bool operator==(const contents&) const = default;
@@ -62,8 +76,9 @@ struct scenario {
 
 bool one_kill(const scenario& s, long steps, long& made, const contents& before, const contents& after) {
   const world w(s.items);
-  kin_test::stepped victim([&] { (void)w.texts.size(), (void)w.numbers.size(), (void)w.list.size(); },
-                           [&] { s.stepped(w); });
+  kin_test::stepped victim(
+      [&] { (void)w.texts.size(), (void)w.numbers.size(), (void)w.records.size(), (void)w.list.size(); },
+      [&] { s.stepped(w); });
   const bool inside = victim.step_and_die(steps, made);
   const contents now(w);
   EXPECT_TRUE(now == before || now == after);
@@ -74,6 +89,7 @@ bool one_kill(const scenario& s, long steps, long& made, const contents& before,
   for (int i = 0; i < 12; ++i) {
     w.texts.set("key " + std::to_string(i), "again");
     w.numbers.set(i, -i);
+    w.records.set(i, all_of(-i));
     w.list.push_back("again");
   }
   w.texts.erase("key 0");
@@ -82,6 +98,7 @@ bool one_kill(const scenario& s, long steps, long& made, const contents& before,
   for (int i = 1; i < 12; ++i) {
     EXPECT_EQ(later.texts.at("key " + std::to_string(i)), "again");
     EXPECT_EQ(later.numbers.at(i), -i);
+    EXPECT_EQ(later.records.at(i), all_of(-i));
   }
   EXPECT_EQ(later.list.size(), now.list.size() + 12);
   return inside;
@@ -112,6 +129,9 @@ const std::vector<scenario> scenarios = {
     {"set a number", 2, [](const world& w) { w.numbers.set(1, 99); }},
     {"set a new number", 2, [](const world& w) { w.numbers.set(77, 99); }},
     {"set a number that makes the dict larger", 4, [](const world& w) { w.numbers.set(77, 99); }},
+    {"set a record", 2, [](const world& w) { w.records.set(1, all_of(99)); }},
+    {"set a new record", 2, [](const world& w) { w.records.set(77, all_of(99)); }},
+    {"update a record", 2, [](const world& w) { w.records.update(1, [](record& r) { r = all_of(r.first + 7); }); }},
     {"update", 2, [](const world& w) { w.texts.update("key 0", [](std::string& text) { text = "new"; }); }},
     {"erase", 2, [](const world& w) { w.texts.erase("key 0"); }},
     {"erase a number", 2, [](const world& w) { w.numbers.erase(1); }},

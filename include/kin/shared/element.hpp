@@ -74,7 +74,7 @@ template <class T, bool Raw>
 T decode_element(byte_view bytes) {
   if constexpr (Raw) {
     std::array<std::byte, sizeof(T)> copy;
-    if (bytes.size() < sizeof(T) || (bytes.size() != sizeof(T) && !is_inline<Raw, T>)) throw_damaged_element();
+    if (bytes.size() < sizeof(T) || bytes.size() >= sizeof(T) + 8) throw_damaged_element();  // or in whole words
     std::memcpy(copy.data(), bytes.data(), sizeof(T));
     return std::bit_cast<T>(copy);
   } else if constexpr (is_text<T>) {

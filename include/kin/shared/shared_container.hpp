@@ -18,11 +18,22 @@
 
 namespace kin::detail {
 
-/// How entries look: what is at most 8 bytes long, always equally, lies in its word.
+using byte_view = std::span<const std::byte>;
+
+/// How entries look, in words of 8 bytes.
 struct container_form {
-  static constexpr std::uint8_t list_words = 2, dict_words = 4;
-  std::uint8_t words;
-  bool inline_keys, inline_values;
+  bool is_dict, inline_keys;  // a key of at most 8 bytes, always equally long, lies in its word
+  std::uint8_t value_words;   // a value, if it lies in the entry too; 0: values lie in blocks
+  std::uint8_t words;         // an entry
+
+  static constexpr std::size_t most_inline = 64;
+  static constexpr container_form list(bool inline_values) { return {false, false, inline_values, 2}; }
+  /// value_size 0: in blocks.
+  static constexpr container_form dict(bool inline_keys, std::size_t value_size) {
+    const auto n = static_cast<std::uint8_t>((value_size + 7) / 8);
+    const auto before = static_cast<std::uint8_t>(inline_keys ? 2 : 3);
+    return {true, inline_keys, n, static_cast<std::uint8_t>(before + (n == 0 ? 1 : n))};
+  }
 };
 
 class version;
@@ -39,17 +50,23 @@ class KIN_EXPORT shared_container {
   ~shared_container() = default;
   static shared_container decode(reader& from, object_kind kind, container_form form);
   void encode(writer& to) const { ref_.encode(to); }
+  // Of a dict, under its lock.
+  /// Copies a value of exactly this size. False: it is not there.
+  bool read(byte_view key, std::span<std::byte> value) const;
+  void set(byte_view key, byte_view value) const;
   friend bool operator==(const shared_container& a, const shared_container& b) noexcept { return a.ref_ == b.ref_; }
 
  private:
   friend class container_access;
   shared_container(object_ref ref, container_form form);
+  container_object& object() const noexcept;
+  [[gnu::noinline]] bool read_holding(byte_view key, std::span<std::byte> value, std::uint64_t me) const;
+  [[gnu::noinline]] void set_holding(byte_view key, byte_view value, std::uint64_t me) const;
+  bool read_slowly(byte_view key, std::span<std::byte> value) const;
   object_ref ref_;
   std::shared_ptr<container_beside> beside_;
   container_form form_;
 };
-
-using byte_view = std::span<const std::byte>;
 
 /// The lock, held; and what can be done under it. Views stay valid until the next change.
 class KIN_EXPORT container_access {

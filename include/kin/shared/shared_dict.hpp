@@ -3,6 +3,8 @@
 // dict, in its order of insertion; manager's dict_proxy with another place to live.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
@@ -11,6 +13,7 @@
 #include <optional>
 #include <ostream>
 #include <ranges>
+#include <span>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
@@ -31,8 +34,8 @@ template <class K, class V>
 class shared_dict {
   static constexpr bool raw_key = detail::is_raw_key<K>;
   static constexpr bool raw = detail::is_raw_value<V>;
-  static constexpr detail::container_form form{detail::container_form::dict_words, detail::is_inline<raw_key, K>,
-                                               detail::is_inline<raw, V>};
+  static constexpr detail::container_form form = detail::container_form::dict(
+      detail::is_inline<raw_key, K>, raw && sizeof(V) <= detail::container_form::most_inline ? sizeof(V) : 0);
   using encoded = detail::encoded_element<V, raw>;
   using taken = detail::taken_element<V, raw>;
   using taken_key = detail::taken_element<K, raw_key>;
@@ -58,7 +61,7 @@ class shared_dict {
   void set(const K& key, const V& value) const {
     const encoded_key k(key);
     const encoded v(value);
-    access(all_).set(k.bytes(), v.bytes());
+    all_.set(k.bytes(), v.bytes());
   }
   /// Runs f(value, args...) here, under the dict's lock, and puts back what f has made of the V& it gets; returns what
   /// f returns. A key that is not there gets a V{} first, so that `counts.update(word, [](int& n) { ++n; })` counts. If
@@ -122,21 +125,33 @@ class shared_dict {
 
   /// A copy of the value.
   [[nodiscard]] V operator[](const K& key) const {
-    auto found = get(key);
-    if (!found) missing(key);
-    return std::move(*found);
+    if constexpr (raw && std::is_trivially_default_constructible_v<V>) {
+      V copy;  // where the caller wants it, by way of no optional
+      if (!all_.read(encoded_key(key).bytes(), std::as_writable_bytes(std::span(&copy, 1)))) missing(key);
+      return copy;
+    } else {
+      auto found = get(key);
+      if (!found) missing(key);
+      return std::move(*found);
+    }
   }
   [[nodiscard]] V at(const K& key) const { return (*this)[key]; }
   [[nodiscard]] std::optional<V> get(const K& key) const {
     const encoded_key k(key);
-    auto found = [&]() -> std::optional<taken> {
-      const access dict(all_);
-      const auto bytes = dict.find(k.bytes());
-      if (bytes.data() == nullptr) return std::nullopt;
-      return taken(bytes);
-    }();
-    if (!found) return std::nullopt;
-    return std::move(*found).get();
+    if constexpr (raw) {
+      std::array<std::byte, sizeof(V)> copy;
+      if (!all_.read(k.bytes(), copy)) return std::nullopt;
+      return std::bit_cast<V>(copy);
+    } else {
+      auto found = [&]() -> std::optional<taken> {
+        const access dict(all_);
+        const auto bytes = dict.find(k.bytes());
+        if (bytes.data() == nullptr) return std::nullopt;
+        return taken(bytes);
+      }();
+      if (!found) return std::nullopt;
+      return std::move(*found).get();
+    }
   }
   [[nodiscard]] std::optional<V> try_get(const K& key) const { return get(key); }
   [[nodiscard]] V get(const K& key, V otherwise) const { return get(key).value_or(std::move(otherwise)); }

@@ -29,7 +29,7 @@ namespace kin {
 template <class T>
 class shared_list {
   static constexpr bool raw = detail::is_raw_value<T>;
-  static constexpr detail::container_form form{detail::container_form::list_words, false, detail::is_inline<raw, T>};
+  static constexpr detail::container_form form = detail::container_form::list(detail::is_inline<raw, T>);
   using encoded = detail::encoded_element<T, raw>;
   using taken = detail::taken_element<T, raw>;
   using access = detail::container_access;

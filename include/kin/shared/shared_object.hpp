@@ -26,7 +26,8 @@ KIN_EXPORT shared_object make_guarded_value(std::span<const std::byte> initial);
 KIN_EXPORT shared_object decode_guarded_value(reader& from, std::size_t size);
 
 /// Of a guarded value: as mutex's.
-KIN_EXPORT bool lock_guarded(const object_ref& value, deadline until);
+KIN_EXPORT void lock_guarded(const object_ref& value);
+KIN_EXPORT bool lock_guarded(const object_ref& value, const deadline& until);
 KIN_EXPORT bool try_lock_guarded(const object_ref& value);
 KIN_EXPORT void unlock_guarded(const object_ref& value);
 KIN_EXPORT void recover_guarded(const object_ref& value);

@@ -49,7 +49,7 @@ class value {
   }
 
   /// As kin::mutex.
-  void lock() const { (void)detail::lock_guarded(object_.ref, deadline::never()); }
+  void lock() const { detail::lock_guarded(object_.ref); }
   [[nodiscard]] bool try_lock() const { return detail::try_lock_guarded(object_.ref); }
   template <class Rep, class Period>
   [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> time) const {
