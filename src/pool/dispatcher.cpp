@@ -67,12 +67,20 @@ std::unique_ptr<pool_core::task> pool_core::next_waiting() {
 }
 
 void pool_core::assign_waiting() {
-  // Who is awake first: it costs nothing to tell. To wake one costs more than a look at who may have ended.
-  for (const bool all : {false, true}) {
-    if (all) look_at_short_ones();
+  // Who is awake first: it costs nothing to tell. To wake one costs more than a look at who may have ended. One that slept
+  // on this processor may take it at once, while there are more to be given their tasks: it comes last.
+  enum class which : unsigned char { awake, elsewhere, any };
+  std::uint32_t here = 0;
+  for (const which now : {which::awake, which::elsewhere, which::any}) {
+    if (now == which::elsewhere) {
+      look_at_short_ones();
+      here = static_cast<std::uint32_t>(os::current_processor() + 1);
+    }
     for (const auto& w : workers_) {
       if (waiting_.empty()) return;
-      if (w->now != phase::idle || (!all && w->lane.sleeps())) continue;
+      if (w->now != phase::idle || (now == which::awake && w->lane.sleeps()) ||
+          (now == which::elsewhere && w->lane.processor() == here))
+        continue;
       if (!may_run_another()) return;
       assign(*w, next_waiting());
     }
@@ -162,12 +170,12 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
     return;
   }
   try {
-    const auto reference = block_store::refer_or_leave(*now.request);
-    to.lane.put(order_kind::in_frame, now.depth, now.options.memory_limit, {});
-    if (reference)
+    // The order comes last: it wakes the worker, which would go to sleep again for want of the frame.
+    if (const auto reference = block_store::refer_or_leave(*now.request))
       to.pump.send(call_in_block_frame, reference);
     else
       to.pump.send(call_frame, now.request);
+    to.lane.put(order_kind::in_frame, now.depth, now.options.memory_limit, {});
     // The pool's thread must wait for other things now than when it began to.
     if (to.pump.wants_to_write() || to.pump.closed() || !to.task_ends.is_never()) wake();
   } catch (...) {

@@ -16,14 +16,13 @@ namespace kin::detail {
 namespace {
 
 constexpr std::uint32_t is_done = std::uint32_t{1} << 31;
-// What is reserved at once is about this much work: much more than a line costs that goes from core to core.
-constexpr std::chrono::microseconds worth_a_step{5};
+constexpr std::size_t most_sections = 64;  // more who take part have none
 constexpr std::size_t most_kept = 4;
 
 }  // namespace
 
 struct range_claims::words : object_header {
-  alignas(64) std::atomic<std::uint64_t> next;  // the first that nobody has reserved; a hint
+  alignas(64) std::atomic<std::uint32_t> sections[most_sections];  // who begins there; 0: nobody. A hint
   alignas(64) std::atomic<std::uint64_t> done;
   alignas(64) std::atomic<std::uint32_t> of[most_ranges];  // 0: free; else who, and perhaps is_done
 };
@@ -62,7 +61,7 @@ range_claims range_claims::take(std::size_t ranges) {
   }
   if (!found) found = range_claims(object_ref::make(object_kind::range_claims, sizeof(words)));
   words& w = found->shared();
-  w.next.store(0, std::memory_order_relaxed);
+  for (auto& section : w.sections) section.store(0, std::memory_order_relaxed);
   w.done.store(0, std::memory_order_relaxed);
   for (std::size_t r = 0; r < std::min(ranges, most_ranges); ++r) w.of[r].store(0, std::memory_order_relaxed);
   return *found;
@@ -93,15 +92,34 @@ std::optional<std::size_t> range_claims::left_by(std::uint32_t who, std::size_t 
 // ---- one who takes part
 
 claimant::claimant(const range_claims& claims, std::uint32_t who, std::size_t ranges, std::size_t others)
-    : claims_(claims), who_(who), ranges_(ranges), others_(std::max<std::size_t>(others, 1)) {
+    : claims_(claims), who_(who), ranges_(ranges), sections_(std::clamp<std::size_t>(others, 1, most_sections)) {
   if (who == 0 || (who & is_done) != 0 || ranges > range_claims::most_ranges)
     throw decode_error("kin: a part of a map that cannot be");
   const range_claims::words& w = claims_.shared();
   for (std::size_t r = ranges; r-- > 0;)
     if (w.of[r].load(std::memory_order_relaxed) == who) left_.push_back(r);
+  take_section();
 }
 
-claimant::~claimant() { tell(); }
+claimant::~claimant() {
+  tell();
+  // Somebody may go on there. The section of one that died stays its own, and is taken from its end.
+  if (own_) claims_.shared().sections[*own_].store(0, std::memory_order_relaxed);
+}
+
+void claimant::take_section() {
+  thread_local std::size_t last = 0;
+  auto& sections = claims_.shared().sections;
+  for (std::size_t i = 0; i < sections_ && !own_; ++i) {
+    const std::size_t section = (last + i) % sections_;
+    std::uint32_t nobody = 0;
+    if (sections[section].compare_exchange_strong(nobody, who_, std::memory_order_relaxed)) own_ = section;
+  }
+  if (!own_) return;
+  last = *own_;
+  at_ = begin_of(*own_);
+  end_ = begin_of(*own_ + 1);
+}
 
 void claimant::tell() noexcept {
   if (untold_ == 0) return;
@@ -124,12 +142,11 @@ std::optional<std::size_t> claimant::next() {
   return current_;
 }
 
-std::optional<std::size_t> claimant::claim(std::size_t range) {
+bool claimant::claim(std::size_t range) {
   std::uint32_t free = 0;
   auto& word = claims_.shared().of[range];
-  if (word.load(std::memory_order_relaxed) == 0 && word.compare_exchange_strong(free, who_, std::memory_order_relaxed))
-    return range;
-  return std::nullopt;
+  return word.load(std::memory_order_relaxed) == 0 &&
+         word.compare_exchange_strong(free, who_, std::memory_order_relaxed);
 }
 
 std::optional<std::size_t> claimant::find() {
@@ -138,37 +155,16 @@ std::optional<std::size_t> claimant::find() {
     left_.pop_back();
     return range;
   }
-  for (;;) {
-    while (at_ < end_)
-      if (const auto range = claim(at_++)) return range;
-    take_more();
-    if (at_ < end_) continue;
-    // All is reserved: what those have not begun who reserved it, or died before, is anybody's. From the end, where
-    // they come last.
-    while (sweep_ < ranges_)
-      if (const auto range = claim(ranges_ - ++sweep_)) return range;
-    return std::nullopt;
-  }
-}
-
-void claimant::take_more() {
+  while (at_ < end_)
+    if (claim(at_++)) return at_ - 1;
   tell();
-  range_claims::words& w = claims_.shared();
-  const auto now = std::chrono::steady_clock::now();
-  if (end_ > 0) {
-    const auto each = (now - began_) / static_cast<std::int64_t>(share_);
-    share_ = each >= worth_a_step ? 1 : static_cast<std::size_t>(worth_a_step / std::max(each, decltype(each)(1)));
+  for (; others_ < sections_; ++others_, sweep_ = 0) {
+    const std::size_t section = (own_.value_or(0) + others_) % sections_;
+    const std::size_t begin = begin_of(section), end = begin_of(section + 1);
+    while (sweep_ < end - begin)
+      if (claim(end - ++sweep_)) return end - sweep_;
   }
-  began_ = now;
-  const std::size_t reserved = w.next.load(std::memory_order_relaxed);
-  if (reserved >= ranges_) {
-    at_ = end_ = ranges_;
-    return;
-  }
-  share_ = std::clamp<std::size_t>(share_, 1, std::max<std::size_t>((ranges_ - reserved) / (2 * others_), 1));
-  at_ = w.next.fetch_add(share_, std::memory_order_relaxed);
-  end_ = std::min(at_ + share_, ranges_);
-  at_ = std::min(at_, ranges_);
+  return std::nullopt;
 }
 
 // ---- what stays mapped

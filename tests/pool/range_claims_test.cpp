@@ -68,6 +68,45 @@ TEST(range_claims, find_what_somebody_reserved_and_never_began) {
   claims.give_back();
 }
 
+TEST(range_claims, begin_where_the_same_thread_began_the_last_time) {
+  std::vector<std::size_t> first;
+  const auto claims = range_claims::take(100);
+  for (int round = 0; round < 3; ++round) {
+    // As many sections as take part: here both are one thread's, and the second one finds the first one's taken.
+    claimant a(claims, static_cast<std::uint32_t>(2 * round + 1), 100, 2);
+    claimant b(claims, static_cast<std::uint32_t>(2 * round + 2), 100, 2);
+    first.push_back(*a.next());
+    EXPECT_NE(*b.next() / 50, first.back() / 50);
+    EXPECT_EQ(*a.next() / 50, first.back() / 50);
+  }
+  claims.give_back();
+  const auto anew = range_claims::take(100);
+  std::size_t place = 0;
+  for (int map = 0; map < 3; ++map) {
+    std::thread([&] {
+      for (std::uint32_t who = 10; who < 13; ++who) {
+        claimant mine(anew, who, 100, 2);
+        const auto range = *mine.next();
+        if (who > 10) EXPECT_EQ(range / 50, place / 50);
+        place = range;
+      }
+    }).join();
+  }
+  anew.give_back();
+}
+
+TEST(range_claims, are_taken_from_the_ends_of_others_sections) {
+  const auto claims = range_claims::take(100);
+  claimant slow(claims, 1, 100, 2);
+  const std::size_t its_first = *slow.next();
+  claimant quick(claims, 2, 100, 2);
+  for (int i = 0; i < 50; ++i) EXPECT_NE(*quick.next() / 50, its_first / 50);
+  EXPECT_EQ(*quick.next(), its_first + 49);
+  EXPECT_EQ(*slow.next(), its_first + 1);
+  EXPECT_EQ(*quick.next(), its_first + 48);
+  claims.give_back();
+}
+
 TEST(range_claims, leave_the_rest_to_others_when_one_has_enough) {
   const auto claims = range_claims::take(100);
   {

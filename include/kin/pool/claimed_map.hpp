@@ -80,12 +80,18 @@ class for_a_moment {
  public:
   /// What it costs to call a worker, about.
   static constexpr std::chrono::microseconds moment{20};
-  /// Looks at the clock after 1, 2, 4 … ranges.
+  explicit for_a_moment(std::size_t all) : all_(all) {}
+  /// Looks at the clock after 1, 2, 4 … ranges: whether there is much more to do, going by those.
   [[nodiscard]] bool reached_by(std::size_t ranges) const {
-    return std::has_single_bit(ranges) && std::chrono::steady_clock::now() - began_ >= moment;
+    constexpr std::chrono::microseconds long_enough{3};  // to judge by
+    if (!std::has_single_bit(ranges)) return false;
+    const auto took = std::chrono::steady_clock::now() - began_;
+    const auto left = took / static_cast<std::int64_t>(ranges) * static_cast<std::int64_t>(all_ - ranges);
+    return took >= moment || (took >= long_enough && left >= 2 * moment);
   }
 
  private:
+  std::size_t all_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
@@ -160,7 +166,7 @@ class claimed_map {
     const auto& claims = part_->claims;
     if (options_.caller_takes_part) {
       const std::uint32_t caller = ++named_;
-      note_range(caller, take_part(caller, f, in, to, for_a_moment()));
+      note_range(caller, take_part(caller, f, in, to, for_a_moment(ranges())));
       if (claims.unclaimed(ranges()) == 0) return end();
     }
     int in_vain = 0;  // rounds in a row in which workers were lost before they had claimed anything

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// range_claims: how the ranges of one map are shared out: whoever takes part claims the next one from shared memory.
+// range_claims: how the ranges of one map are shared out: whoever takes part claims them one by one in shared memory. Each
+// begins in a section of its own, if it can where it was in the last map: what it read and wrote there is still in its
+// processor's caches. Then it takes from the ends of the others' sections.
 //
 // Invariant: a range is free, or its word names who has claimed it, and says whether that is done with it. Nobody is
 // needed to claim for another: what somebody who died had claimed is found by its name, what nobody has claimed is
-// free.
+// free, whoever's section it lies in.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -47,7 +48,8 @@ class KIN_EXPORT range_claims {
   object_ref ref_;
 };
 
-/// One of those who take part, in its own process: first what it left in an attempt before, then whatever is free.
+/// One of those who take part, in its own thread: first what it left in an attempt before, then its section, then
+/// whatever is free.
 class KIN_EXPORT claimant {
  public:
   /// `who` > 0 is the only one of that name. `others`: about as many take part. Throws decode_error.
@@ -63,21 +65,21 @@ class KIN_EXPORT claimant {
   void fail() noexcept { current_.reset(); }
 
  private:
-  std::optional<std::size_t> claim(std::size_t range);
+  bool claim(std::size_t range);
+  void take_section();
   std::optional<std::size_t> find();
-  void take_more();
   void tell() noexcept;
+  [[nodiscard]] std::size_t begin_of(std::size_t section) const noexcept { return section * ranges_ / sections_; }
 
   range_claims claims_;
   std::uint32_t who_;
-  std::size_t ranges_, others_;
+  std::size_t ranges_, sections_;
   std::vector<std::size_t> left_;  // claimed before, and not done
   std::optional<std::size_t> current_;
-  std::size_t at_ = 0, end_ = 0;  // of what take_more() has reserved; others may claim it when all else is claimed
-  std::size_t sweep_ = 0;
-  std::size_t untold_ = 0;  // done, and not yet counted
-  std::size_t share_ = 1;
-  std::chrono::steady_clock::time_point began_;
+  std::optional<std::size_t> own_;       // section
+  std::size_t at_ = 0, end_ = 0;         // of it
+  std::size_t others_ = 0, sweep_ = 0;   // sections that were looked through, and how far the next one is, from its end
+  std::size_t untold_ = 0;               // done, and not yet counted
 };
 
 /// In the process that takes part: these elements are likely to be worked on again soon, so they stay mapped.
