@@ -3,8 +3,8 @@
 #include "memory/arena.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <iterator>
 
 #include <kin/core/error.hpp>
@@ -12,26 +12,22 @@
 namespace kin::detail {
 namespace {
 
-void clear(object_header& header) noexcept {
-  header.kind.store(0);
-  header.granules.store(0);
-  header.more_bells.store(0);
-  header.serial.store(0);
-  header.passage.store(0);
-  header.bell.word.store(0);
-  header.bell.slept_on.store(0);
-  header.bell.rung_at.store(0);
-  header.bell.in_vain.store(0);
+// By words: whoever has a damaged handle, or knows the chunk as it was cut before, may look for a header meanwhile.
+void clear(std::byte* from, std::size_t size) noexcept {
+  for (std::size_t at = 0; at < size; at += sizeof(std::uint64_t))
+    // release: after the kind.
+    std::atomic_ref(*reinterpret_cast<std::uint64_t*>(from + at)).store(0, std::memory_order_release);
 }
 
-// Whoever has a damaged handle may look at a header meanwhile, never at what lies between two.
+void clear(object_header& header) noexcept {
+  header.kind.store(0);
+  clear(reinterpret_cast<std::byte*>(&header), sizeof header);
+}
+
 void clear(std::byte* chunk, std::size_t size, std::size_t stride) noexcept {
-  std::size_t at = 0;
-  for (; at + stride <= size; at += stride) {
-    clear(*reinterpret_cast<object_header*>(chunk + at));
-    std::memset(chunk + at + sizeof(object_header), 0, stride - sizeof(object_header));
-  }
-  std::memset(chunk + at, 0, size - at);
+  for (std::size_t at = 0; at + stride <= size; at += stride)
+    reinterpret_cast<object_header*>(chunk + at)->kind.store(0);
+  clear(chunk, size);
 }
 
 constexpr bool is_part(span_owner owner) noexcept { return owner.serial != 0; }

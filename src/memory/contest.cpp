@@ -38,8 +38,9 @@ void trial::note(std::uint64_t bytes, std::uint64_t ticks) noexcept {
     ticks_ += ticks;
   }
   bytes_ += bytes;
-  if (about_.is_decided() ? bytes_ < good_for : counted_ < of_a_trial) return;
-  if (about_.is_decided())
+  const bool decided = about_.is_decided();  // read once: another thread may change it
+  if (decided ? bytes_ < good_for : counted_ < of_a_trial) return;
+  if (decided)
     about_.begin_anew();
   else
     about_.report(second, ticks_ * 1024 / (counted_ / 1024));  // messages of different sizes end it at different places

@@ -72,8 +72,8 @@ void pool_core::look_at_lanes() {
 }
 
 // Which outcome of a worker's the leader waits for: not for each, so that it does not run in step with the workers. Its
-// own, or one that somebody is to be told of; the last, for then the worker has nothing to do; half of them, if more wait to take their place. What else is
-// done by then is taken along, and before it sleeps.
+// own, or one that somebody is to be told of; the last, for then the worker has nothing to do; half of them, if more
+// wait to take their place. What else is done by then is taken along, and before it sleeps.
 std::size_t pool_core::worth_waking_for(const worker& w) const {
   if (!followers_.empty()) return 0;
   const std::size_t last = w.has.size() - 1, most = waiting_.empty() ? last : last / 2;

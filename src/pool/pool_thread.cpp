@@ -162,7 +162,8 @@ void thread_core::run(lock& hold, std::unique_ptr<pooled_task> t) {
   t.reset();
 }
 
-bool thread_core::run_once(pooled_task& t) {
+// GCC hands over a null reference where pthread_exit is caught.
+__attribute__((no_sanitize("null"))) bool thread_core::run_once(pooled_task& t) {
   std::exception_ptr failure;
   parcel outcome;
   auto* const job = std::get_if<std::unique_ptr<local_job>>(&t.work);

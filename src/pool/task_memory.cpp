@@ -39,7 +39,8 @@ class depot {
   block* batches_ = nullptr;
 };
 depot& depot_of(std::size_t size) noexcept {
-  static auto& all = *new std::array<depot, sizes>;  // never destroyed: threads may end after static objects
+  alignas(std::array<depot, sizes>) static std::byte room[sizeof(std::array<depot, sizes>)];
+  static auto& all = *new (room) std::array<depot, sizes>;  // never destroyed: threads may end after static objects
   return all[size];
 }
 

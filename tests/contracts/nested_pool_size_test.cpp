@@ -11,7 +11,15 @@ namespace kin_test {
 namespace {
 using sizes = std::vector<std::size_t>;
 
-class nested_pool : public pool_contract {};
+class nested_pool : public pool_contract {
+#if defined(__SANITIZE_ADDRESS__)
+ protected:
+  // A copy with an environment of its own allocates more than lies ready, and the pool's thread may have had the lock.
+  void SetUp() override {
+    if (GetParam() == kin::start::fork) GTEST_SKIP() << "AddressSanitizer's allocator may be locked for ever in a copy";
+  }
+#endif
+};
 KIN_POOL_CONTRACT(nested_pool);
 
 std::size_t default_size() { return kin::pool().size(); }

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 #include "memory/bulk_copy.hpp"
@@ -68,6 +70,19 @@ TEST(contest, is_held_again_after_a_good_deal) {
   go(about, mine, 200, 100);
   go(about, mine, 100, 200, (std::uint64_t{300} << 20) / piece);
   EXPECT_FALSE(about.second_way());
+}
+
+TEST(contest, may_be_held_again_by_two_threads_at_once) {
+  contest about;
+  std::atomic<int> here{0};
+  const auto go_often = [&] {
+    trial mine(about);
+    for (++here; here < 2;) std::this_thread::yield();
+    for (int i = 0; i < 10000000; ++i) mine.note(std::uint64_t{256} << 20, 100);
+  };
+  std::thread other(go_often);
+  go_often();
+  other.join();
 }
 
 TEST(bulk_copy, copies_all_bytes_and_no_others_wherever_they_lie) {

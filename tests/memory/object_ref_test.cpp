@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -18,8 +19,10 @@
 
 #include "memory/family.hpp"
 #include "memory/object_header.hpp"
+#include "support/eventually.hpp"
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
+#include "sync/shared_page.hpp"
 
 namespace {
 
@@ -109,6 +112,30 @@ TEST(object_ref, may_be_looked_for_anywhere_while_others_die) {
   }
   done = true;
   reader.join();
+}
+
+// The root uses the chunks of the dead again for objects of other sizes.
+TEST(object_ref, is_zero_where_objects_of_the_dead_had_their_bells) {
+  constexpr std::size_t whole = kin::detail::family_table::unit_size;
+  const kin_test::shared_page<std::atomic<std::uint64_t>> place;
+  forked maker([&] {
+    std::vector<object_ref> many;
+    for (std::size_t n = 0; n < 2 * whole / 128; ++n) {
+      many.push_back(object_ref::make(object_kind::array, 128));
+      std::memset(static_cast<void*>(&many.back().get()->bell), 0x55, sizeof(kin::detail::bell));
+    }
+    place->store(many[whole / 128].offset() / whole);
+    raise(SIGKILL);
+  });
+  EXPECT_EQ(maker.join(), -SIGKILL);
+  std::vector<object_ref> held;
+  ASSERT_TRUE(kin_test::eventually([&] {
+    held.push_back(object_ref::make(object_kind::array, whole));
+    return held.back().offset() / whole == *place;
+  }));
+  const auto* const bytes = reinterpret_cast<const std::byte*>(held.back().get());
+  EXPECT_EQ(std::count(bytes + sizeof(kin::detail::object_header), bytes + whole, std::byte{0}),
+            whole - sizeof(kin::detail::object_header));
 }
 
 TEST(object_ref, has_spans_that_its_process_can_map_by_number) {

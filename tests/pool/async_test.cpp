@@ -74,7 +74,8 @@ TEST(async, starts_in_the_surroundings_that_it_is_told) {
                         [](int n) {
                           rlimit files{};
                           ::getrlimit(RLIMIT_NOFILE, &files);
-                          return std::tuple(n, kin::current_process().name(), std::string(std::getenv("KIN_ASYNC")),
+                          const char* const value = std::getenv("KIN_ASYNC");
+                          return std::tuple(n, kin::current_process().name(), std::string(value ? value : "unset"),
                                             std::filesystem::current_path().string(), files.rlim_cur);
                         },
                         5)

@@ -59,8 +59,8 @@ class KIN_EXPORT child {
   void set_crash_file(unique_fd file) noexcept { crash_file_ = std::move(file); }
   /// For a child that `server` has forked: it takes the status, and tells it. Set before anybody else knows the child.
   void set_server(std::shared_ptr<fork_server> server, std::uint64_t serial) noexcept;
-  /// For a copy of this process: it cannot have missed kin::init(), and says hello only where somebody waits for it. Set
-  /// before anybody else knows the child.
+  /// For a copy of this process: it cannot have missed kin::init(), and says hello only where somebody waits for it.
+  /// Set before anybody else knows the child.
   void set_copy() noexcept { greeted_ = true; }
   /// The stack of a worker that crashed, by name, cut at its task's entry; empty for other ends. After join().
   [[nodiscard]] std::string crash_report() const;

@@ -265,8 +265,8 @@ void what_is_taken_back_is_not_run() {
   });
 }
 
-// A thread of the pool that slept is awake after each instruction of the worker, looks once and goes. Either it has seen
-// the outcome, or the worker tells of it before it sleeps.
+// A thread of the pool that slept is awake after each instruction of the worker, looks once and goes. Either it has
+// seen the outcome, or the worker tells of it before it sleeps.
 void who_goes_hides_no_outcome() {
   all_over(1, [](long instructions) {
     const shared_world w;
