@@ -82,7 +82,7 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
     t->work = take_request(work);
   else
     t->work = std::move(work);
-  t->label = std::move(name);
+  t->label = name;
   t->state = std::move(state);
   t->options = options;
   t->retries_left = options.retries;

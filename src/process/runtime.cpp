@@ -141,7 +141,10 @@ void runtime::after_fork_in_child() {
   self.parents_children_ = std::move(self.children_);
   for (auto* forget : self.forget_) forget();
   self.mutex_.unlock();
-  new (&self.starting_) std::recursive_mutex;  // its owner was a thread id of the parent's
+  // Its owner was a thread id of the parent's, so it is made anew. That ThreadSanitizer does not see, and takes for an
+  // unlocking what does nothing else.
+  self.starting_.unlock();
+  new (&self.starting_) std::recursive_mutex;
 }
 
 void require_init() { runtime::get().require_initialised(); }

@@ -27,7 +27,7 @@ namespace kin::detail {
 
 class item_ring {
  public:
-  item_ring(object_ref queue, ring_header& header) noexcept : queue_(std::move(queue)), header_(header) {}
+  item_ring(object_ref queue, ring_header& header) noexcept : queue_(queue), header_(header) {}
 
   /// Makes the first segment, before anybody else sees the queue. Throws os_error. Segments are parts of the queue's
   /// object, and go with it.

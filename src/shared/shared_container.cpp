@@ -75,7 +75,7 @@ inline container_object& shared_container::object() const noexcept {
 }
 
 shared_container::shared_container(object_ref ref, container_form form)
-    : ref_(std::move(ref)),
+    : ref_(ref),
       beside_(std::static_pointer_cast<container_beside>(ref_.keep_beside(std::make_shared<container_beside>()))),
       form_(form) {}
 

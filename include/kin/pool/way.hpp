@@ -183,7 +183,7 @@ struct by_sharing {
     auto state = std::make_shared<local_state<R>>(to.home());
     to.submit(std::make_unique<local_call<R, std::decay_t<F>, stored_t<A>...>>(state, std::forward<F>(f),
                                                                                std::forward<A>(args)...),
-              std::move(name), state, options);
+              name, state, options);
     return state;
   }
   template <class R, class Chunk, class F, class Item>

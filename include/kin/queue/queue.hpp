@@ -220,7 +220,7 @@ class queue {
                     "kin: this item is move-only; write queue.put(std::move(item))");
       if (!put_encoded(item, until, operation)) return false;
       if constexpr (!std::is_lvalue_reference_v<U> && !std::is_const_v<U> && std::is_class_v<T>) {
-        [[maybe_unused]] const T given_away = std::move(item);  // closes what the queue now owns
+        [[maybe_unused]] const T given_away = std::forward<U>(item);  // closes what the queue now owns
       }
       return true;
     }

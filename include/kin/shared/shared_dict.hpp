@@ -209,7 +209,7 @@ class shared_dict {
   static constexpr bool has_order = requires(const K& a, const K& b) {
     { a < b } -> std::convertible_to<bool>;
   };
-  explicit shared_dict(detail::shared_container all) noexcept : all_(std::move(all)) {}
+  explicit shared_dict(detail::shared_container all) noexcept : all_(all) {}
 
   // -0.0 and 0.0 are one key.
   struct encoded_key {

@@ -208,7 +208,7 @@ class shared_list {
 
  private:
   friend struct codec<shared_list>;
-  explicit shared_list(detail::shared_container all) noexcept : all_(std::move(all)) {}
+  explicit shared_list(detail::shared_container all) noexcept : all_(all) {}
 
   template <class R>
   static std::vector<T> collect(R&& more) {

@@ -93,7 +93,7 @@ class KIN_EXPORT connection {
     message.arrived();
     if constexpr (!std::is_lvalue_reference_v<T> && !std::is_const_v<std::remove_reference_t<T>> &&
                   std::is_class_v<Sent> && std::is_same_v<Sent, std::remove_cvref_t<T>>) {
-      [[maybe_unused]] const Sent given_away = std::move(value);  // closes what the other side now owns
+      [[maybe_unused]] const Sent given_away = std::forward<T>(value);  // closes what the other side now owns
     }
   }
 
