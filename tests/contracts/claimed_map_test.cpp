@@ -118,6 +118,30 @@ TEST_P(claimed_map, throws_for_the_first_element_that_failed_when_all_others_are
   EXPECT_THROW(workers.map([](int) { throw std::domain_error("x"); }, in), std::domain_error);
 }
 
+TEST_P(claimed_map, throws_for_the_first_element_also_if_it_failed_last) {
+  kin::pool workers(options(2));
+  struct fails_from_the_end {
+    kin::value<int> failed;
+    int operator()(int n) const {
+      // Its section is left to the other one, who takes from its end what the other section has no more of.
+      for (int i = 0; n == 0 && failed.load() == 0 && i < 1000; ++i) std::this_thread::sleep_for(1ms);
+      if (n == 40) failed.store(1);
+      if (n == 40 || n == 60) throw std::out_of_range("element " + std::to_string(n));
+      return n;
+    }
+  };
+  const auto in = counting(100);
+  for (int round = 0; round < 3; ++round) {
+    const kin::array<int> out(100);
+    try {
+      workers.map(fails_from_the_end{kin::value<int>(0)}, in, out, {.chunk = 1});
+      ADD_FAILURE() << "no exception";
+    } catch (const std::out_of_range& e) {
+      EXPECT_STREQ(e.what(), "element 40");
+    }
+  }
+}
+
 struct dies_once {
   kin::value<int> deaths;
   int operator()(int n) const {
