@@ -142,6 +142,22 @@ TEST_P(claimed_map, throws_for_the_first_element_also_if_it_failed_last) {
   }
 }
 
+TEST_P(claimed_map, is_not_left_to_a_copy_that_a_task_forks) {
+  kin::pool workers(options(2));
+  struct forks {
+    kin::array<int> out;
+    void operator()(int n) const {
+      static bool copy = false;
+      if (n == 3) copy = ::fork() == 0;
+      std::this_thread::sleep_for(copy && n != 3 ? 300ms : 1ms);
+      out[static_cast<std::size_t>(n)] = n + 1;
+    }
+  };
+  const kin::array<int> out(100);
+  workers.map(forks{out}, counting(100), {.chunk = 1});
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(out[static_cast<std::size_t>(i)], i + 1);
+}
+
 struct dies_once {
   kin::value<int> deaths;
   int operator()(int n) const {
