@@ -52,7 +52,18 @@ bool block_store::entry::is_free() const noexcept {
   return !lent && head_of(*buffer).returned.load(std::memory_order_acquire) == handed_over;
 }
 
+// What nobody reads any more need not wait for processes that somebody has forked.
+bool block_store::entry::empty_if_free() const noexcept {
+  if (!is_free()) return false;
+  buffer->drop_memory();
+  return true;
+}
+
 block_store::block_store() : owner_(os::own_pid()) {}
+block_store::~block_store() {
+  if (os::own_pid() != owner_) return;
+  for (const entry& e : all_) (void)e.empty_if_free();
+}
 
 // The smallest that is large enough.
 block_store::entry* block_store::find(std::size_t bytes) noexcept {
@@ -65,8 +76,8 @@ block_store::entry* block_store::find(std::size_t bytes) noexcept {
 
 block_store::entry* block_store::make(std::size_t bytes) {
   // None of those that are free is large enough.
-  std::erase_if(all_, [](const entry& e) { return e.is_free() && e.buffer->size() < most_kept / most_blocks; });
-  if (all_.size() >= most_blocks) std::erase_if(all_, [](const entry& e) { return e.is_free(); });
+  std::erase_if(all_, [](const entry& e) { return e.buffer->size() < most_kept / most_blocks && e.empty_if_free(); });
+  if (all_.size() >= most_blocks) std::erase_if(all_, [](const entry& e) { return e.empty_if_free(); });
   if (all_.size() >= most_blocks) return nullptr;
   all_.reserve(all_.size() + 1);
   return &all_.emplace_back(entry{std::make_shared<shared_buffer>(rounded(bytes))});
@@ -96,8 +107,10 @@ void block_store::give_back(const shared_buffer& buffer, bool with_receiver) noe
   if (with_receiver) ++it->handed_over;
   std::size_t kept = 0;
   for (const entry& e : all_) kept += e.buffer->size();
-  // Its receiver has it mapped: what it has not read yet stays there.
-  if (kept > most_kept) all_.erase(it);
+  if (kept <= most_kept) return;
+  // Its receiver has it mapped, or is to: what it has not read yet stays there.
+  (void)it->empty_if_free();
+  all_.erase(it);
 }
 
 std::shared_ptr<parcel> block_store::refer_or_leave(parcel& message) {

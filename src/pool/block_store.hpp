@@ -41,6 +41,9 @@ struct block_reference {
 class block_store final : public block_source, public std::enable_shared_from_this<block_store> {
  public:
   block_store();
+  ~block_store();
+  block_store(const block_store&) = delete;
+  block_store& operator=(const block_store&) = delete;
   /// Null in a copy of this process that somebody has forked: the memory is not the copy's.
   [[nodiscard]] std::shared_ptr<memory_block> take(std::size_t bytes) noexcept override;
 
@@ -57,6 +60,7 @@ class block_store final : public block_source, public std::enable_shared_from_th
     std::uint64_t handed_over = 0;
     bool lent = false;
     [[nodiscard]] bool is_free() const noexcept;
+    bool empty_if_free() const noexcept;
   };
   entry* find(std::size_t bytes) noexcept;
   entry* make(std::size_t bytes);

@@ -19,8 +19,18 @@ constexpr std::uint64_t largest = std::uint64_t{1} << 46;
 }  // namespace
 
 struct opened_blocks::view {
-  std::uint64_t number;
+  view(std::uint64_t n, os::mapping m, role mine) : number(n), memory(std::move(m)) {
+    // A worker that is forked later would keep the memory of another one. No copy reads outcomes.
+    if (mine == role::reads_and_returns) memory.keep_from_copies();
+  }
+  view(const view&) = delete;
+  view& operator=(const view&) = delete;
+  ~view() {
+    if (os::own_pid() != owner) (void)std::move(memory).release();  // something else may be there
+  }
+  const std::uint64_t number;
   os::mapping memory;
+  const int owner = os::own_pid();
 };
 
 /// A message where it lies. Its end is its receiver's word that it needs it no more.
@@ -55,7 +65,7 @@ std::shared_ptr<opened_blocks::view> opened_blocks::find(const block_reference& 
     if (!os::is_whole_memory_file(file, size))
       throw decode_error("kin: a large message lies in memory that is not there");
     const auto how = mine_ == role::reads ? os::access::read : os::access::write;
-    found = std::make_shared<view>(view{where.number, os::mapping(file, 0, size, how)});
+    found = std::make_shared<view>(where.number, os::mapping(file, 0, size, how), mine_);
   }
   recent_.push_back(found);
   std::size_t mapped = 0;

@@ -92,7 +92,11 @@ std::optional<std::size_t> range_claims::left_by(std::uint32_t who, std::size_t 
 // ---- one who takes part
 
 claimant::claimant(const range_claims& claims, std::uint32_t who, std::size_t ranges, std::size_t others)
-    : claims_(claims), who_(who), ranges_(ranges), sections_(std::clamp<std::size_t>(others, 1, most_sections)) {
+    : claims_(claims),
+      who_(who),
+      process_(os::own_pid()),
+      ranges_(ranges),
+      sections_(std::clamp<std::size_t>(others, 1, most_sections)) {
   if (who == 0 || (who & is_done) != 0 || ranges > range_claims::most_ranges)
     throw decode_error("kin: a part of a map that cannot be");
   const range_claims::words& w = claims_.shared();
@@ -102,10 +106,13 @@ claimant::claimant(const range_claims& claims, std::uint32_t who, std::size_t ra
 }
 
 claimant::~claimant() {
+  if (in_copy()) return;
   tell();
   // Somebody may go on there. The section of one that died stays its own, and is taken from its end.
   if (own_) claims_.shared().sections[*own_].store(0, std::memory_order_relaxed);
 }
+
+bool claimant::in_copy() const noexcept { return os::own_pid() != process_; }
 
 void claimant::take_section() {
   thread_local std::size_t last = 0;
@@ -129,13 +136,14 @@ void claimant::tell() noexcept {
 }
 
 void claimant::finish() noexcept {
-  if (!current_) return;
+  if (!current_ || in_copy()) return;
   claims_.shared().of[*current_].store(who_ | is_done, std::memory_order_release);
   ++untold_;
   current_.reset();
 }
 
 std::optional<std::size_t> claimant::next() {
+  if (in_copy()) return std::nullopt;
   finish();
   current_ = find();
   if (!current_) tell();

@@ -89,6 +89,7 @@ std::byte* shared_buffer::data() const noexcept { return parts_->memory.data(); 
 std::size_t shared_buffer::size() const noexcept { return parts_->memory.size(); }
 std::uint64_t shared_buffer::number() const noexcept { return parts_->number; }
 unique_fd shared_buffer::file() const { return os::duplicate(parts_->file.get()); }
+void shared_buffer::drop_memory() noexcept { (void)os::free_memory(parts_->file.get(), 0, size()); }
 
 map_place shared_buffer::place(std::size_t items_at, std::size_t results_at, std::size_t count) const {
   return {number(), size(), items_at, results_at, count, file()};

@@ -118,6 +118,46 @@ TEST_P(claimed_map, throws_for_the_first_element_that_failed_when_all_others_are
   EXPECT_THROW(workers.map([](int) { throw std::domain_error("x"); }, in), std::domain_error);
 }
 
+TEST_P(claimed_map, throws_for_the_first_element_also_if_it_failed_last) {
+  kin::pool workers(options(2));
+  struct fails_from_the_end {
+    kin::value<int> failed;
+    int operator()(int n) const {
+      // Its section is left to the other one, who takes from its end what the other section has no more of.
+      for (int i = 0; n == 0 && failed.load() == 0 && i < 1000; ++i) std::this_thread::sleep_for(1ms);
+      if (n == 40) failed.store(1);
+      if (n == 40 || n == 60) throw std::out_of_range("element " + std::to_string(n));
+      return n;
+    }
+  };
+  const auto in = counting(100);
+  for (int round = 0; round < 3; ++round) {
+    const kin::array<int> out(100);
+    try {
+      workers.map(fails_from_the_end{kin::value<int>(0)}, in, out, {.chunk = 1});
+      ADD_FAILURE() << "no exception";
+    } catch (const std::out_of_range& e) {
+      EXPECT_STREQ(e.what(), "element 40");
+    }
+  }
+}
+
+TEST_P(claimed_map, is_not_left_to_a_copy_that_a_task_forks) {
+  kin::pool workers(options(2));
+  struct forks {
+    kin::array<int> out;
+    void operator()(int n) const {
+      static bool copy = false;
+      if (n == 3) copy = ::fork() == 0;
+      std::this_thread::sleep_for(copy && n != 3 ? 300ms : 1ms);
+      out[static_cast<std::size_t>(n)] = n + 1;
+    }
+  };
+  const kin::array<int> out(100);
+  workers.map(forks{out}, counting(100), {.chunk = 1});
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(out[static_cast<std::size_t>(i)], i + 1);
+}
+
 struct dies_once {
   kin::value<int> deaths;
   int operator()(int n) const {

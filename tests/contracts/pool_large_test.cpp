@@ -147,6 +147,21 @@ TEST_P(pool_large, a_forked_copy_of_a_worker_spoils_no_result) {
   for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(workers.apply(forks, count_from(i)), count_from(i + 1));
 }
 
+// One that is forked later has what the pool itself has written to, which the pool empties; but not what others have.
+TEST_P(pool_large, results_of_a_worker_are_not_kept_by_another_one) {
+  const auto blocks_mapped = [] {
+    std::ifstream maps("/proc/self/maps");
+    int n = 0;
+    for (std::string line; std::getline(maps, line);) n += line.find("kin-buffer") != std::string::npos;
+    return n;
+  };
+  kin::pool first(options(1));
+  EXPECT_EQ(first.apply(plus_one, count_from(0)), count_from(1));
+  EXPECT_EQ(blocks_mapped(), 2);
+  kin::pool second(options(1));
+  EXPECT_LE(second.apply(blocks_mapped), 1);
+}
+
 TEST_P(pool_large, arguments_stay_the_callers) {
   kin::pool workers(options(1));
   numbers mine = count_from(0);

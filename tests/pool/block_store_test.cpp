@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -126,6 +127,26 @@ TEST_F(blocks, are_not_for_a_forked_copy) {
   int status = -1;
   ASSERT_EQ(::waitpid(copy, &status, 0), copy);
   EXPECT_EQ(status, 0);
+}
+
+TEST_F(blocks, give_their_memory_back_although_others_have_their_file) {
+  const auto has_memory = [](int file) {
+    struct stat status {};
+    return ::fstat(file, &status) == 0 && status.st_blocks > 0;
+  };
+  parcel read = written(*store_, numbers(large)), unread = written(*store_, numbers(large));
+  const auto of_read = block_store::refer_or_leave(read), of_unread = block_store::refer_or_leave(unread);
+  block_store::hand_over(unread);
+  read = {};
+  unread = {};
+  EXPECT_TRUE(has_memory(of_read->fds.back().get()));
+  store_.reset();
+  EXPECT_FALSE(has_memory(of_read->fds.back().get()));
+  EXPECT_TRUE(has_memory(of_unread->fds.back().get()));
+  parcel arrived = here_.open(std::move(*of_unread));
+  reader in(arrived);
+  EXPECT_EQ(in.take<int>(), 7);
+  EXPECT_EQ(in.take<std::vector<int>>(), numbers(large));
 }
 
 TEST_F(blocks, refuse_references_that_cannot_be) {

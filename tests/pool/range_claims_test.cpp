@@ -3,9 +3,13 @@
 #include <kin/pool/range_claims.hpp>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/leaves_nothing_behind.hpp"
@@ -117,6 +121,27 @@ TEST(range_claims, leave_the_rest_to_others_when_one_has_enough) {
   EXPECT_EQ(claims.done(), 1u);
   EXPECT_EQ(claims.unclaimed(100), 99u);
   EXPECT_FALSE(claims.left_by(1, 100));
+  claims.give_back();
+}
+
+TEST(range_claims, are_not_for_a_forked_copy) {
+  const auto claims = range_claims::take(100);
+  std::optional<claimant> mine(std::in_place, claims, 1u, 100u, 1u);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(mine->next());
+  const pid_t copy = ::fork();
+  if (copy == 0) {
+    const bool any = mine->next().has_value();
+    mine->finish();
+    mine.reset();
+    ::_exit(any ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(copy, &status, 0), copy);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(claims.left_by(1, 100), 4u);
+  EXPECT_EQ(claims.unclaimed(100), 95u);
+  mine.reset();
+  EXPECT_EQ(claims.done(), 4u);
   claims.give_back();
 }
 

@@ -99,6 +99,7 @@ template <class F, class Item, class Result, class Limit>
 void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part, const Limit& limit) {
   claimant mine(part.claims, part.who, static_cast<std::size_t>(part.ranges), part.others);
   std::exception_ptr first;
+  std::size_t failed = 0;  // where that comes from: ranges are not claimed in order
   std::size_t taken = 0;
   while (const auto range = mine.next()) {
     const std::uint64_t begin = *range * part.chunk, end = std::min(begin + part.chunk, part.items);
@@ -112,7 +113,10 @@ void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part, c
       }
     } catch (...) {
       mine.fail();
-      if (!first) first = std::current_exception();
+      if (!first || *range < failed) {
+        first = std::current_exception();
+        failed = *range;
+      }
     }
     if (limit.reached_by(++taken)) {
       mine.finish();

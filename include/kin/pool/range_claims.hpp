@@ -49,7 +49,7 @@ class KIN_EXPORT range_claims {
 };
 
 /// One of those who take part, in its own thread: first what it left in an attempt before, then its section, then
-/// whatever is free.
+/// whatever is free. Not a copy of its process that somebody forks: nobody waits for that one.
 class KIN_EXPORT claimant {
  public:
   /// `who` > 0 is the only one of that name. `others`: about as many take part. Throws decode_error.
@@ -66,6 +66,7 @@ class KIN_EXPORT claimant {
 
  private:
   bool claim(std::size_t range);
+  [[nodiscard]] bool in_copy() const noexcept;
   void take_section();
   std::optional<std::size_t> find();
   void tell() noexcept;
@@ -73,6 +74,7 @@ class KIN_EXPORT claimant {
 
   range_claims claims_;
   std::uint32_t who_;
+  int process_;
   std::size_t ranges_, sections_;
   std::vector<std::size_t> left_;  // claimed before, and not done
   std::optional<std::size_t> current_;

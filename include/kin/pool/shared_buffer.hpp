@@ -38,6 +38,8 @@ class KIN_EXPORT shared_buffer {
   [[nodiscard]] std::uint64_t number() const noexcept;
   /// Throws os_error.
   [[nodiscard]] unique_fd file() const;
+  /// Its memory goes at once, whoever still has the file or a mapping: a process forked meanwhile has both.
+  void drop_memory() noexcept;
   /// For one task of a map. Throws os_error.
   [[nodiscard]] map_place place(std::size_t items_at, std::size_t results_at, std::size_t count) const;
 
