@@ -131,8 +131,6 @@ std::shared_ptr<parcel> block_store::refer_or_leave(parcel& message) {
   return result;
 }
 
-void block_store::hand_over(const parcel& message) noexcept {
-  static_cast<lent_block&>(*message.block).hand_over();
-}
+void block_store::hand_over(const parcel& message) noexcept { static_cast<lent_block&>(*message.block).hand_over(); }
 
 }  // namespace kin::detail

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// block_store: the shared memory that large requests of a pool, or large outcomes of a worker, are written to. What goes
-// over the channel then is a reference: where the message lies, and the file it lies in. Blocks are used again, because
-// fresh memory is four times as slow as memory that is there. opened_blocks is the other end.
+// block_store: the shared memory that large requests of a pool, or large outcomes of a worker, are written to. What
+// goes over the channel then is a reference: where the message lies, and the file it lies in. Blocks are used again,
+// because fresh memory is four times as slow as memory that is there. opened_blocks is the other end.
 //
 // Invariant: a block is written to by one message at a time, and while nobody reads there: a request's is free when its
 // task has ended (who still decodes it is being killed), an outcome's when its receiver has counted up in it.

@@ -67,8 +67,8 @@ std::unique_ptr<pool_core::task> pool_core::next_waiting() {
 }
 
 void pool_core::assign_waiting() {
-  // Who is awake first: it costs nothing to tell. To wake one costs more than a look at who may have ended. One that slept
-  // on this processor may take it at once, while there are more to be given their tasks: it comes last.
+  // Who is awake first: it costs nothing to tell. To wake one costs more than a look at who may have ended. One that
+  // slept on this processor may take it at once, while there are more to be given their tasks: it comes last.
   enum class which : unsigned char { awake, elsewhere, any };
   std::uint32_t here = 0;
   for (const which now : {which::awake, which::elsewhere, which::any}) {

@@ -2,10 +2,7 @@
 // codec: the parts of writer, reader and the rules that do not depend on the type.
 #include <kin/wire/codec.hpp>
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstdint>
 #include <future>
 #include <ios>
 #include <limits>
@@ -13,6 +10,7 @@
 
 #include <kin/os/duplicate.hpp>
 
+#include "os/huge_pages.hpp"
 #include "wire/type_name.hpp"
 
 namespace kin {
@@ -78,11 +76,7 @@ struct sent_objects {
 // glibc's malloc gives so large a piece a mapping of its own, always new: most of the time that filling it takes is
 // page faults (256 MiB: 130 ms in pages of 4 KiB, 48 in huge ones, 24 in memory that is there).
 void expect_large(void* at, std::size_t bytes) noexcept {
-  constexpr std::uintptr_t huge_page = std::uintptr_t{2} << 20;
-  if (bytes < (std::size_t{64} << 20)) return;
-  const auto begin = reinterpret_cast<std::uintptr_t>(at);
-  const std::uintptr_t first = (begin + huge_page - 1) & ~(huge_page - 1), last = (begin + bytes) & ~(huge_page - 1);
-  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);  // advice: it may be refused
+  if (bytes >= std::size_t{64} << 20) os::advise_huge_pages(at, bytes);
 }
 
 passenger::~passenger() = default;

@@ -214,7 +214,8 @@ int scribble(int value) {
     if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, rights) == 3 && rights[1] == 'w')
       found.emplace_back(from, to);
   }
-  for (const auto& [from, to] : found) std::memset(reinterpret_cast<void*>(from), value, to - from);
+  for (const auto& [from, to] : found)
+    std::memset(reinterpret_cast<void*>(from), value, to - from);  // NOLINT(performance-no-int-to-ptr)
   return static_cast<int>(found.size());
 }
 

@@ -345,7 +345,11 @@ TEST_P(pool_results, passes_the_options_of_processes_on) {
   o.process.environment = {{"KIN_TEST_COLOUR", "blue"}};
   o.process.working_directory = "/";
   kin::pool workers(std::move(o));
-  EXPECT_EQ(workers.apply([] { return std::string(std::getenv("KIN_TEST_COLOUR")); }), "blue");
+  EXPECT_EQ(workers.apply([] {
+    const char* const colour = std::getenv("KIN_TEST_COLOUR");
+    return std::string(colour ? colour : "unset");
+  }),
+            "blue");
   EXPECT_EQ(workers.apply([] {
     char path[64];
     return std::string(::getcwd(path, sizeof path));

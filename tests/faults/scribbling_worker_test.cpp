@@ -44,9 +44,9 @@ std::size_t scribble(ink with, unsigned seed) {
       static int probe[2] = {-1, -1};
       if (probe[0] < 0 && ::pipe(probe) != 0) return 0;
       char byte = 0;
-      if (::write(probe[1], reinterpret_cast<const void*>(page), 1) != 1 || ::read(probe[0], &byte, 1) != 1) break;
+      auto* const words = reinterpret_cast<volatile std::uint64_t*>(page);  // NOLINT(performance-no-int-to-ptr)
+      if (::write(probe[1], const_cast<const std::uint64_t*>(words), 1) != 1 || ::read(probe[0], &byte, 1) != 1) break;
       ++pages;
-      auto* words = reinterpret_cast<volatile std::uint64_t*>(page);
       for (std::size_t i = 0; i < 512; ++i) switch (with) {
           case ink::zeros:
             words[i] = 0;
@@ -147,7 +147,10 @@ INSTANTIATE_TEST_SUITE_P(by, scribbling_worker,
                            return std::string(method.index == 0 ? "fork" : method.index == 1 ? "spawn" : "forkserver");
                          });
 
-int setting(const char* name) { return std::atoi(std::getenv(name)); }
+int setting(const char* name) {
+  const char* const value = std::getenv(name);
+  return value ? std::atoi(value) : 0;
+}
 
 TEST(scribbled_caller, DISABLED_lives_on) {
   leave_this_one_alone("its pool's memory is damaged");

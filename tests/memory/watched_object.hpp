@@ -67,7 +67,7 @@ struct watched {
 inline watched with_span() {
   auto object = object_ref::make(object_kind::array, 128);
   (void)object.make_span(1);
-  return watched(std::move(object));
+  return watched(object);
 }
 
 }  // namespace kin_test

@@ -112,7 +112,8 @@ TEST_F(blocks, that_cannot_grow_any_more_give_way_to_bytes) {
   std::vector<parcel> others;
   writer out(delivery::kept, store_.get());
   out(numbers(large));
-  while (others.size() < 100 && (others.empty() || others.back().block)) others.push_back(written(*store_, numbers(large)));
+  while (others.size() < 100 && (others.empty() || others.back().block))
+    others.push_back(written(*store_, numbers(large)));
   out(numbers(10 * large));
   parcel message = out.take();
   EXPECT_FALSE(message.block);

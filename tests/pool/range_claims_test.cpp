@@ -91,7 +91,9 @@ TEST(range_claims, begin_where_the_same_thread_began_the_last_time) {
       for (std::uint32_t who = 10; who < 13; ++who) {
         claimant mine(anew, who, 100, 2);
         const auto range = *mine.next();
-        if (who > 10) EXPECT_EQ(range / 50, place / 50);
+        if (who > 10) {
+          EXPECT_EQ(range / 50, place / 50);
+        }
         place = range;
       }
     }).join();

@@ -42,11 +42,13 @@ void idle(kin::connection ready) {
 void wait_for_a_vfork(kin::connection ready) {
   const int parent = ::getpid();
   ready.send(parent);
-  if (::vfork() == 0) {  // NOLINT: that is the point
+  // NOLINTBEGIN: that is the point
+  if (::vfork() == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(0);  // it was killed before that was set
     for (;;) ::pause();
   }
+  // NOLINTEND
 }
 void have_a_child_each_way(kin::connection ready) {
   auto [a, b] = kin::pipe();

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include <kin/pool/gather.hpp>
-#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/map_chunk.hpp>
+#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/task_pool.hpp>
 #include <kin/pool/way.hpp>
 

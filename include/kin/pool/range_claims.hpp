@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// range_claims: how the ranges of one map are shared out: whoever takes part claims them one by one in shared memory. Each
-// begins in a section of its own, if it can where it was in the last map: what it read and wrote there is still in its
-// processor's caches. Then it takes from the ends of the others' sections.
+// range_claims: how the ranges of one map are shared out: whoever takes part claims them one by one in shared memory.
+// Each begins in a section of its own, if it can where it was in the last map: what it read and wrote there is still in
+// its processor's caches. Then it takes from the ends of the others' sections.
 //
 // Invariant: a range is free, or its word names who has claimed it, and says whether that is done with it. Nobody is
 // needed to claim for another: what somebody who died had claimed is found by its name, what nobody has claimed is
@@ -78,10 +78,10 @@ class KIN_EXPORT claimant {
   std::size_t ranges_, sections_;
   std::vector<std::size_t> left_;  // claimed before, and not done
   std::optional<std::size_t> current_;
-  std::optional<std::size_t> own_;       // section
-  std::size_t at_ = 0, end_ = 0;         // of it
-  std::size_t others_ = 0, sweep_ = 0;   // sections that were looked through, and how far the next one is, from its end
-  std::size_t untold_ = 0;               // done, and not yet counted
+  std::optional<std::size_t> own_;      // section
+  std::size_t at_ = 0, end_ = 0;        // of it
+  std::size_t others_ = 0, sweep_ = 0;  // sections that were looked through, and how far the next one is, from its end
+  std::size_t untold_ = 0;              // done, and not yet counted
 };
 
 /// In the process that takes part: these elements are likely to be worked on again soon, so they stay mapped.

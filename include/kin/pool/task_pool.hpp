@@ -8,8 +8,8 @@
 #include <string>
 
 #include <kin/core/export.hpp>
-#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/pool_options.hpp>
+#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/task_state.hpp>
 #include <kin/pool/task_work.hpp>
 

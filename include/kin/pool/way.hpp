@@ -82,8 +82,9 @@ struct by_copy {
  private:
   // What stays the caller's is encoded where it is.
   template <class A>
-  using held_t = std::conditional_t<std::is_lvalue_reference_v<A> && std::is_same_v<std::remove_cvref_t<A>, stored_t<A>>,
-                                    const stored_t<A>&, stored_t<A>>;
+  using held_t =
+      std::conditional_t<std::is_lvalue_reference_v<A> && std::is_same_v<std::remove_cvref_t<A>, stored_t<A>>,
+                         const stored_t<A>&, stored_t<A>>;
 
   /// `write(out)` writes the request and returns its head.
   template <class R, class Write>

@@ -76,9 +76,7 @@ struct rule<T, kind::string> : plain_rule<count_bytes> {
     w.size(value.size());
     w.raw(value.data(), value.size() * sizeof(C));
   }
-  static void decode(reader& r, T& value) {
-    assign_bytes(value, r.view(r.size(sizeof(C)) * sizeof(C)));
-  }
+  static void decode(reader& r, T& value) { assign_bytes(value, r.view(r.size(sizeof(C)) * sizeof(C))); }
   static void describe(structure& s) {
     if constexpr (std::is_same_v<C, char>)
       s.name("str");
