@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -60,6 +61,11 @@ unique_fd make_sparse_memory_file(const char* name, std::size_t size) {
   unique_fd fd = make_memory_file(name, 0);
   call("ftruncate", "make shared memory", [&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); });
   return fd;
+}
+
+std::size_t size_to_reuse(std::size_t size) noexcept {
+  constexpr std::size_t step = std::size_t{1} << 20;
+  return size >= step ? (size + step - 1) / step * step : std::bit_ceil(size);
 }
 
 bool is_whole_memory_file(int fd, std::size_t size) noexcept {

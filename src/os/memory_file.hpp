@@ -14,6 +14,9 @@ namespace kin::os {
 unique_fd make_memory_file(const char* name, std::size_t size);
 /// The same, but none of its pages is allocated yet; grow_memory_file(fd, from, to) does that for a part.
 unique_fd make_sparse_memory_file(const char* name, std::size_t size);
+/// A size of at least `size` for memory that will be used again by others, who need more or less: so that it fits
+/// several of them, and little is wasted on large ones.
+std::size_t size_to_reuse(std::size_t size) noexcept;
 /// Whether `fd` is a memory file of at least `size` bytes that nobody can shrink: safe to map.
 bool is_whole_memory_file(int fd, std::size_t size) noexcept;
 /// Grows the file to `size`, allocating its pages; never shrinks. Throws os_error (ENOSPC, EFBIG, ENOMEM).

@@ -3,13 +3,14 @@
 #include "pool/block_store.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 
+#include "os/memory_file.hpp"
 #include "os/process_id.hpp"
+#include "pool/block_reference.hpp"
 
 namespace kin::detail {
 namespace {
@@ -19,17 +20,11 @@ constexpr std::size_t most_blocks = 16;
 // Kept for later messages.
 constexpr std::size_t most_kept = std::size_t{512} << 20;
 
-// So that blocks of messages of different sizes can be used for each other, and little is wasted on large ones.
-std::size_t rounded(std::size_t size) {
-  constexpr std::size_t step = std::size_t{1} << 20;
-  return size >= step ? (size + step - 1) / step * step : std::bit_ceil(size);
-}
-
 block_head& head_of(const shared_buffer& buffer) noexcept { return *reinterpret_cast<block_head*>(buffer.data()); }
 
 }  // namespace
 
-/// Knows its store, which it outlives nobody's copy of: a forked one must not touch the lock.
+/// Keeps its store alive, and gives its buffer back to it.
 class block_store::lent_block final : public memory_block {
  public:
   lent_block(std::shared_ptr<block_store> from, std::shared_ptr<shared_buffer> buffer) noexcept
@@ -80,7 +75,7 @@ block_store::entry* block_store::make(std::size_t bytes) {
   if (all_.size() >= most_blocks) std::erase_if(all_, [](const entry& e) { return e.empty_if_free(); });
   if (all_.size() >= most_blocks) return nullptr;
   all_.reserve(all_.size() + 1);
-  return &all_.emplace_back(entry{std::make_shared<shared_buffer>(rounded(bytes))});
+  return &all_.emplace_back(entry{std::make_shared<shared_buffer>(os::size_to_reuse(bytes))});
 }
 
 std::shared_ptr<memory_block> block_store::take(std::size_t bytes) noexcept {

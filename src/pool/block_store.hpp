@@ -7,7 +7,6 @@
 // task has ended (who still decodes it is being killed), an outcome's when its receiver has counted up in it.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,24 +18,6 @@
 #include <kin/wire/parcel.hpp>
 
 namespace kin::detail {
-
-/// A frame on a worker's channel whose message lies in a block: a request, an outcome.
-inline constexpr std::uint64_t call_in_block_frame = 0x6b696e2d63626c6b;     // "kin-cblk"
-inline constexpr std::uint64_t outcome_in_block_frame = 0x6b696e2d6f626c6b;  // "kin-oblk"
-
-/// What a block begins with.
-struct block_head {
-  std::atomic<std::uint64_t> returned;  ///< how often a receiver has done with it
-};
-inline constexpr std::size_t block_head_size = 64;
-static_assert(sizeof(block_head) <= block_head_size && std::atomic<std::uint64_t>::is_always_lock_free);
-
-/// The message of a frame that refers to a block. Its last descriptor is the block's.
-struct block_reference {
-  std::uint64_t number;  ///< unique among the blocks of the sender
-  std::uint64_t whole;   ///< bytes of the block
-  std::uint64_t size;    ///< of the message, which begins behind the head
-};
 
 class block_store final : public block_source, public std::enable_shared_from_this<block_store> {
  public:
@@ -69,24 +50,6 @@ class block_store final : public block_source, public std::enable_shared_from_th
   const int owner_;
   std::mutex mutex_;
   std::vector<entry> all_;
-};
-
-/// Of one sender: where its messages lie, here.
-class opened_blocks {
- public:
-  enum class role { reads, reads_and_returns };
-  explicit opened_blocks(role mine) noexcept : mine_(mine) {}
-
-  /// The message that `reference` refers to. Throws decode_error for what no block_store writes, os_error.
-  [[nodiscard]] parcel open(parcel reference);
-
- private:
-  class opened;
-  struct view;
-  [[nodiscard]] std::shared_ptr<view> find(const block_reference& where, int file);
-
-  role mine_;
-  std::vector<std::shared_ptr<view>> recent_;  // the last used one last
 };
 
 }  // namespace kin::detail

@@ -7,6 +7,7 @@
 #include <kin/wire/codec.hpp>
 #include <kin/wire/outcome.hpp>
 
+#include "pool/block_reference.hpp"
 #include "pool/pool_core.hpp"
 #include "pool/worker.hpp"
 #include "process/bootstrap.hpp"

@@ -10,6 +10,7 @@
 #include "memory/cpu.hpp"
 #include "os/process_id.hpp"
 #include "os/processors.hpp"
+#include "pool/block_reference.hpp"
 #include "pool/pool_core.hpp"
 #include "pool/task_context.hpp"
 #include "pool/worker.hpp"

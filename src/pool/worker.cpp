@@ -22,6 +22,7 @@
 #include "os/own_image.hpp"
 #include "os/process_id.hpp"
 #include "os/processors.hpp"
+#include "pool/block_reference.hpp"
 #include "pool/block_store.hpp"
 #include "pool/lane_memory.hpp"
 #include "pool/task_context.hpp"

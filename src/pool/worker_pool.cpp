@@ -14,6 +14,7 @@
 
 #include "os/process_id.hpp"
 #include "os/surroundings.hpp"
+#include "pool/block_reference.hpp"
 #include "pool/task_context.hpp"
 #include "process/bootstrap.hpp"
 

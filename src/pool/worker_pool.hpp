@@ -19,7 +19,7 @@
 #include <kin/transport/channel.hpp>
 
 #include "os/open_file.hpp"
-#include "pool/block_store.hpp"
+#include "pool/opened_blocks.hpp"
 #include "pool/worker.hpp"
 
 namespace kin::detail {

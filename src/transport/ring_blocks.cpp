@@ -3,7 +3,6 @@
 #include "transport/ring_blocks.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <optional>
 
 #include <kin/core/error.hpp>
@@ -13,12 +12,7 @@ namespace {
 constexpr std::size_t page = 4096;
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 42;
 constexpr std::uint64_t most_in_blocks = std::uint64_t{64} << 20;
-
-// So that the blocks of messages of different sizes can be used for each other, and little is wasted on large ones.
-std::size_t rounded(std::size_t size) {
-  constexpr std::size_t step = std::size_t{1} << 20;
-  return size >= step ? (size + step - 1) / step * step : std::max(std::bit_ceil(size), std::size_t{16} << 10);
-}
+constexpr std::size_t smallest = std::size_t{16} << 10;
 }  // namespace
 
 void block_claim::hand_over() noexcept {
@@ -81,7 +75,7 @@ block_claim ring_blocks::lend(std::size_t size) {
 // The old place, if there was one, is not used again: its pages go back, its addresses in the file cost nothing.
 bool ring_blocks::provide(unsigned number, std::size_t size) {
   if (size > most_bytes) return false;
-  size = rounded(size);
+  size = std::max(os::size_to_reuse(size), smallest);
   // Two of any size, so that one is built while the other is read; of large ones no more, however far the reader is
   // behind.
   std::uint64_t others = 0, bytes = 0;

@@ -121,11 +121,12 @@ TEST_P(claimed_map, throws_for_the_first_element_that_failed_when_all_others_are
 TEST_P(claimed_map, throws_for_the_first_element_also_if_it_failed_last) {
   kin::pool workers(options(2));
   struct fails_from_the_end {
-    kin::value<int> failed;
+    kin::event failed;
     int operator()(int n) const {
-      // Its section is left to the other one, who takes from its end what the other section has no more of.
-      for (int i = 0; n == 0 && failed.load() == 0 && i < 1000; ++i) std::this_thread::sleep_for(1ms);
-      if (n == 40) failed.store(1);
+      // Its section is left to the other one, who takes from its end what the other section has no more of. If the same
+      // worker has both, it waits in vain.
+      if (n == 0) (void)failed.wait_for(1s);
+      if (n == 40) failed.set();
       if (n == 40 || n == 60) throw std::out_of_range("element " + std::to_string(n));
       return n;
     }
@@ -134,7 +135,7 @@ TEST_P(claimed_map, throws_for_the_first_element_also_if_it_failed_last) {
   for (int round = 0; round < 3; ++round) {
     const kin::array<int> out(100);
     try {
-      workers.map(fails_from_the_end{kin::value<int>(0)}, in, out, {.chunk = 1});
+      workers.map(fails_from_the_end{kin::event()}, in, out, {.chunk = 1});
       ADD_FAILURE() << "no exception";
     } catch (const std::out_of_range& e) {
       EXPECT_STREQ(e.what(), "element 40");

@@ -15,6 +15,9 @@
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
+#include "pool/block_reference.hpp"
+#include "pool/opened_blocks.hpp"
+
 namespace kin::detail {
 namespace {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // shared_buffer: what a request says of its place is checked before anything is read or written there.
-#include <kin/pool/shared_buffer.hpp>
+#include <kin/pool/map_place.hpp>
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 TEST(shared_buffer, lends_the_same_memory_to_whoever_runs_a_task) {
   const shared_buffer buffer(65536);
   buffer.data()[128] = std::byte{7};
-  const placed_memory here(buffer.place(128, 4096, 10), 4, 8);
+  const placed_memory here(place_in(buffer, 128, 4096, 10), 4, 8);
   EXPECT_EQ(here.items()[0], std::byte{7});
   here.results()[3] = std::byte{9};
   EXPECT_EQ(buffer.data()[4096 + 3], std::byte{9});
@@ -23,7 +23,7 @@ TEST(shared_buffer, lends_the_same_memory_to_whoever_runs_a_task) {
 TEST(shared_buffer, refuses_places_that_cannot_be) {
   const shared_buffer buffer(65536);
   const auto refused = [&](std::uint64_t items_at, std::uint64_t results_at, std::uint64_t count, std::uint64_t bytes) {
-    map_place place = buffer.place(items_at, results_at, count);
+    map_place place = place_in(buffer, items_at, results_at, count);
     place.bytes = bytes;
     EXPECT_THROW(placed_memory(place, 4, 8), decode_error) << items_at << ' ' << results_at << ' ' << count;
   };
@@ -34,7 +34,7 @@ TEST(shared_buffer, refuses_places_that_cannot_be) {
   refused(0, 0, UINT64_MAX / 4 + 2, 65536);  // whose size overflows
   refused(0, 0, 1, 0);                       // of nothing
   refused(0, 0, 1, 131072);                  // larger than the memory
-  const map_place good = buffer.place(0, 0, 8192);
+  const map_place good = place_in(buffer, 0, 0, 8192);
   EXPECT_NO_THROW(placed_memory(good, 4, 8));
 }
 

@@ -24,9 +24,9 @@
 #include <kin/core/error.hpp>
 #include <kin/pool/gather.hpp>
 #include <kin/pool/map_chunk.hpp>
+#include <kin/pool/map_place.hpp>
 #include <kin/pool/pool_options.hpp>
 #include <kin/pool/range_claims.hpp>
-#include <kin/pool/shared_buffer.hpp>
 #include <kin/pool/task_pool.hpp>
 #include <kin/process/worker_lost.hpp>
 #include <kin/wire/callable.hpp>

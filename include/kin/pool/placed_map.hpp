@@ -14,7 +14,7 @@
 
 #include <kin/pool/gather.hpp>
 #include <kin/pool/map_chunk.hpp>
-#include <kin/pool/shared_buffer.hpp>
+#include <kin/pool/map_place.hpp>
 #include <kin/pool/task_pool.hpp>
 #include <kin/pool/way.hpp>
 
@@ -74,7 +74,7 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
     std::memcpy(buffer->data() + items_at, items.data() + first, count * sizeof(Item));
     auto state = std::make_shared<placed_state<std::vector<R>>>(to->home());
     to->submit(encode_call_as(delivery::lent, placed_chunk<F, Item, R>{}, callable_box<F>{f},
-                              buffer->place(items_at, results_at, count)),
+                              place_in(*buffer, items_at, results_at, count)),
                task_label::of(f), state, options);
     all.add(std::move(state), count);
   }

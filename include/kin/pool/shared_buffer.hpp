@@ -10,20 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include <kin/core/export.hpp>
 #include <kin/os/unique_fd.hpp>
 
 namespace kin::detail {
-
-/// Where the items and the results of one task lie; what its request says.
-struct map_place {
-  std::uint64_t buffer = 0;  ///< number, unique among the buffers of one process
-  std::uint64_t bytes = 0;   ///< of the whole buffer
-  std::uint64_t items_at = 0, results_at = 0, count = 0;
-  unique_fd memory;
-};
 
 class KIN_EXPORT shared_buffer {
  public:
@@ -40,26 +31,10 @@ class KIN_EXPORT shared_buffer {
   [[nodiscard]] unique_fd file() const;
   /// Its memory goes at once, whoever still has the file or a mapping: a process forked meanwhile has both.
   void drop_memory() noexcept;
-  /// For one task of a map. Throws os_error.
-  [[nodiscard]] map_place place(std::size_t items_at, std::size_t results_at, std::size_t count) const;
 
  private:
   struct parts;
   std::unique_ptr<parts> parts_;
-};
-
-/// The memory of a place in the process that runs its task, for as long as this lives.
-class KIN_EXPORT placed_memory {
- public:
-  /// Throws decode_error for a place that cannot be, os_error.
-  placed_memory(const map_place& place, std::size_t item_bytes, std::size_t result_bytes);
-  [[nodiscard]] const std::byte* items() const noexcept { return items_; }
-  [[nodiscard]] std::byte* results() const noexcept { return results_; }
-
- private:
-  std::shared_ptr<const void> keeps_;
-  const std::byte* items_;
-  std::byte* results_;
 };
 
 /// Buffers that are free, of one pool.

@@ -23,8 +23,8 @@ struct parcel {
   std::vector<std::byte> bytes;
   std::vector<unique_fd> fds;
   passengers carried{};
-  std::shared_ptr<memory_block>
-      block{};  ///< if not null: `bytes` is empty, and the first in_block bytes here are meant
+  /// If not null: `bytes` is empty, and the first in_block bytes there are meant.
+  std::shared_ptr<memory_block> block{};
   std::size_t in_block = 0;
 
   [[nodiscard]] std::span<const std::byte> view() const noexcept {
