@@ -53,6 +53,10 @@ bool peer_is_gone(int error) { return error == EPIPE || error == ECONNRESET; }
 std::pair<unique_fd, unique_fd> socket_pair() { return make_pair_of(SOCK_STREAM); }
 std::pair<unique_fd, unique_fd> packet_socket_pair() { return make_pair_of(SOCK_SEQPACKET); }
 
+void throw_no_room_for_descriptors() {
+  throw os_error("receive the file descriptors of a message (is RLIMIT_NOFILE reached?)", "recvmsg", EMFILE);
+}
+
 void shut_down(int socket) noexcept { ::shutdown(socket, SHUT_RDWR); }
 
 io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds) {
@@ -91,8 +95,7 @@ io_result receive(int socket, std::span<std::byte> into, std::vector<unique_fd>&
   if (n < 0 && peer_is_gone(errno)) return {io_state::closed, 0, errno == ECONNRESET};
   if (n < 0) throw os_error("receive a message", "recvmsg", errno);
   take_descriptors(message, fds);
-  if (message.msg_flags & MSG_CTRUNC)
-    throw os_error("receive the file descriptors of a message (is RLIMIT_NOFILE reached?)", "recvmsg", EMFILE);
+  if (message.msg_flags & MSG_CTRUNC) throw_no_room_for_descriptors();
   if (n == 0 && !into.empty()) return {io_state::closed};
   return {io_state::done, static_cast<std::size_t>(n)};
 }

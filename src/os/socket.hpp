@@ -38,9 +38,12 @@ struct io_result {
 /// `fds` (at most max_fds_per_message) go with the first byte; they are gone when bytes > 0.
 io_result send_some(int socket, std::span<const iovec> pieces, std::span<const int> fds = {});
 
+/// os_error(EMFILE).
+[[noreturn]] void throw_no_room_for_descriptors();
+
 /// One recvmsg(MSG_DONTWAIT). closed: end of file or ECONNRESET. Descriptors that came along are appended to `fds`;
-/// os_error(EMFILE) when the kernel could not give us one of them (MSG_CTRUNC). `flags`: more of them, such as
-/// MSG_PEEK.
+/// throw_no_room_for_descriptors() when the kernel could not give us one of them (MSG_CTRUNC): the rest is lost.
+/// `flags`: more of them, such as MSG_PEEK.
 io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags = 0);
 
 /// The same, but waits for something to come. would_block: the deadline has passed.

@@ -19,7 +19,7 @@ ring_ends::pair ring_ends::make(directions how) {
     from.sender_.emplace(memory, direction, std::move(sending));
     from.out_ = direction;
     from.sends_ = true;
-    to.receiver_.emplace(memory, direction, std::move(receiving), std::vector<unique_fd>());
+    to.receiver_.emplace(memory, direction, std::move(receiving), ring_receiver::arrivals());
     to.in_ = direction;
     to.receives_ = true;
   };
@@ -38,7 +38,8 @@ void ring_ends::pass(writer& to) const {
   if (receives_) {
     to(in_);
     to.fd(memory_ ? receiver_->socket() : luggage_.receiving.get());
-    const std::span<const unique_fd> arrived = memory_ ? receiver_->arrived() : luggage_.arrived;
+    const std::span<const unique_fd> arrived = memory_ ? receiver_->arrived() : luggage_.arrived.descriptors;
+    to(memory_ ? receiver_->descriptors_lost() : luggage_.arrived.some_lost);
     to(static_cast<std::uint64_t>(arrived.size()));
     for (const unique_fd& fd : arrived) to.fd(fd.get());
   }
@@ -62,9 +63,9 @@ std::unique_ptr<ring_ends> ring_ends::passed(reader& from, bool receives, bool s
     direction(end->in_);
     end->luggage_.receiving = from.fd();
     std::uint64_t n = 0;
-    from(n);
+    from(end->luggage_.arrived.some_lost, n);
     // Each takes bytes of the message: n cannot run away.
-    for (; n > 0; --n) end->luggage_.arrived.push_back(from.fd());
+    for (; n > 0; --n) end->luggage_.arrived.descriptors.push_back(from.fd());
   }
   ring_memory::check(end->luggage_.memory.get());
   return end;

@@ -50,7 +50,7 @@ class ring_ends {
 
   struct luggage {
     unique_fd memory, sending, receiving;
-    std::vector<unique_fd> arrived;
+    ring_receiver::arrivals arrived;
   };
   luggage luggage_;  // what attach() turns into the rest
   std::shared_ptr<const ring_memory> memory_;

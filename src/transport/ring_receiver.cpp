@@ -13,7 +13,6 @@
 #include "memory/wake_cost.hpp"
 #include "os/pidfd.hpp"
 #include "os/poll.hpp"
-#include "os/socket.hpp"
 #include "os/streak.hpp"
 #include "transport/ring_blocks.hpp"
 #include "transport/ring_wait.hpp"
@@ -47,12 +46,13 @@ void copy_in(std::byte* to, std::span<const std::byte> from) noexcept {
 }  // namespace
 
 ring_receiver::ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket,
-                             std::vector<unique_fd> arrived)
+                             arrivals arrived)
     : memory_(std::move(memory)),
       control_(memory_->control(direction)),
       ring_(control_, memory_->data(direction)),
       socket_(std::move(socket)),
-      arrived_(std::move(arrived)),
+      arrived_(std::move(arrived.descriptors)),
+      descriptors_lost_(arrived.some_lost),
       direction_(direction),
       light_(memory_->light()) {}
 
@@ -60,6 +60,23 @@ ring_receiver::~ring_receiver() {
   socket_.reset();
   // Only now: whoever sees it asks the socket.
   control_.reader_bell.fetch_or(bell_closed);
+}
+
+// Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find
+// them already. That this process has no room for them is that message's failure, and no other's.
+template <class Receive>
+os::io_result ring_receiver::take_rings(Receive&& receive) {
+  const auto before = static_cast<std::ptrdiff_t>(arrived_.size());
+  os::io_result got{os::io_state::done};
+  try {
+    got = receive();
+  } catch (const os_error& e) {
+    if (e.code().value() != EMFILE) throw;
+    descriptors_lost_ = true;
+  }
+  // What comes later would be taken for what is lost.
+  if (descriptors_lost_) arrived_.erase(arrived_.begin() + before, arrived_.end());
+  return got;
 }
 
 // --- waiting --------------------------------------------------------------------------------------------------------
@@ -121,7 +138,7 @@ ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
       clear_bell();
       return arrival::data;
     }
-    const os::io_result woken = os::recv_waiting(socket_.get(), rings, arrived_, until);
+    const os::io_result woken = take_rings([&] { return os::recv_waiting(socket_.get(), rings, arrived_, until); });
     if (woken.state == os::io_state::done) {
       ring_due_ = false;
       note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
@@ -150,7 +167,7 @@ ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until
     const bool in_time = os::poll_until(socket_.get(), POLLIN, until);
     if (look()) return arrival::data;
     if (!in_time) return arrival::deadline;
-    if (os::recv_some(socket_.get(), rings, arrived_).state == os::io_state::closed)
+    if (take_rings([&] { return os::recv_some(socket_.get(), rings, arrived_); }).state == os::io_state::closed)
       return look() ? arrival::data : arrival::end;
   }
 }
@@ -239,9 +256,12 @@ void ring_receiver::take_bytes(Sink&& sink, const deadline& until) {
 
 void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds) {
   std::array<std::byte, 64> rings;
-  while (arrived_.size() < wanted)
-    if (os::recv_some(socket_.get(), rings, arrived_).state != os::io_state::done)
+  while (arrived_.size() < wanted) {
+    if (!descriptors_lost_ &&
+        take_rings([&] { return os::recv_some(socket_.get(), rings, arrived_); }).state != os::io_state::done)
       throw decode_error("kin: a message came without the file descriptors it announced");
+    if (descriptors_lost_) os::throw_no_room_for_descriptors();
+  }
   const auto end = arrived_.begin() + static_cast<std::ptrdiff_t>(wanted);
   fds.assign(std::move_iterator(arrived_.begin()), std::move_iterator(end));
   arrived_.erase(arrived_.begin(), end);
@@ -323,7 +343,7 @@ void ring_receiver::settle(occasion when) {
     // At the first poll a thread may sleep here already, for whom that byte is.
     if (when == occasion::taking || ring_due_) {
       std::array<std::byte, 64> rings;
-      (void)os::recv_some(socket_.get(), rings, arrived_);
+      take_rings([&] { return os::recv_some(socket_.get(), rings, arrived_); });
     }
     ring_due_ = false;
     pollers_.clear();

@@ -19,6 +19,7 @@
 #include <kin/wire/parcel.hpp>
 
 #include "memory/byte_ring.hpp"
+#include "os/socket.hpp"
 #include "os/streak.hpp"
 #include "transport/readiness.hpp"
 #include "transport/ring_memory.hpp"
@@ -28,9 +29,12 @@ namespace kin::detail {
 
 class ring_receiver {
  public:
-  /// `arrived`: descriptors that an earlier holder of this end has taken from the socket already.
-  ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket,
-                std::vector<unique_fd> arrived);
+  /// What an earlier holder of this end has taken from the socket already.
+  struct arrivals {
+    std::vector<unique_fd> descriptors;
+    bool some_lost = false;  ///< it had no room for the ones that came next
+  };
+  ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket, arrivals arrived);
   ring_receiver(const ring_receiver&) = delete;
   ring_receiver& operator=(const ring_receiver&) = delete;
   ~ring_receiver();
@@ -56,6 +60,7 @@ class ring_receiver {
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   [[nodiscard]] unsigned direction() const noexcept { return direction_; }
   [[nodiscard]] std::span<const unique_fd> arrived() const noexcept { return arrived_; }
+  [[nodiscard]] bool descriptors_lost() const noexcept { return descriptors_lost_; }
 
  private:
   enum class arrival { data, deadline, end };
@@ -74,6 +79,8 @@ class ring_receiver {
   void set_bell_beside_another();
   void sleep_carelessly() noexcept;
   void clear_bell();
+  template <class Receive>
+  os::io_result take_rings(Receive&& receive);
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
   void take_bytes(Sink&& sink, const deadline& until);
@@ -98,7 +105,8 @@ class ring_receiver {
   ring_reader ring_;
   unique_fd socket_;
   std::vector<unique_fd> arrived_;
-  std::uint64_t frame_ = 0;  // the word of the frame that was seen last
+  bool descriptors_lost_ = false;  // those that came after arrived_
+  std::uint64_t frame_ = 0;        // the word of the frame that was seen last
   spin_habit habit_;
   unsigned awake_ = 0;        // waits without a sleep, in a row
   bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame
