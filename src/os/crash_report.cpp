@@ -16,6 +16,7 @@
 
 #include "os/crash_handler.hpp"
 #include "os/elf_symbols.hpp"
+#include "os/signal_names.hpp"
 
 namespace kin::os {
 namespace {
@@ -84,8 +85,7 @@ class namer {
 
 std::string headline(const crash_head& head) {
   const int signal = static_cast<int>(head.signal);
-  const char* abbreviation = ::sigabbrev_np(signal);
-  std::string text = "crashed with SIG" + std::string(abbreviation ? abbreviation : "?");
+  std::string text = "crashed with " + signal_name(signal);
   if (signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL) {
     char place[64];
     std::snprintf(place, sizeof place, " at address 0x%llx", static_cast<unsigned long long>(head.address));

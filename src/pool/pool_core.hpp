@@ -37,6 +37,7 @@
 #include "pool/stderr_tail.hpp"
 #include "pool/task_lane.hpp"
 #include "pool/task_row.hpp"
+#include "pool/tick_clock.hpp"
 #include "pool/waiting_tasks.hpp"
 #include "transport/frame_pump.hpp"
 
@@ -202,6 +203,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   shared_buffers buffers_;
   const std::shared_ptr<block_store> blocks_;  // null: memory that is shared would count as the workers' own
   os::event_fd wake_;
+  const tick_clock clock_;  // for what workers note of their tasks
   const bool light_;
   const std::uint32_t sharers_;  // of a worker's processors; see processor_sharers.hpp
   home_memory home_;

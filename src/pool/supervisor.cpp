@@ -262,7 +262,8 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
     settle(*t, std::make_exception_ptr(
                    task_timeout("kin: " + t->name() + " did not end within its timeout; its worker was killed")));
   } else {
-    settle(*t, std::make_exception_ptr(worker_lost(t->name(), w.process->pid(), status, details)));
+    settle(*t, std::make_exception_ptr(
+                   worker_lost(t->name(), w.process->pid(), status, details, clock_.since(w.lane.began_at()))));
   }
 }
 

@@ -73,6 +73,7 @@ struct lane_orders {
 };
 struct lane_answers {
   std::atomic<std::uint64_t> begun;               ///< tasks, in all
+  std::atomic<std::uint64_t> began_at;            ///< cpu::ticks() when the last of them began; a hint
   alignas(64) std::atomic<std::uint64_t> memory;  ///< resident bytes, if the worker was to tell
   std::atomic<std::uint32_t> pace;                ///< cpu::ticks() a task, lately; a hint
   std::atomic<std::uint32_t> processor;           ///< + 1, where the worker was last seen; a hint
@@ -147,6 +148,7 @@ class near_lane {
   /// The worker tells of its next answer, once. Order it before a look at what is answered (os::heavy_barrier).
   void ask_to_tell() noexcept { orders_->tell.store(++told_ != 0 ? told_ : ++told_, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t memory() const noexcept { return answers_->memory.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t began_at() const noexcept { return answers_->began_at.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t pace() const noexcept { return answers_->pace.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t processor() const noexcept { return answers_->processor.load(std::memory_order_relaxed); }
   void tell_processor(std::uint32_t here) noexcept {
@@ -214,6 +216,7 @@ class far_lane {
     told_ = asked;
     return true;
   }
+  void tell_began(std::uint64_t ticks) noexcept { answers_.began_at.store(ticks, std::memory_order_relaxed); }
   void tell_memory(std::uint64_t bytes) noexcept { answers_.memory.store(bytes, std::memory_order_relaxed); }
   void tell_pace(std::uint32_t ticks, std::uint32_t processor) noexcept {
     // Roughly: each change is a line that goes to the pool's processor and back.

@@ -60,8 +60,9 @@ void leave_if_copy(int worker) {
 class task_pace {
  public:
   /// Reads the clock only if that has not just been done, at the end of the last one.
-  void begins(bool after_a_pause) noexcept {
+  std::uint64_t begins(bool after_a_pause) noexcept {
     if (after_a_pause) began_ = cpu::ticks();
+    return began_;
   }
   /// True when it has taken more than a few microseconds.
   bool ends() noexcept {
@@ -169,12 +170,12 @@ void pool_worker_main(worker_setup setup) {
       link.begin_task(order->depth);
       writer outcome(delivery::once, blocks.get());
       if (order->kind == order_kind::in_slot) {
-        pace.begins(lane.has_waited());
+        lane.tell_began(pace.begins(lane.has_waited()));
         run_limited(order->memory_limit, [&] { run_order(calls, *order, outcome); });
       } else {
         auto sent = link.take_task();
         if (!sent) return;
-        pace.begins(true);
+        lane.tell_began(pace.begins(true));
         run_limited(order->memory_limit, [&] { run_frame(link, std::move(*sent), outcome); });
       }
       leave_if_copy(self);

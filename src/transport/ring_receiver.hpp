@@ -107,7 +107,7 @@ class ring_receiver {
   std::vector<unique_fd> arrived_;
   bool descriptors_lost_ = false;  // those that came after arrived_
   std::uint64_t frame_ = 0;        // the word of the frame that was seen last
-  spin_habit habit_;
+  halved_spins habit_;
   unsigned awake_ = 0;        // waits without a sleep, in a row
   bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame
   frame_header header_{};

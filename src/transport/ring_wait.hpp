@@ -54,7 +54,7 @@ void note_processor(std::atomic<std::uint32_t>& mine) noexcept;
 
 /// How one side has fared with spinning lately. Each time in vain halves the next attempt, so that it is given up where
 /// the other side is seldom near an answer, as beside busy processes; now and then it is tried at full length.
-class spin_habit {
+class halved_spins {
  public:
   /// What the budget is to be shifted by.
   unsigned halvings() noexcept { return ++waits_ % waits_for_a_try == 0 ? 0 : in_vain_; }

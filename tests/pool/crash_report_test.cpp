@@ -32,24 +32,29 @@ constexpr bool sanitized = false;
   return x < 0 ? room[7] : without_end(x + 1) + room[7];
 }
 
-template <class Task>
-std::string story_of(Task task) {
-  kin::pool workers(1);
-  try {
-    workers.apply(task, 1);
-  } catch (const kin::worker_lost& e) {
-    return e.what();
-  }
-  return "no crash";
-}
-
-class crash_report : public testing::Test {
+class crash_report : public testing::TestWithParam<kin::start_method> {
+ protected:
   void SetUp() override {
     if (sanitized) GTEST_SKIP() << "the sanitizer handles these signals";
   }
+  template <class Task>
+  static std::string story_of(Task task) {
+    kin::pool workers({.workers = 1, .start = GetParam()});
+    try {
+      workers.apply(task, 1);
+    } catch (const kin::worker_lost& e) {
+      return e.what();
+    }
+    return "no crash";
+  }
 };
+INSTANTIATE_TEST_SUITE_P(by, crash_report,
+                         testing::Values(kin::start_method(kin::start::spawn),
+                                         kin::start_method(kin::start::forkserver),
+                                         kin::start_method(kin::start::fork)),
+                         [](const auto& of) { return std::string(of.param.name()); });
 
-TEST_F(crash_report, names_the_signal_the_address_and_the_users_functions) {
+TEST_P(crash_report, names_the_signal_the_address_and_the_users_functions) {
   const std::string story = story_of(the_users_function);
   EXPECT_NE(story.find("SIGSEGV at address 0x0, address not mapped"), std::string::npos) << story;
   EXPECT_NE(story.find("crash_test::read_through"), std::string::npos) << story;
@@ -57,17 +62,17 @@ TEST_F(crash_report, names_the_signal_the_address_and_the_users_functions) {
   EXPECT_NE(story.find("  #1 crash_test::the_users_function(int)"), std::string::npos) << story;
 }
 
-TEST_F(crash_report, ends_where_the_task_begins) {
+TEST_P(crash_report, ends_where_the_task_begins) {
   const std::string story = story_of(the_users_function);
   EXPECT_EQ(story.find("kin::detail"), std::string::npos) << story;
   EXPECT_EQ(story.find("std::__invoke"), std::string::npos) << story;
 }
 
-TEST_F(crash_report, tells_of_a_stack_overflow) {
+TEST_P(crash_report, tells_of_a_stack_overflow) {
   EXPECT_NE(story_of(without_end).find("crash_test::without_end(int)"), std::string::npos);
 }
 
-TEST_F(crash_report, tells_of_a_call_through_a_null_pointer) {
+TEST_P(crash_report, tells_of_a_call_through_a_null_pointer) {
   const std::string story = story_of([](int x) {
     int (*volatile nowhere)(int) = nullptr;
     return nowhere(x) + 1;
@@ -75,11 +80,11 @@ TEST_F(crash_report, tells_of_a_call_through_a_null_pointer) {
   EXPECT_NE(story.find("no code"), std::string::npos) << story;
 }
 
-TEST_F(crash_report, tells_of_an_abort) {
+TEST_P(crash_report, tells_of_an_abort) {
   EXPECT_NE(story_of([](int) -> int { std::abort(); }).find("SIGABRT"), std::string::npos);
 }
 
-TEST_F(crash_report, is_absent_after_sigkill) {
+TEST_P(crash_report, is_absent_after_sigkill) {
   const std::string story = story_of([](int) { std::raise(SIGKILL); });
   EXPECT_NE(story.find("SIGKILL"), std::string::npos) << story;
   EXPECT_EQ(story.find("crashed"), std::string::npos) << story;
