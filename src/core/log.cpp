@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <new>
 
 namespace kin {
 namespace {
@@ -13,11 +14,13 @@ struct log_state {
   std::function<void(const log_record&)> sink;
 };
 // Never destroyed: threads of kin may log while static objects are being destroyed.
-log_state& state() {
-  static log_state* const the = new log_state;
-  return *the;
+log_state*& current() {
+  static log_state* the = new log_state;
+  return the;
 }
+log_state& state() { return *current(); }
 std::atomic<bool> wanted{false};
+thread_local constinit bool in_sink = false;
 
 }  // namespace
 
@@ -28,13 +31,25 @@ void set_log(std::function<void(const log_record&)> sink) {
 }
 
 void detail::log(log_record::severity level, const std::string& text) noexcept {
-  if (!wanted.load(std::memory_order_relaxed)) return;
+  if (!log_is_wanted() || in_sink) return;
+  in_sink = true;
   try {
     const std::lock_guard hold(state().mutex);
     if (state().sink) state().sink({level, text});
   } catch (...) {
     // A log that fails must not change what it tells of.
   }
+  in_sink = false;
+}
+
+bool detail::log_is_wanted() noexcept { return wanted.load(std::memory_order_relaxed); }
+
+// Another thread of the parent may have been in its sink: its mutex and what it guards are left as they are.
+void detail::forget_log() noexcept {
+  if (!log_is_wanted()) return;
+  wanted = false;
+  in_sink = false;
+  current() = new (std::nothrow) log_state;
 }
 
 }  // namespace kin

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
 
 #include "os/crash_report.hpp"
 #include "os/pidfd.hpp"
@@ -65,8 +66,14 @@ void child::set_server(std::shared_ptr<fork_server> server, std::uint64_t serial
 }
 
 void child::take_status() {
-  const std::lock_guard hold(mutex_);
-  if (!status_) status_ = final_status();
+  {
+    const std::lock_guard hold(mutex_);
+    if (status_) return;
+    status_ = final_status();
+  }
+  if (role_ == child_role::process && log_is_wanted())
+    log(log_record::severity::info,
+        "kin: process " + name_ + " (" + std::to_string(pid_) + ") has ended: " + status_->describe());
 }
 
 exit_status child::final_status() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
 #include <kin/os/duplicate.hpp>
 #include <kin/transport/channel.hpp>
 
@@ -184,10 +185,16 @@ std::shared_ptr<fork_server> fork_server::started() {
 }
 
 std::shared_ptr<fork_server> fork_server::current(const std::shared_ptr<fork_server>& bad) {
-  const std::lock_guard hold(making);
+  std::unique_lock hold(making);
   // A server that was started with other credentials would give children more than this process has kept.
-  if (!the() || the() == bad || !the()->alive() || the()->credentials_ != os::own_credentials()) the() = started();
-  return the();
+  if (the() && the() != bad && the()->alive() && the()->credentials_ == os::own_credentials()) return the();
+  const bool replaced = the() != nullptr;
+  auto fresh = the() = started();
+  hold.unlock();
+  if (replaced)
+    log(log_record::severity::info,
+        "kin: the fork server could not go on; process " + std::to_string(fresh->pid()) + " replaces it");
+  return fresh;
 }
 
 int fork_server::current_pid() {

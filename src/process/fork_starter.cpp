@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
 #include <kin/process/child.hpp>
 #include <kin/wire/call.hpp>
 #include <kin/wire/codec.hpp>
@@ -40,6 +41,7 @@ class forked_copy {
 
   [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, unique_fd crash_file,
                          const std::function<void()>& body) {
+    forget_log();
     int code = 126;
     channel* to_parent = nullptr;
     try {

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
 
 namespace kin {
 namespace {
@@ -20,6 +21,9 @@ detail::child& process::get() const {
 void process::start(const process_options& options, detail::parcel call) {
   child_ = detail::start_child(options, detail::child_role::process, std::move(call));
   note_unwinding();
+  if (detail::log_is_wanted())
+    detail::log(log_record::severity::debug, "kin: process " + child_->name() + " (" + std::to_string(child_->pid()) +
+                                                 ") was started by " + std::string(options.start.name()));
 }
 
 void process::note_unwinding() noexcept { unwinding_ = std::uncaught_exceptions(); }

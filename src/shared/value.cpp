@@ -43,7 +43,7 @@ void lock_guarded(const object_ref& value) { lock_owned(lock_of(value)); }
 bool lock_guarded(const object_ref& value, const deadline& until) { return lock_owned(lock_of(value), until); }
 bool try_lock_guarded(const object_ref& value) { return try_lock_owned(lock_of(value)); }
 void unlock_guarded(const object_ref& value) { unlock_owned(lock_of(value)); }
-void recover_guarded(const object_ref& value) { lock_of(value).recover_slowly(family::self()); }
+void recover_guarded(const object_ref& value) { lock_of(value).recover(family::self()); }
 bool is_guarded_by_this_thread(const object_ref& value) { return lock_of(value).is_held_by(family::self()); }
 
 }  // namespace kin::detail

@@ -31,7 +31,7 @@ bool mutex::lock_until(deadline until) const { return detail::lock_owned(lock_of
 void mutex::unlock() const { detail::unlock_owned(lock_of(ref_)); }
 
 std::unique_lock<mutex> mutex::recover() const {
-  lock_of(ref_).recover_slowly(detail::family::self());
+  lock_of(ref_).recover(detail::family::self());
   // The standard guard holds a reference; it must be to a handle that outlives it, which is this one.
   return {const_cast<mutex&>(*this), std::adopt_lock};
 }
@@ -72,7 +72,7 @@ void recursive_mutex::unlock() const {
 std::unique_lock<recursive_mutex> recursive_mutex::recover() const {
   owned_lock& lock = lock_of(ref_);
   if (!lock_again(lock, detail::family::self())) {
-    lock.recover_slowly(detail::family::self());
+    lock.recover(detail::family::self());
     lock_first(lock);
   }
   return {const_cast<recursive_mutex&>(*this), std::adopt_lock};

@@ -2,9 +2,13 @@
 // owned_lock: see the header.
 #include "sync/owned_lock.hpp"
 
+#include <string>
 #include <system_error>
 
 #include <kin/core/error.hpp>
+#include <kin/core/log.hpp>
+
+#include "os/process_id.hpp"
 
 namespace kin::detail {
 
@@ -24,14 +28,22 @@ owned_lock::outcome owned_lock::lock_slowly(claim me, deadline until) {
   return decided ? how : outcome::not_in_time;
 }
 
-owned_lock::outcome owned_lock::recover_slowly(claim me) {
+bool owned_lock::recover_slowly(claim me) {
   if (is_held_by(me)) throw_held_already();
+  bool was_held = false;
   wait_for(bell, family::light_publication(), deadline::never(), spinning::allowed, [&] {
     claim w = word.load(std::memory_order_acquire);
     if (w != 0 && !family::is_dead(w)) return false;
+    was_held = w != 0;
     return word.compare_exchange_strong(w, me, std::memory_order_acquire, std::memory_order_relaxed);
   });
-  return outcome::locked;
+  return was_held;
+}
+
+void owned_lock::recover(claim me) {
+  if (recover_slowly(me) && log_is_wanted())
+    log(log_record::severity::info,
+        "kin: process " + std::to_string(os::own_pid()) + " has recovered a mutex whose holder had died");
 }
 
 bool lock_owned(owned_lock& lock, const deadline& until) {

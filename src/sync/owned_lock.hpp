@@ -31,7 +31,10 @@ struct owned_lock : object_header {
     return word.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed);
   }
   outcome lock_slowly(claim me, deadline until);
-  outcome recover_slowly(claim me);
+  /// True: taken from a dead holder. Else nobody had it.
+  bool recover_slowly(claim me);
+  /// The same, for users: tells the log.
+  void recover(claim me);
   [[nodiscard]] bool is_abandoned() const noexcept {
     const claim w = word.load(std::memory_order_acquire);
     return w != 0 && family::is_dead(w);
