@@ -82,7 +82,7 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
 }
 
 namespace {
-io_result receive(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags) {
+io_result receive(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags, bool* lost) {
   iovec piece{into.data(), into.size()};
   control_buffer control;
   msghdr message{};
@@ -95,21 +95,24 @@ io_result receive(int socket, std::span<std::byte> into, std::vector<unique_fd>&
   if (n < 0 && peer_is_gone(errno)) return {io_state::closed, 0, errno == ECONNRESET};
   if (n < 0) throw os_error("receive a message", "recvmsg", errno);
   take_descriptors(message, fds);
-  if (message.msg_flags & MSG_CTRUNC) throw_no_room_for_descriptors();
+  if (message.msg_flags & MSG_CTRUNC) {
+    if (lost == nullptr) throw_no_room_for_descriptors();
+    *lost = true;
+  }
   if (n == 0 && !into.empty()) return {io_state::closed};
   return {io_state::done, static_cast<std::size_t>(n)};
 }
 
 }  // namespace
 
-io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags) {
-  return receive(socket, into, fds, flags | MSG_DONTWAIT);
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags, bool* lost) {
+  return receive(socket, into, fds, flags | MSG_DONTWAIT, lost);
 }
 
-io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until) {
+io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until, bool* lost) {
   for (;;) {
     // A socket that somebody has made non-blocking answers at once; then poll does the waiting.
-    const io_result got = receive(socket, into, fds, until.is_never() ? 0 : MSG_DONTWAIT);
+    const io_result got = receive(socket, into, fds, until.is_never() ? 0 : MSG_DONTWAIT, lost);
     if (got.state != io_state::would_block || !poll_until(socket, POLLIN, until)) return got;
   }
 }

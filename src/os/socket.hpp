@@ -43,11 +43,13 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
 
 /// One recvmsg(MSG_DONTWAIT). closed: end of file or ECONNRESET. Descriptors that came along are appended to `fds`;
 /// throw_no_room_for_descriptors() when the kernel could not give us one of them (MSG_CTRUNC): the rest is lost.
-/// `flags`: more of them, such as MSG_PEEK.
-io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags = 0);
+/// `flags`: more of them, such as MSG_PEEK. `lost`: is set then, instead of the exception.
+io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags = 0,
+                    bool* lost = nullptr);
 
 /// The same, but waits for something to come. would_block: the deadline has passed.
-io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until);
+io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until,
+                       bool* lost = nullptr);
 /// Nobody has the other end any more.
 bool is_hung_up(int socket) noexcept;
 

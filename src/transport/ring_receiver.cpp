@@ -65,18 +65,22 @@ ring_receiver::~ring_receiver() {
 // Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find
 // them already. That this process has no room for them is that message's failure, and no other's.
 template <class Receive>
-os::io_result ring_receiver::take_rings(Receive&& receive) {
+os::io_result ring_receiver::receive_rings(Receive&& receive) {
+  std::array<std::byte, 64> rings;
   const auto before = static_cast<std::ptrdiff_t>(arrived_.size());
-  os::io_result got{os::io_state::done};
-  try {
-    got = receive();
-  } catch (const os_error& e) {
-    if (e.code().value() != EMFILE) throw;
-    descriptors_lost_ = true;
-  }
+  const os::io_result got = receive(rings);
   // What comes later would be taken for what is lost.
   if (descriptors_lost_) arrived_.erase(arrived_.begin() + before, arrived_.end());
   return got;
+}
+
+os::io_result ring_receiver::take_rings() {
+  return receive_rings([&](auto& into) { return os::recv_some(socket_.get(), into, arrived_, 0, &descriptors_lost_); });
+}
+
+os::io_result ring_receiver::wait_for_rings(const deadline& until) {
+  return receive_rings(
+      [&](auto& into) { return os::recv_waiting(socket_.get(), into, arrived_, until, &descriptors_lost_); });
 }
 
 // --- waiting --------------------------------------------------------------------------------------------------------
@@ -131,14 +135,13 @@ void ring_receiver::clear_bell() {
 }
 
 ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
-  std::array<std::byte, 64> rings;
   for (;;) {
     set_bell();
     if (look()) {
       clear_bell();
       return arrival::data;
     }
-    const os::io_result woken = take_rings([&] { return os::recv_waiting(socket_.get(), rings, arrived_, until); });
+    const os::io_result woken = wait_for_rings(until);
     if (woken.state == os::io_state::done) {
       ring_due_ = false;
       note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
@@ -160,15 +163,13 @@ ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
 
 // The bytes stay in the socket for as long as there is something to be read: they are what pollers see.
 ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until) {
-  std::array<std::byte, 64> rings;
   for (;;) {
     set_bell();
     if (look()) return arrival::data;
     const bool in_time = os::poll_until(socket_.get(), POLLIN, until);
     if (look()) return arrival::data;
     if (!in_time) return arrival::deadline;
-    if (take_rings([&] { return os::recv_some(socket_.get(), rings, arrived_); }).state == os::io_state::closed)
-      return look() ? arrival::data : arrival::end;
+    if (take_rings().state == os::io_state::closed) return look() ? arrival::data : arrival::end;
   }
 }
 
@@ -255,10 +256,8 @@ void ring_receiver::take_bytes(Sink&& sink, const deadline& until) {
 }
 
 void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds) {
-  std::array<std::byte, 64> rings;
   while (arrived_.size() < wanted) {
-    if (!descriptors_lost_ &&
-        take_rings([&] { return os::recv_some(socket_.get(), rings, arrived_); }).state != os::io_state::done)
+    if (!descriptors_lost_ && take_rings().state != os::io_state::done)
       throw decode_error("kin: a message came without the file descriptors it announced");
     if (descriptors_lost_) os::throw_no_room_for_descriptors();
   }
@@ -341,10 +340,7 @@ void ring_receiver::settle(occasion when) {
     const bool taken = when == occasion::taking && bell_set_ && (control_.reader_bell.load() & bell_asleep) == 0;
     if (taken || ring_due_) let_ringer_finish();
     // At the first poll a thread may sleep here already, for whom that byte is.
-    if (when == occasion::taking || ring_due_) {
-      std::array<std::byte, 64> rings;
-      take_rings([&] { return os::recv_some(socket_.get(), rings, arrived_); });
-    }
+    if (when == occasion::taking || ring_due_) take_rings();
     ring_due_ = false;
     pollers_.clear();
     if (when == occasion::taking)

@@ -80,7 +80,9 @@ class ring_receiver {
   void sleep_carelessly() noexcept;
   void clear_bell();
   template <class Receive>
-  os::io_result take_rings(Receive&& receive);
+  os::io_result receive_rings(Receive&& receive);
+  os::io_result take_rings();
+  os::io_result wait_for_rings(const deadline& until);
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
   void take_bytes(Sink&& sink, const deadline& until);

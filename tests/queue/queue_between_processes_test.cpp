@@ -2,7 +2,7 @@
 // queue: as an argument, in a message, as an item, after a fork; and items that own descriptors.
 // Not under ThreadSanitizer, which is blind between processes.
 #ifndef __SANITIZE_THREAD__
-#include <kin/queue.hpp>
+#include <kin/kin.hpp>
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -178,6 +178,34 @@ TEST(queue, is_an_item_of_another_queue) {
     ASSERT_LT(std::chrono::steady_clock::now(), end);
     ::usleep(100);
   }
+}
+
+TEST(queue, hands_on_handles_whose_maker_was_killed) {
+  using item = std::tuple<kin::value<int>, kin::shared_list<std::string>, kin::array<int>, kin::mutex, kin::event>;
+  const kin::queue<item> handles;
+  const std::size_t before = open_descriptors();
+  const kin::queue<item> copy = handles;
+  EXPECT_EQ(open_descriptors(), before);
+  kin::process maker(
+      [](const kin::queue<item>& out) {
+        const kin::shared_list<std::string> words;
+        words.push_back("left behind");
+        kin::array<int> numbers(3);
+        numbers[2] = 9;
+        const kin::mutex mutex;
+        mutex.lock();
+        out.put({kin::value<int>(5), words, numbers, mutex, kin::event()});
+        ::raise(SIGKILL);
+      },
+      handles);
+  maker.join();
+  const auto [number, words, numbers, mutex, event] = handles.get();
+  EXPECT_EQ(number.load(), 5);
+  EXPECT_EQ(words[0], "left behind");
+  EXPECT_EQ(numbers[2], 9);
+  EXPECT_THROW(mutex.lock(), kin::owner_died);
+  event.set();
+  EXPECT_TRUE(event.is_set());
 }
 
 TEST(queue, keeps_an_object_that_only_an_item_names) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // queue: what it is within one process, and between threads.
-#include <kin/queue.hpp>
+#include <kin/kin.hpp>
 
 #include <kin/wire/handle.hpp>
 
@@ -17,8 +17,29 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <variant>
 #include <vector>
+
+// Both promise that they have no descriptors, and the second lies.
+struct promised {
+  int n = 0;
+};
+struct promised_falsely {
+  int fd = -1;
+};
+template <>
+struct kin::codec<promised> {
+  static constexpr bool has_descriptors = false;
+  static void encode(kin::writer& out, const promised& p) { out(p.n); }
+  static promised decode(kin::reader& in) { return {in.take<int>()}; }
+};
+template <>
+struct kin::codec<promised_falsely> {
+  static constexpr bool has_descriptors = false;
+  static void encode(kin::writer& out, const promised_falsely& p) { out.fd(p.fd); }
+  static promised_falsely decode(kin::reader& in) { return {in.fd().release()}; }
+};
 
 namespace {
 
@@ -37,7 +58,13 @@ struct tree {
 static_assert(!kin::detail::may_have_descriptors<tree>);
 static_assert(!kin::detail::may_have_descriptors<std::map<std::string, std::optional<std::variant<int, double>>>>);
 static_assert(kin::detail::may_have_descriptors<std::vector<kin::unique_fd>>);
-static_assert(kin::detail::may_have_descriptors<kin::queue<int>>);
+static_assert(kin::detail::may_have_descriptors<kin::queue<kin::unique_fd>>);
+static_assert(kin::detail::may_have_descriptors<kin::connection>);
+static_assert(
+    !kin::detail::may_have_descriptors<
+        std::tuple<kin::mutex, kin::recursive_mutex, kin::counting_semaphore, kin::bounded_semaphore, kin::event,
+                   kin::condition_variable, kin::barrier, kin::value<int>, kin::array<int>, kin::shared_memory,
+                   kin::shared_list<int>, kin::shared_dict<int, int>, kin::queue<int>, kin::joinable_queue<int>>>);
 
 TEST(queue, gives_items_in_the_order_of_the_puts) {
   const kin::queue<int> numbers;
@@ -45,6 +72,16 @@ TEST(queue, gives_items_in_the_order_of_the_puts) {
   EXPECT_EQ(numbers.size(), 1000u);
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(numbers.get(), i);
   EXPECT_TRUE(numbers.empty());
+}
+
+TEST(queue, believes_a_codec_that_promises_no_descriptors_but_not_blindly) {
+  static_assert(!kin::detail::may_have_descriptors<promised> && !kin::detail::may_have_descriptors<promised_falsely>);
+  const kin::queue<promised> kept;
+  kept.put({7});
+  EXPECT_EQ(kept.get().n, 7);
+  const kin::queue<promised_falsely> broken;
+  EXPECT_THROW(broken.put({2}), kin::encode_error);
+  EXPECT_EQ(broken.size(), 0u);
 }
 
 TEST(queue, is_one_queue_in_all_its_copies) {

@@ -21,9 +21,11 @@ template <class T, class... Seen>
 constexpr bool has_descriptors() {
   if constexpr ((std::is_same_v<T, Seen> || ...))
     return false;
+  else if constexpr (requires { bool{codec<T>::has_descriptors}; })
+    return codec<T>::has_descriptors;
   else if constexpr (kind_of<T> == kind::custom || kind_of<T> == kind::member_serialize ||
                      kind_of<T> == kind::free_serialize)
-    return true;  // nobody can know what user code writes
+    return true;  // nobody can know what user code writes, unless its codec says so
   else
     return any_has_descriptors<T, Seen...>(typename rule<T>::parts{});
 }

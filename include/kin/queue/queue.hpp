@@ -249,6 +249,7 @@ class queue {
 /// Crosses as duplicates of the queue's descriptors.
 template <class T>
 struct codec<queue<T>> {
+  static constexpr bool has_descriptors = detail::may_have_descriptors<T>;  // such a queue is made of sockets
   static void encode(writer& out, const queue<T>& value) { value.items().encode(out); }
   static queue<T> decode(reader& in) { return queue<T>(in); }
   static void describe(structure& s) { s.group<T>("queue<", ">"); }

@@ -115,6 +115,7 @@ explicit array(R&&) -> array<std::ranges::range_value_t<R>>;
 
 template <class T>
 struct codec<array<T>> {
+  static constexpr bool has_descriptors = false;
   static void encode(writer& to, const array<T>& a) {
     a.elements_.ref.encode(to);
     to(a.lock_);

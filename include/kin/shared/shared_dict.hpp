@@ -251,6 +251,7 @@ class shared_dict {
 
 template <class K, class V>
 struct codec<shared_dict<K, V>> {
+  static constexpr bool has_descriptors = false;
   static void encode(writer& to, const shared_dict<K, V>& dict) { dict.all_.encode(to); }
   static shared_dict<K, V> decode(reader& from) {
     return shared_dict<K, V>(

@@ -245,6 +245,7 @@ explicit shared_list(R&&) -> shared_list<std::ranges::range_value_t<R>>;
 
 template <class T>
 struct codec<shared_list<T>> {
+  static constexpr bool has_descriptors = false;
   static void encode(writer& to, const shared_list<T>& list) { list.all_.encode(to); }
   static shared_list<T> decode(reader& from) {
     return shared_list<T>(

@@ -58,6 +58,7 @@ class KIN_EXPORT shared_memory {
 
 template <>
 struct KIN_EXPORT codec<shared_memory> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "shared_memory";
   static void encode(writer& to, const shared_memory& memory);
   static shared_memory decode(reader& from);

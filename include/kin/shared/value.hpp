@@ -216,6 +216,7 @@ class value<T> {
 
 template <class T>
 struct codec<value<T>> {
+  static constexpr bool has_descriptors = false;
   static void encode(writer& to, const value<T>& v) { v.object_.ref.encode(to); }
   static value<T> decode(reader& from) {
     if constexpr (detail::atomic_scalar<T>)

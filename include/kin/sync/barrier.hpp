@@ -58,6 +58,7 @@ class KIN_EXPORT barrier {
 
 template <>
 struct KIN_EXPORT codec<barrier> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "barrier";
   static void encode(writer& to, const barrier& value);
   static barrier decode(reader& from);

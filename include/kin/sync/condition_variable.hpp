@@ -69,6 +69,7 @@ class KIN_EXPORT condition_variable {
 
 template <>
 struct KIN_EXPORT codec<condition_variable> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "condition_variable";
   static void encode(writer& to, const condition_variable& value);
   static condition_variable decode(reader& from);

@@ -44,6 +44,7 @@ class KIN_EXPORT event {
 
 template <>
 struct KIN_EXPORT codec<event> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "event";
   static void encode(writer& to, const event& value);
   static event decode(reader& from);

@@ -56,6 +56,7 @@ class KIN_EXPORT mutex {
 
 template <>
 struct KIN_EXPORT codec<mutex> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "mutex";
   static void encode(writer& to, const mutex& value);
   static mutex decode(reader& from);
@@ -92,6 +93,7 @@ class KIN_EXPORT recursive_mutex {
 
 template <>
 struct KIN_EXPORT codec<recursive_mutex> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "recursive_mutex";
   static void encode(writer& to, const recursive_mutex& value);
   static recursive_mutex decode(reader& from);

@@ -51,6 +51,7 @@ class KIN_EXPORT counting_semaphore {
 
 template <>
 struct KIN_EXPORT codec<counting_semaphore> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "counting_semaphore";
   static void encode(writer& to, const counting_semaphore& value);
   static counting_semaphore decode(reader& from);
@@ -91,6 +92,7 @@ class KIN_EXPORT bounded_semaphore {
 
 template <>
 struct KIN_EXPORT codec<bounded_semaphore> {
+  static constexpr bool has_descriptors = false;
   static constexpr std::string_view structure = "bounded_semaphore";
   static void encode(writer& to, const bounded_semaphore& value);
   static bounded_semaphore decode(reader& from);

@@ -17,9 +17,12 @@ class structure;
 ///       static void encode(kin::writer& out, const money& m) { out(m.cents()); }
 ///       static money decode(kin::reader& in) { return money(in.take<long>()); }
 ///       static void describe(kin::structure& s) { s.add<long>(); }   // optional
+///       static constexpr bool has_descriptors = false;                // optional: makes queues of it faster
 ///     };
 /// `decode` may meet any bytes and throws kin::decode_error for those that are no T. The identity on the wire is what
-/// `describe` says, or a `static constexpr std::string_view structure`, or else the name of the type.
+/// `describe` says, or a `static constexpr std::string_view structure`, or else the name of the type. With
+/// `has_descriptors` false `encode` promises never to write a file descriptor; a `put` of one that does is an
+/// encode_error.
 template <class T>
 struct codec;
 
