@@ -15,33 +15,36 @@ namespace {
 // In the process that runs tasks. A copy of it that a task forks must not write there.
 struct known_buffers {
   std::mutex mutex;
-  buffer_views views{os::access::write, buffer_views::copies::have_none};
+  buffer_views items{os::access::read, buffer_views::copies::have_none};
+  buffer_views results{os::access::write, buffer_views::copies::have_none};
 };
-std::shared_ptr<const os::mapping> find(const map_place& place) {
-  static auto& known = *new known_buffers;  // never destroyed: threads may end after static objects
-  const std::lock_guard hold(known.mutex);
-  return known.views.find(place.buffer, place.bytes, place.memory.get());
+known_buffers& known() {
+  static auto& all = *new known_buffers;  // never destroyed: threads may end after static objects
+  return all;
 }
 
-// True when n values of so many bytes lie at `at`, inside the buffer and aligned for any type.
-bool fits(std::uint64_t at, std::uint64_t n, std::size_t each, std::uint64_t bytes) {
-  return at % alignof(std::max_align_t) == 0 && at <= bytes && (each == 0 || n <= (bytes - at) / each);
+// Where n values of so many bytes lie: inside the buffer, and aligned for any type.
+std::shared_ptr<std::byte> find(buffer_views known_buffers::*which, const buffer_place& place, std::uint64_t n,
+                                std::size_t each) {
+  if (place.at % alignof(std::max_align_t) != 0 || place.at > place.bytes ||
+      (each != 0 && n > (place.bytes - place.at) / each))
+    throw decode_error("kin: a piece of a map lies outside its memory");
+  const std::lock_guard hold(known().mutex);
+  auto memory = (known().*which).find(place.buffer, place.bytes, place.memory.get());
+  return {memory, memory->data() + place.at};
 }
 
 }  // namespace
 
-map_place place_in(const shared_buffer& buffer, std::size_t items_at, std::size_t results_at, std::size_t count) {
-  return {buffer.number(), buffer.size(), items_at, results_at, count, buffer.file()};
+buffer_place place_in(const shared_buffer& buffer, std::size_t at) {
+  return {buffer.number(), buffer.size(), at, buffer.file()};
 }
 
 placed_memory::placed_memory(const map_place& place, std::size_t item_bytes, std::size_t result_bytes) {
-  if (place.bytes == 0 || !fits(place.items_at, place.count, item_bytes, place.bytes) ||
-      !fits(place.results_at, place.count, result_bytes, place.bytes))
-    throw decode_error("kin: a piece of a map lies outside its memory");
-  auto memory = find(place);
-  items_ = memory->data() + place.items_at;
-  results_ = memory->data() + place.results_at;
-  keeps_ = std::move(memory);
+  if (place.items.bytes == 0 && place.results.bytes == 0) throw decode_error("kin: a piece of a map lies nowhere");
+  if (place.items.bytes != 0) items_memory_ = find(&known_buffers::items, place.items, place.count, item_bytes);
+  if (place.results.bytes != 0)
+    results_memory_ = find(&known_buffers::results, place.results, place.count, result_bytes);
 }
 
 }  // namespace kin::detail

@@ -4,11 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <random>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -63,6 +65,18 @@ std::size_t scribble(ink with, unsigned seed) {
         }
     }
   return pages;
+}
+
+// Of the memory of kin's that this process has mapped: "name rights", each once.
+std::set<std::string> own_shared_memory() {
+  std::set<std::string> found;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);)
+    if (const auto at = line.find("/memfd:"); at != std::string::npos) {
+      const std::string name = line.substr(at + 7, line.find(' ', at) - at - 7);
+      found.insert(name + ' ' + line.substr(line.find(' ') + 1, 4));
+    }
+  return found;
 }
 
 struct nouns {
@@ -146,6 +160,30 @@ INSTANTIATE_TEST_SUITE_P(by, scribbling_worker,
                          [](const auto& method) {
                            return std::string(method.index == 0 ? "fork" : method.index == 1 ? "spawn" : "forkserver");
                          });
+
+// What a task is told, it cannot change: neither its own arguments nor those of others, nor who lives.
+TEST_P(scribbling_worker, has_its_orders_and_items_and_the_family_for_reading_alone) {
+  kin::pool workers({.workers = 1, .start = GetParam()});
+  const std::vector<long> numbers(10'000, 1);  // more than go through the channel
+  const auto seen = workers.map(
+      [](long /*n*/) {
+        static const kin::event joins_the_family;
+        static const auto found = own_shared_memory();
+        std::array<char, 512> text{};
+        std::string all;
+        for (const std::string& one : found) all += one + '\n';
+        all.copy(text.data(), text.size() - 1);
+        return text;
+      },
+      numbers, {.chunk = 5'000});
+  const std::string found = seen[0].data();
+  EXPECT_NE(found.find("kin-family r--s"), std::string::npos) << found;
+  EXPECT_EQ(found.find("kin-family rw-s"), std::string::npos) << found;
+  EXPECT_NE(found.find("kin-lane r--s"), std::string::npos) << found;    // orders
+  EXPECT_NE(found.find("kin-lane rw-s"), std::string::npos) << found;    // answers
+  EXPECT_NE(found.find("kin-buffer r--s"), std::string::npos) << found;  // items
+  EXPECT_NE(found.find("kin-buffer rw-s"), std::string::npos) << found;  // results
+}
 
 int setting(const char* name) {
   const char* const value = std::getenv(name);

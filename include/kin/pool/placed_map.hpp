@@ -33,6 +33,7 @@ struct placed_chunk {
     const placed_memory memory(place, sizeof(Item), sizeof(R));
     const std::byte* from = memory.items();
     std::byte* to = memory.results();
+    if (from == nullptr || to == nullptr) throw decode_error("kin: a piece of a map lies nowhere");
     for (std::uint64_t i = 0; i < place.count; ++i, from += sizeof(Item), to += sizeof(R)) {
       Item item;  // a copy of its own: the callable may take it over
       std::memcpy(&item, from, sizeof item);
@@ -64,29 +65,29 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
   const auto aligned = [](std::size_t bytes) { return (bytes + line - 1) / line * line; };
   const std::size_t n = items.size(), tasks = (n + chunk - 1) / chunk;
   if (n > (std::size_t{1} << 60) / (sizeof(Item) + sizeof(R))) return false;
-  auto buffer = to->take_buffer(tasks * (aligned(chunk * sizeof(Item)) + aligned(chunk * sizeof(R))));
-  if (!buffer) return false;
-  const std::size_t results = tasks * aligned(chunk * sizeof(Item));
+  const std::size_t items_step = aligned(chunk * sizeof(Item)), results_step = aligned(chunk * sizeof(R));
+  auto given = to->take_buffer(tasks * items_step);
+  auto results = given ? to->take_buffer(tasks * results_step) : nullptr;
+  if (!results) return false;
   for (std::size_t t = 0; t < tasks; ++t) {
     const std::size_t first = t * chunk, count = std::min(chunk, n - first);
-    const std::size_t items_at = t * aligned(chunk * sizeof(Item)),
-                      results_at = results + t * aligned(chunk * sizeof(R));
-    std::memcpy(buffer->data() + items_at, items.data() + first, count * sizeof(Item));
+    std::memcpy(given->data() + t * items_step, items.data() + first, count * sizeof(Item));
     auto state = std::make_shared<placed_state<std::vector<R>>>(to->home());
     to->submit(encode_call_as(delivery::lent, placed_chunk<F, Item, R>{}, callable_box<F>{f},
-                              place_in(*buffer, items_at, results_at, count)),
+                              map_place{place_in(*given, t * items_step), place_in(*results, t * results_step), count}),
                task_label::of(f), state, options);
     all.add(std::move(state), count);
   }
-  all.elsewhere = [to, buffer, results, chunk, n, step = aligned(chunk * sizeof(R))] {
+  all.elsewhere = [to, given, results, chunk, n, results_step] {
     std::vector<R> whole;
     whole.reserve(n);
     expect_large(whole.data(), n * sizeof(R));
-    for (std::size_t first = 0, at = results; first < n; first += chunk, at += step) {
-      const auto* const some = reinterpret_cast<const R*>(buffer->data() + at);
+    for (std::size_t first = 0, at = 0; first < n; first += chunk, at += results_step) {
+      const auto* const some = reinterpret_cast<const R*>(results->data() + at);
       whole.insert(whole.end(), some, some + std::min(chunk, n - first));
     }
-    to->give_back(buffer);
+    to->give_back(given);
+    to->give_back(results);
     return whole;
   };
   return true;

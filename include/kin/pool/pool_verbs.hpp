@@ -236,8 +236,9 @@ class pool_verbs : public pool_handle {
           } else if constexpr (placeable<one> && std::is_same_v<Way, by_copy>) {
             const std::size_t n = std::ranges::size(range);
             if (auto buffer = core().take_buffer(n * sizeof(one))) {
-              run_claimed_map<results_in_buffer<one>>(
-                  f, range, options, [&] { return results_in_buffer<one>{place_in(*buffer, 0, 0, n)}; });
+              run_claimed_map<results_in_buffer<one>>(f, range, options, [&] {
+                return results_in_buffer<one>{{{}, place_in(*buffer, 0), n}};
+              });
               const auto* const results = reinterpret_cast<const one*>(buffer->data());
               std::vector<one> all(results, results + n);
               core().give_back(std::move(buffer));
