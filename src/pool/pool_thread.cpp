@@ -62,7 +62,7 @@ void thread_core::start_thread() {
 // A waiting task is to be run soon; where no thread can be had, by the next one that is free.
 void thread_core::need_thread() noexcept {
   try {
-    if (idle_ == 0 && threads_ < options_.workers + blocked_) start_thread();
+    if (wants_thread()) start_thread();
   } catch (const std::exception& e) {
     if (threads_ <= blocked_) fail_waiting(std::current_exception());
     log(log_record::severity::warning, e.what());

@@ -90,7 +90,7 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   auto* const task = t.get();
   waiting_.push_back(std::move(t));
   try {
-    if (idle_ == 0 && threads_ < options_.workers + blocked_) start_thread();
+    if (wants_thread()) start_thread();
   } catch (...) {
     // The others will come to it; without any other, nobody will.
     if (threads_ == 0) {

@@ -57,6 +57,11 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
   void run(lock& hold, std::unique_ptr<pooled_task> t);
   /// One attempt; true when the task is to be tried again.
   bool run_once(pooled_task& t);
+  /// More tasks wait than threads will come to them: those that idle, of which some may have been woken, and those that
+  /// begin.
+  [[nodiscard]] bool wants_thread() const {
+    return waiting_.size() > idle_ + (threads_ - ready_) && threads_ < options_.workers + blocked_;
+  }
   [[nodiscard]] bool may_run() const { return running_ < options_.workers + blocked_; }
   [[nodiscard]] bool own_thread() const noexcept;
 

@@ -2,6 +2,8 @@
 // The contract of a pool, kept by threads: what thread_pool has in common with pool, and what it refuses.
 #include <pthread.h>
 
+#include <barrier>
+#include <condition_variable>
 #include <coroutine>
 #include <future>
 #include <iterator>
@@ -165,6 +167,20 @@ TEST(thread_pool, grows_on_demand_up_to_its_size) {
   EXPECT_EQ(stats.submitted, 9u);
   EXPECT_EQ(stats.completed, 9u);
   EXPECT_EQ(stats.failed, 0u);
+}
+
+TEST(thread_pool, starts_another_thread_for_tasks_that_came_before_an_idle_one_woke) {
+  for (int round = 0; round < 100; ++round) {
+    kin::thread_pool workers(2);
+    workers.apply(square, 1);
+    while (workers.stats().idle == 0) std::this_thread::yield();
+    std::barrier meet(2);
+    const auto a = workers.apply_async([&] { meet.arrive_and_wait(); });
+    const auto b = workers.apply_async([&] { meet.arrive_and_wait(); });
+    if (a.wait_for(30s) && b.wait_for(30s)) continue;
+    meet.arrive_and_drop();
+    FAIL() << "one thread for two tasks that wait for each other";
+  }
 }
 
 TEST(thread_pool, cancels_what_waits_and_never_what_runs) {
