@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Promise 10: close, join, terminate, destruction and unwinding; each is done soon and leaves nothing.
+// Promise 10: close, join, terminate, destruction and unwinding; each is done soon and leaves nothing, whatever the
+// workers.
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -8,18 +9,20 @@
 #include <kin/event.hpp>
 #include <kin/process.hpp>
 
-#include "contracts/pool_contract.hpp"
+#include "contracts/any_pool_contract.hpp"
 #include "os/gate.hpp"
 
 namespace kin_test {
 namespace {
-class pool_ends : public pool_contract {};
-KIN_POOL_CONTRACT(pool_ends);
+class pool_ends : public any_pool_contract {};
+KIN_ANY_POOL_CONTRACT(pool_ends);
+class process_pool_ends : public pool_contract {};
+KIN_POOL_CONTRACT(process_pool_ends);
 
-TEST_P(pool_ends, finishes_what_was_submitted_when_it_is_destroyed) {
+KIN_ANY_POOL_TEST(pool_ends, finishes_what_was_submitted_when_it_is_destroyed) {
   std::vector<kin::future<int>> all;
   {
-    kin::pool workers(options(2));
+    Pool workers(options(2));
     for (int i = 0; i < 50; ++i) all.push_back(workers.apply_async(square, i));
   }
   for (int i = 0; i < 50; ++i) {
@@ -28,7 +31,7 @@ TEST_P(pool_ends, finishes_what_was_submitted_when_it_is_destroyed) {
   }
 }
 
-TEST_P(pool_ends, ends_at_once_when_an_exception_unwinds_the_stack) {
+TEST_P(process_pool_ends, ends_at_once_when_an_exception_unwinds_the_stack) {
   const auto start = clock::now();
   kin::future<int> f;
   EXPECT_THROW(
@@ -42,7 +45,26 @@ TEST_P(pool_ends, ends_at_once_when_an_exception_unwinds_the_stack) {
   EXPECT_THAT(failure_of(f), testing::StartsWith("cancelled_error"));
 }
 
-TEST_P(pool_ends, terminates_busy_and_deaf_workers) {
+KIN_ANY_POOL_TEST(pool_ends, cancels_what_runs_and_what_waits_when_it_is_terminated) {
+  for (const auto grace : {0ms, 100ms}) {
+    Pool workers(options(1));
+    const kin::event is_busy, over;
+    const auto busy =
+        workers.apply_async([](const kin::event& a, const kin::event& b) { a.set(), b.wait(); }, is_busy, over);
+    const auto waiting = workers.apply_async(square, 1);
+    is_busy.wait();
+    workers.terminate(grace);
+    // Before anything has let the task go on: a thread does so only after that.
+    EXPECT_THAT(failure_of(busy), testing::StartsWith("cancelled_error"));
+    EXPECT_THAT(failure_of(waiting), testing::StartsWith("cancelled_error"));
+    EXPECT_THROW(workers.apply_async(square, 1), kin::closed_error);
+    over.set();
+    workers.join();
+    EXPECT_EQ(workers.stats().workers, 0u);
+  }
+}
+
+TEST_P(process_pool_ends, terminates_busy_and_deaf_workers) {
   for (const auto grace : {0ms, 100ms}) {
     kin::pool workers(options(2));
     const kin::event is_deaf, is_busy;
@@ -75,7 +97,7 @@ TEST_P(pool_ends, terminates_busy_and_deaf_workers) {
   }
 }
 
-TEST_P(pool_ends, lets_workers_end_in_order_within_the_grace) {
+TEST_P(process_pool_ends, lets_workers_end_in_order_within_the_grace) {
 #ifdef __SANITIZE_THREAD__
   if (GetParam() == kin::start::fork)
     GTEST_SKIP() << "ThreadSanitizer never calls the handlers of a copy that was forked beside other threads";
@@ -107,8 +129,8 @@ TEST_P(pool_ends, lets_workers_end_in_order_within_the_grace) {
   ::unlink(path);
 }
 
-TEST_P(pool_ends, joins_only_what_is_closed) {
-  kin::pool workers(options(1));
+KIN_ANY_POOL_TEST(pool_ends, joins_only_what_is_closed) {
+  Pool workers(options(1));
   workers.apply(square, 1);
   EXPECT_THROW(workers.join(), std::logic_error);
   workers.close();
@@ -121,10 +143,10 @@ TEST_P(pool_ends, joins_only_what_is_closed) {
   EXPECT_EQ(workers.stats().workers, 0u);
 }
 
-TEST_P(pool_ends, is_nothing_but_its_destructor_once_moved_from) {
-  kin::pool a(options(1));
+KIN_ANY_POOL_TEST(pool_ends, is_nothing_but_its_destructor_once_moved_from) {
+  Pool a(options(1));
   auto f = a.apply_async(square, 3);
-  kin::pool b(std::move(a));
+  Pool b(std::move(a));
   EXPECT_EQ(f.get(), 9);
   EXPECT_EQ(b.apply(square, 2), 4);
   EXPECT_THROW(a.apply(square, 1), std::logic_error);  // NOLINT(bugprone-use-after-move)
@@ -133,24 +155,25 @@ TEST_P(pool_ends, is_nothing_but_its_destructor_once_moved_from) {
   EXPECT_EQ(a.apply(square, 5), 25);
 }
 
-TEST_P(pool_ends, may_end_without_having_run_anything) {
-  { kin::pool workers(options(4)); }
-  kin::pool workers(options(4));
+KIN_ANY_POOL_TEST(pool_ends, may_end_without_having_run_anything) {
+  { Pool workers(options(4)); }
+  Pool workers(options(4));
   workers.terminate();
   workers.join();
 }
 
-TEST_P(pool_ends, leaves_nothing_however_it_ends_under_whatever_load) {
+KIN_ANY_POOL_TEST(pool_ends, leaves_nothing_however_it_ends_under_whatever_load) {
   std::mt19937 random(11);
   for (int round = 0; round < (sanitized ? 8 : 30); ++round) {
     const auto start = clock::now();
     double ending = 0;
     try {
-      kin::pool workers(options(1 + random() % 3));
+      Pool workers(options(1 + random() % 3));
       const int tasks = static_cast<int>(random() % 30);
       std::vector<kin::future<int>> all;
       for (int i = 0; i < tasks; ++i)
-        all.push_back(random() % 10 == 0 ? workers.apply_async(die_by, SIGKILL) : workers.apply_async(nap, 1));
+        all.push_back(has_processes<Pool> && random() % 10 == 0 ? workers.apply_async(die_by, SIGKILL)
+                                                                : workers.apply_async(nap, 1));
       std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
       const unsigned how = random() % 4;
       if (how == 0) workers.terminate();
@@ -163,8 +186,8 @@ TEST_P(pool_ends, leaves_nothing_however_it_ends_under_whatever_load) {
   }
 }
 
-TEST_P(pool_ends, refuses_in_a_forked_copy_of_its_process) {
-  kin::pool workers(options(1));
+KIN_ANY_POOL_TEST(pool_ends, refuses_in_a_forked_copy_of_its_process) {
+  Pool workers(options(1));
   auto ended = workers.apply_async(square, 3);
   ended.wait();
   const kin::event refused_all;
@@ -188,7 +211,7 @@ TEST_P(pool_ends, refuses_in_a_forked_copy_of_its_process) {
     refused([&] { busy.wait(); });
     refused([&] { (void)busy.get(); });
     if (ended.get() != 9) ++wrong;
-    { kin::pool gone(std::move(workers)); }
+    { Pool gone(std::move(workers)); }
     { auto f = std::move(busy); }
     ::_exit(wrong);
   }
@@ -199,7 +222,7 @@ TEST_P(pool_ends, refuses_in_a_forked_copy_of_its_process) {
   EXPECT_GT(busy.get(), 0);
 }
 
-TEST_P(pool_ends, survives_failing_system_calls) {
+TEST_P(process_pool_ends, survives_failing_system_calls) {
   // Each call that can fail, at its first few uses, for want of descriptors or memory.
   for (const char* call : {"socketpair", "pipe2", "clone", "fork", "pidfd_open", "ppoll", "sendmsg", "recvmsg",
                            "waitid", "open", "fcntl(F_DUPFD_CLOEXEC)"})
@@ -218,7 +241,7 @@ TEST_P(pool_ends, survives_failing_system_calls) {
     }
 }
 
-TEST_P(pool_ends, fails_what_waits_when_no_worker_can_be_started) {
+TEST_P(process_pool_ends, fails_what_waits_when_no_worker_can_be_started) {
   auto o = options(2);
   o.process.working_directory = "/no/such/directory";
   kin::pool workers(std::move(o));
@@ -226,7 +249,7 @@ TEST_P(pool_ends, fails_what_waits_when_no_worker_can_be_started) {
   EXPECT_THAT(failure_of(f), testing::AllOf(testing::StartsWith("start_error"), HasSubstr("do not start")));
 }
 
-TEST_P(pool_ends, does_not_wait_for_ever_for_a_stopped_worker) {
+TEST_P(process_pool_ends, does_not_wait_for_ever_for_a_stopped_worker) {
   const auto start = clock::now();
   {
     kin::pool workers(options(1));

@@ -1,29 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
-// Futures and their callbacks, several at once, coroutines; and imap (promises 6, 8 and 9).
+// Futures and their callbacks, several at once, coroutines, from whatever workers (promises 6 and 8).
 #include <coroutine>
-#include <fstream>
-#include <mutex>
+#include <memory>
 #include <ranges>
 #include <set>
-#include <sstream>
 
 #include <kin/wait.hpp>
 
-#include "contracts/pool_contract.hpp"
+#include "contracts/any_pool_contract.hpp"
 
 namespace kin_test {
 namespace {
-class pool_futures : public pool_contract {};
-KIN_POOL_CONTRACT(pool_futures);
+class pool_futures : public any_pool_contract {};
+KIN_ANY_POOL_CONTRACT(pool_futures);
+class process_pool_futures : public pool_contract {};
+KIN_POOL_CONTRACT(process_pool_futures);
 
-std::uint64_t resident_kilobytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) return std::stoull(line.substr(6));
-  return 0;
-}
-
-TEST_P(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
+KIN_ANY_POOL_TEST(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
   std::vector<std::string> log;
   std::set<std::thread::id> threads;
   const auto write = [&](const std::string& what) {
@@ -31,7 +24,7 @@ TEST_P(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
     log.push_back(what);
   };
   {
-    kin::pool workers(options(1));
+    Pool workers(options(1));
     workers.apply_async(square, 3)
         .then([&](const int& v) { write("then " + std::to_string(v)); })
         .on_error([&](const std::exception&) { write("wrong"); })
@@ -50,10 +43,10 @@ TEST_P(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
   EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
 }
 
-TEST_P(pool_futures, survive_callbacks_that_throw_submit_block_and_wait) {
+KIN_ANY_POOL_TEST(pool_futures, survive_callbacks_that_throw_submit_block_and_wait) {
   std::atomic<int> sum{0};
   {
-    kin::pool workers(options(1));
+    Pool workers(options(1));
     workers.apply_async(square, 1).then([](int) { throw 42; }).then([](int) { throw std::runtime_error("x"); });
     workers.apply_async(square, 2).then([&](int v) {
       sum += v;
@@ -68,9 +61,9 @@ TEST_P(pool_futures, survive_callbacks_that_throw_submit_block_and_wait) {
   EXPECT_EQ(sum, 4 + 9 + 16);
 }
 
-TEST_P(pool_futures, let_a_callback_close_or_destroy_the_pool) {
+KIN_ANY_POOL_TEST(pool_futures, let_a_callback_close_or_destroy_the_pool) {
   std::atomic<bool> done{false};
-  auto workers = std::make_unique<kin::pool>(options(1));
+  auto workers = std::make_unique<Pool>(options(1));
   workers->apply_async(square, 1).then([&](int) {
     workers->close();
     workers->join();
@@ -82,11 +75,11 @@ TEST_P(pool_futures, let_a_callback_close_or_destroy_the_pool) {
   EXPECT_TRUE(done);
 }
 
-TEST_P(pool_futures, may_be_dropped_and_may_outlive_their_pool) {
+KIN_ANY_POOL_TEST(pool_futures, may_be_dropped_and_may_outlive_their_pool) {
   kin::future<std::string> kept;
   std::atomic<int> calls{0};
   {
-    kin::pool workers(options(1));
+    Pool workers(options(1));
     workers.apply_async(square, 1).when_ready([&] { ++calls; });
     kept = workers.apply_async([] { return std::string("kept"); });
   }
@@ -103,8 +96,8 @@ TEST_P(pool_futures, may_be_dropped_and_may_outlive_their_pool) {
   EXPECT_EQ(calls, 2);
 }
 
-TEST_P(pool_futures, can_be_waited_for_beside_other_things) {
-  kin::pool workers(options(1));
+KIN_ANY_POOL_TEST(pool_futures, can_be_waited_for_beside_other_things) {
+  Pool workers(options(1));
   const kin::event looked;
   auto slow = workers.apply_async(wait_for, looked);
   EXPECT_TRUE(kin::wait({slow}, 1ms).empty());
@@ -137,7 +130,8 @@ fire add(kin::future<int> a, kin::future<int> b, kin::future<void> bad, std::ato
   }
 }
 // g++ 12 destroys an aggregate twice that is made in a co_await expression, be it as a default argument.
-fire map_and_starmap(kin::pool& workers, std::vector<std::string>& got, std::atomic<bool>& done) {
+template <class Pool>
+fire map_and_starmap(Pool& workers, std::vector<std::string>& got, std::atomic<bool>& done) {
   const std::vector<std::string> words{"a", "b"};
   for (auto& word : co_await workers.map_async([](const std::string& s) { return s + "!"; }, words))
     got.push_back(std::move(word));
@@ -148,19 +142,19 @@ fire map_and_starmap(kin::pool& workers, std::vector<std::string>& got, std::ato
   done = true;
   done.notify_one();
 }
-TEST_P(pool_futures, of_maps_can_be_awaited_where_they_are_made) {
+KIN_ANY_POOL_TEST(pool_futures, of_maps_can_be_awaited_where_they_are_made) {
   std::vector<std::string> got;
   std::atomic<bool> done = false;
-  kin::pool workers(options(2));
+  Pool workers(options(2));
   map_and_starmap(workers, got, done);
   done.wait(false);
   EXPECT_EQ(got, (std::vector<std::string>{"a!", "b!", "c1"}));
 }
 
-TEST_P(pool_futures, can_be_awaited) {
+KIN_ANY_POOL_TEST(pool_futures, can_be_awaited) {
   std::atomic<int> sum{0};
   {
-    kin::pool workers(options(2));
+    Pool workers(options(2));
     add(workers.apply_async(square, 3), workers.apply_async(square, 4),
         workers.apply_async([] { throw std::out_of_range("x"); }), sum);
     workers.close();
@@ -171,8 +165,8 @@ TEST_P(pool_futures, can_be_awaited) {
   EXPECT_EQ(sum, 25);
 }
 
-TEST_P(pool_futures, map_asynchronously) {
-  kin::pool workers(options(2));
+KIN_ANY_POOL_TEST(pool_futures, map_asynchronously) {
+  Pool workers(options(2));
   std::atomic<std::size_t> told{0};
   auto squares = workers.map_async(square, std::views::iota(0, 50),
                                    {.progress = [&](std::size_t done, std::size_t) { told = done; }});
@@ -192,18 +186,64 @@ TEST_P(pool_futures, map_asynchronously) {
   bad.on_error([&] { failed = true; });
   EXPECT_THROW(bad.get(), std::out_of_range);
   EXPECT_FALSE(bad.successful());
-  auto long_one = workers.map_async(nap, {60000, 60000, 60000}, {.chunk = 1});
-  std::this_thread::sleep_for(20ms);
-  EXPECT_TRUE(long_one.cancel());
-  EXPECT_THROW(long_one.get(), kin::cancelled_error);
   workers.close();
   workers.join();
   EXPECT_TRUE(failed);
   EXPECT_EQ(told, 50u);
 }
 
-TEST_P(pool_futures, can_be_gathered_in_one_or_taken_as_they_end) {
-  kin::pool workers(options(2));
+KIN_ANY_POOL_TEST(pool_futures, of_maps_that_wait_can_be_cancelled) {
+  Pool workers(options(1));
+  const kin::event is_busy, cancelled;
+  const auto busy =
+      workers.apply_async([](const kin::event& a, const kin::event& b) { a.set(), b.wait(); }, is_busy, cancelled);
+  is_busy.wait();
+  auto waiting = workers.map_async(square, {1, 2, 3}, {.chunk = 1});
+  EXPECT_TRUE(waiting.cancel());
+  EXPECT_THROW(waiting.get(), kin::cancelled_error);
+  EXPECT_FALSE(waiting.cancel());
+  cancelled.set();
+  busy.get();
+  EXPECT_EQ(workers.apply(square, 5), 25);
+}
+
+TEST_P(process_pool_futures, of_maps_that_run_can_be_cancelled) {
+  kin::pool workers(options(1));
+  const kin::event is_busy;
+  auto runs = workers.map_async(kin::bind(
+                                    [](const kin::event& e, int) {
+                                      e.set();
+                                      for (;;) ::pause();
+                                    },
+                                    is_busy),
+                                {1, 2, 3}, {.chunk = 1});
+  is_busy.wait();
+  EXPECT_TRUE(runs.cancel());
+  EXPECT_THROW(runs.get(), kin::cancelled_error);
+  EXPECT_EQ(workers.apply(square, 5), 25);
+}
+
+KIN_ANY_POOL_TEST(pool_futures, give_up_waiting_at_a_time_or_after_a_while) {
+  Pool workers(options(1));
+  const kin::event given_up;
+  const auto f = workers.apply_async(wait_for, given_up);
+  EXPECT_FALSE(f.get_until(clock::now()));
+  EXPECT_FALSE(f.get_until(clock::now() + 1ms));
+  EXPECT_FALSE(f.get_until(std::chrono::system_clock::now() + 1ms));
+  EXPECT_FALSE(f.get_for(1ms));
+  EXPECT_FALSE(f.wait_for(0ms));
+  EXPECT_FALSE(f.wait_until(clock::now() + 1ms));
+  EXPECT_FALSE(f.ready());
+  given_up.set();
+  EXPECT_EQ(f.get_until(clock::now() + 60s).has_value(), true);
+  EXPECT_TRUE(f.wait_until(clock::now()));
+  EXPECT_GT(f.get_for(0ms).value_or(0), 0);
+  const auto bad = workers.apply_async([] { throw std::out_of_range("x"); });
+  EXPECT_THROW((void)bad.get_until(clock::now() + 60s), std::out_of_range);
+}
+
+KIN_ANY_POOL_TEST(pool_futures, can_be_gathered_in_one_or_taken_as_they_end) {
+  Pool workers(options(2));
   auto a = workers.apply_async(square, 3);
   auto b = workers.apply_async([] { return std::string("b"); });
   auto c = workers.apply_async([] {});
@@ -228,114 +268,6 @@ TEST_P(pool_futures, can_be_gathered_in_one_or_taken_as_they_end) {
   }
   EXPECT_EQ(order, (std::vector<int>{2, 1}));
   for (const auto& f : kin::as_completed(std::vector<kin::future<int>>{})) (void)f;
-}
-
-TEST_P(pool_futures, let_the_caller_of_a_map_take_part) {
-  kin::pool workers(options(1));
-  workers.apply(square, 1);
-  // Neither goes on before the other one has begun an item.
-  const kin::event caller_has_one, worker_has_one;
-  const auto meet = kin::bind(
-      [](const kin::event& at_caller, const kin::event& at_worker, int caller, int) {
-        const bool is_caller = ::getpid() == caller;
-        (is_caller ? at_caller : at_worker).set();
-        return wait_for(is_caller ? at_worker : at_caller);
-      },
-      caller_has_one, worker_has_one, static_cast<int>(::getpid()));
-  const auto pids = workers.map(meet, std::vector<int>(20), {.chunk = 1, .caller_takes_part = true});
-  const std::set<int> different(pids.begin(), pids.end());
-  EXPECT_EQ(different.size(), 2u);
-  EXPECT_TRUE(different.contains(::getpid()));
-  EXPECT_THROW(workers.map([](int) { throw std::out_of_range("x"); }, {1, 2}, {.caller_takes_part = true}),
-               std::out_of_range);
-  EXPECT_EQ(workers.map(square, std::views::iota(0, 100), {.caller_takes_part = true}).at(99), 9801);
-}
-
-TEST_P(pool_futures, of_an_imap_come_lazily_and_in_order) {
-  kin::pool workers(options(2));
-  int consumed = 0, taken = 0;
-  auto endless = std::views::iota(0) | std::views::transform([&](int n) {
-                   ++consumed;
-                   return n;
-                 });
-  for (const std::size_t chunk : {1u, 3u})
-    for (const std::size_t window : {1u, 7u, 64u}) {
-      consumed = taken = 0;
-      for (const int v : workers.imap(square, endless, {.chunk = chunk, .window = window})) {
-        ++taken;
-        ASSERT_LE(consumed, taken + static_cast<int>(window));
-        ASSERT_EQ(v, (taken - 1) * (taken - 1));
-        if (taken == 50) break;
-      }
-      EXPECT_EQ(workers.apply(square, 5), 25);
-    }
-  std::vector<std::string> words;
-  for (auto& s : workers.imap([](const std::string& w) { return w + w; }, {"a", "b"})) words.push_back(std::move(s));
-  EXPECT_EQ(words, (std::vector<std::string>{"aa", "bb"}));
-  for (const int v : workers.imap(square, std::vector<int>{})) ADD_FAILURE() << v;
-  for ([[maybe_unused]] auto v : workers.imap([](int) {}, {1, 2, 3})) ++taken;
-  EXPECT_EQ(taken, 53);
-}
-
-TEST_P(pool_futures, of_an_unordered_imap_come_as_they_end) {
-  kin::pool workers(options(2));
-  workers.map(nap, {20, 20}, {.chunk = 1});
-  const kin::event others_taken;
-  const auto first_is_last = kin::bind(
-      [](const kin::event& e, int n) {
-        if (n == 0) e.wait();
-        return n;
-      },
-      others_taken);
-  std::vector<int> order;
-  for (const int v : workers.imap_unordered(first_is_last, {0, 1, 2, 3})) {
-    order.push_back(v);
-    if (order.size() == 3) others_taken.set();
-  }
-  EXPECT_THAT(order, testing::UnorderedElementsAre(0, 1, 2, 3));
-  EXPECT_EQ(order.back(), 0);
-  std::multiset<int> all;
-  for (const int v : workers.imap_unordered(square, std::views::iota(0, 200), {.chunk = 3, .window = 10}))
-    all.insert(v);
-  EXPECT_EQ(all.size(), 200u);
-  EXPECT_EQ(*all.rbegin(), 199 * 199);
-}
-
-TEST_P(pool_futures, of_an_imap_tell_the_failures_of_tasks_and_of_the_input) {
-  kin::pool workers(options(2));
-  auto odd = workers.imap([](int n) { return n % 2 ? n : throw std::out_of_range("even"); }, std::views::iota(1, 7));
-  std::vector<int> got;
-  int failures = 0;
-  for (auto it = odd.begin(); it != odd.end(); ++it) {
-    try {
-      got.push_back(*it);
-    } catch (const std::out_of_range&) {
-      ++failures;
-    }
-  }
-  EXPECT_EQ(got, (std::vector<int>{1, 3, 5}));
-  EXPECT_EQ(failures, 3);
-
-  got.clear();
-  auto throwing =
-      std::views::iota(0) | std::views::transform([](int n) { return n < 5 ? n : throw std::runtime_error("input"); });
-  EXPECT_THROW(for (const int v : workers.imap(square, throwing)) got.push_back(v), std::runtime_error);
-  EXPECT_EQ(got, (std::vector<int>{0, 1, 4, 9, 16}));
-  EXPECT_EQ(workers.apply(square, 5), 25);
-}
-
-TEST_P(pool_futures, of_an_imap_need_memory_for_the_window_alone) {
-  kin::pool workers(options(2));
-  const auto bulky = [](int n) { return std::string(10000, static_cast<char>('a' + n % 26)); };
-  std::uint64_t before = 0, n = 0;
-  const int items = sanitized ? 500 : 10000;
-  for (const auto& s : workers.imap(bulky, std::views::iota(0, items), {.chunk = 10, .window = 100})) {
-    if (++n == 400) before = resident_kilobytes();
-    if (s.size() != 10000) ADD_FAILURE();
-  }
-  if (!sanitized) {
-    EXPECT_LT(resident_kilobytes(), before + 8000);
-  }
 }
 
 }  // namespace

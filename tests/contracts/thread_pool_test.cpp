@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
-// The contract of a pool, kept by threads: what thread_pool has in common with pool, and what it refuses.
+// What thread_pool has of its own beside the contract of any pool (any_pool_contract.hpp): closures, the very objects
+// of this process, and what threads cannot keep.
 #include <pthread.h>
 
 #include <barrier>
 #include <condition_variable>
-#include <coroutine>
-#include <future>
 #include <iterator>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <ranges>
-#include <set>
 #include <thread>
 #include <tuple>
 #include <vector>
 
 #include <kin/thread_pool.hpp>
-#include <kin/wait.hpp>
 
 #include "contracts/pool_contract.hpp"
 
@@ -126,49 +123,6 @@ TEST(thread_pool, takes_containers_of_what_can_only_be_moved) {
   EXPECT_EQ(first(std::get<0>(both.get())), 5);
 }
 
-TEST(thread_pool, takes_the_items_of_an_imap_within_the_window) {
-  kin::thread_pool workers(2);
-  std::atomic<int> taken{0};
-  int given = 0;
-  for (int v : workers.imap(square, std::views::iota(0) | std::views::transform([&](int n) {
-                                      ++taken;
-                                      return n;
-                                    }),
-                            {.window = 8})) {
-    EXPECT_EQ(v, given * given);
-    EXPECT_LE(taken, given + 8);
-    if (++given == 50) break;
-  }
-  std::set<int> unordered;
-  for (int v : workers.imap_unordered(square, std::views::iota(0, 20))) unordered.insert(v);
-  EXPECT_EQ(unordered.size(), 20u);
-}
-
-TEST(thread_pool, grows_on_demand_up_to_its_size) {
-  kin::thread_pool workers(3);
-  EXPECT_EQ(workers.size(), 3u);
-  EXPECT_EQ(workers.stats().workers, 0u);
-  std::atomic<int> at_once{0}, most{0};
-  door gate;
-  std::vector<kin::future<void>> all;
-  for (int i = 0; i < 9; ++i)
-    all.push_back(workers.apply_async([&] {
-      const int now = ++at_once;
-      for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-      }
-      if (now == 3) gate.open();
-      gate.pass();
-      --at_once;
-    }));
-  for (const auto& f : all) f.get();
-  EXPECT_EQ(most, 3);
-  const auto stats = workers.stats();
-  EXPECT_EQ(stats.workers_started, 3u);
-  EXPECT_EQ(stats.submitted, 9u);
-  EXPECT_EQ(stats.completed, 9u);
-  EXPECT_EQ(stats.failed, 0u);
-}
-
 TEST(thread_pool, starts_another_thread_for_tasks_that_came_before_an_idle_one_woke) {
   for (int round = 0; round < 100; ++round) {
     kin::thread_pool workers(2);
@@ -265,23 +219,6 @@ TEST(thread_pool, refuses_what_threads_cannot_keep) {
   EXPECT_EQ(workers.apply(square, 3), 9);
 }
 
-TEST(thread_pool, runs_higher_priorities_first) {
-  kin::thread_pool workers(1);
-  door gate;
-  std::vector<std::string> order;
-  std::vector<kin::future<void>> all{workers.apply_async([&] { gate.pass(); })};
-  const auto add = [&](int priority, std::string name) {
-    all.push_back(workers.apply_async({.priority = priority}, [&order, name] { order.push_back(name); }));
-  };
-  add(0, "a");
-  add(-5, "low");
-  add(7, "high");
-  add(0, "b");
-  gate.open();
-  for (const auto& f : all) f.wait();
-  EXPECT_EQ(order, (std::vector<std::string>{"high", "a", "b", "low"}));
-}
-
 TEST(thread_pool, replaces_threads_and_lets_idle_ones_go) {
   kin::thread_pool workers({.workers = 2, .max_tasks_per_worker = 3, .idle_timeout = 5ms});
   for (int i = 0; i < 30; ++i) EXPECT_EQ(workers.apply(square, i), i * i);
@@ -313,12 +250,6 @@ TEST(thread_pool, makes_submitters_wait_while_too_much_is_pending) {
   EXPECT_EQ(workers.stats().completed, 7u);
 }
 
-TEST(thread_pool, runs_its_initializer_first_in_each_thread) {
-  static thread_local int set_up = 0;
-  kin::thread_pool workers({.workers = 2, .initializer = kin::bind([](int n) { set_up = n; }, 42)});
-  for (const int n : workers.map([](int) { return set_up; }, std::views::iota(0, 20), {.chunk = 1})) EXPECT_EQ(n, 42);
-}
-
 TEST(thread_pool, fails_what_waits_when_the_initializer_throws) {
   kin::thread_pool workers({.workers = 2, .initializer = kin::bind([] { throw std::runtime_error("no database"); })});
   std::vector<kin::future<int>> all;
@@ -346,51 +277,6 @@ TEST(thread_pool, calls_back_on_one_thread_and_survives_what_callbacks_do) {
   EXPECT_THAT(log, testing::ElementsAre("then 9", "25", "no"));
 }
 
-struct fire {
-  struct promise_type {
-    fire get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-  };
-};
-fire add(kin::future<int> a, kin::future<int> b, std::promise<int>& sum) {
-  const int x = co_await a;
-  sum.set_value(x + co_await b);
-}
-
-TEST(thread_pool, has_futures_that_can_be_awaited_gathered_and_polled) {
-  kin::thread_pool workers(2);
-  std::promise<int> sum;
-  add(workers.apply_async(square, 3), workers.apply_async(square, 4), sum);
-  EXPECT_EQ(sum.get_future().get(), 25);
-  const auto both = kin::when_all(workers.apply_async(square, 2), workers.apply_async([] { return std::string("x"); }));
-  EXPECT_EQ(std::get<0>(both.get()), 4);
-  EXPECT_EQ(std::get<1>(both.get()), "x");
-  int seen = 0;
-  for (const auto& f : kin::as_completed(std::vector{workers.apply_async(square, 1), workers.apply_async(square, 2)}))
-    seen += f.get();
-  EXPECT_EQ(seen, 5);
-  auto f = workers.apply_async(square, 6);
-  EXPECT_TRUE(kin::wait({f}, 60s).contains(f));
-  EXPECT_TRUE(f.successful());
-  door given_up;
-  EXPECT_FALSE(workers.apply_async([&] { given_up.pass(); }).get_for(1ms));
-  given_up.open();
-  workers.close();
-  workers.join();
-}
-
-TEST(thread_pool, finishes_what_was_submitted_when_it_is_destroyed) {
-  std::vector<kin::future<int>> all;
-  {
-    kin::thread_pool workers(2);
-    for (int i = 0; i < 50; ++i) all.push_back(workers.apply_async(square, i));
-  }
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].get(), i * i);
-}
-
 TEST(thread_pool, fails_its_futures_at_once_when_it_is_terminated_or_unwound) {
   door gate, started;
   kin::future<void> running, waiting;
@@ -416,38 +302,11 @@ TEST(thread_pool, fails_its_futures_at_once_when_it_is_terminated_or_unwound) {
   EXPECT_THAT(failure_of(waiting), testing::StartsWith("cancelled_error"));
 }
 
-TEST(thread_pool, joins_only_what_is_closed_and_takes_nothing_after_that) {
-  kin::thread_pool workers(1);
-  EXPECT_THROW(workers.join(), std::logic_error);
-  workers.close();
-  EXPECT_THROW(workers.apply(square, 1), kin::closed_error);
-  workers.join();
-  kin::thread_pool moved = std::move(workers);
-  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): what a moved-from pool says
-  EXPECT_THROW((void)workers.stats(), std::logic_error);
-  moved = kin::thread_pool(1);
-  EXPECT_EQ(moved.apply(square, 2), 4);
-}
-
 TEST(thread_pool, survives_a_task_that_ends_its_thread) {
   kin::thread_pool workers(1);
   auto f = workers.apply_async([] { ::pthread_exit(nullptr); });
   EXPECT_THAT(failure_of(f), HasSubstr("ended its thread"));
   EXPECT_EQ(workers.apply(square, 2), 4);
-}
-
-TEST(thread_pool, serves_16_threads_at_once) {
-  kin::thread_pool workers(2);
-  std::atomic<int> wrong{0};
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 16; ++t)
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < 200; ++i)
-        if (workers.apply(square, t * 20 + i) != (t * 20 + i) * (t * 20 + i)) ++wrong;
-      if (workers.map(square, {t}) != std::vector<int>{t * t}) ++wrong;
-    });
-  for (auto& t : threads) t.join();
-  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace
