@@ -11,12 +11,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <mutex>
 #include <random>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <kin/os/unique_fd.hpp>
@@ -37,6 +39,14 @@ inline int parent_of(int pid) {
   return parent;
 }
 
+/// Whether it is a child of this process, or of its fork server, which is this program, too.
+inline bool is_ours(int pid) {
+  const int parent = parent_of(pid);
+  std::error_code none;
+  return parent == ::getpid() || (parent > 1 && std::filesystem::equivalent("/proc/" + std::to_string(parent) + "/exe",
+                                                                            "/proc/self/exe", none));
+}
+
 /// The longest pause between two blows, in microseconds: `at_least`, or as much more as a start takes here. Killed
 /// faster than they start, workers would never serve; with longer pauses there would be too few blows.
 inline std::uint64_t longest_pause(kin::pool& workers, std::uint64_t at_least) {
@@ -51,7 +61,7 @@ class victims {
  public:
   void add(int pid) {
     kin::unique_fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-    if (!fd || parent_of(pid) != ::getpid()) return;
+    if (!fd || !is_ours(pid)) return;
     const std::lock_guard hold(mutex_);
     all_.insert_or_assign(pid, std::move(fd));
   }
