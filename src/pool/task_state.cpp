@@ -35,24 +35,24 @@ struct callback_runner::state {
 
   void start(const std::shared_ptr<state>& self) {
     if (running) return;
+    thread = {};
     try {
-      std::thread t([self] {
+      os::own_thread::start([self] {
         run(self);
         const std::lock_guard last(self->mutex);
         self->running = false;
         self->changed.notify_all();
       });
       running = true;
-      thread = t.get_id();
-      t.detach();
     } catch (const std::system_error& e) {
       throw os_error("start the thread for callbacks", "pthread_create", e.code().value());
     }
   }
 
   static void run(const std::shared_ptr<state>& self) {
-    const os::own_thread me("kin-callbacks");
+    const os::own_thread me("kin-callbacks", os::own_thread::counted{});
     std::unique_lock hold(self->mutex);
+    self->thread = std::this_thread::get_id();
     for (;;) {
       self->changed.wait(hold, [&] { return self->ending || !self->waiting.empty(); });
       if (self->waiting.empty()) break;
