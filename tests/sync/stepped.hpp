@@ -98,6 +98,7 @@ class stepped {
   /// `supply` gives it what it sleeps for, once for each sleep. Throws when that does not wake it.
   bool step_and_die(long steps, long& made, const std::function<void()>& supply = {}) {
     bool inside = true;
+    int sleeps = 0;
     for (made = 0; made < steps && inside; ++made) {
       if (!may_sleep_next(pid_)) {
         int status = 0;
@@ -108,6 +109,7 @@ class stepped {
       outcome how = step();
       if (how == outcome::asleep) {
         if (++made == steps) break;
+        if (++sleeps > 100) throw std::runtime_error("it sleeps again and again, and has what it sleeps for");
         if (supply) supply();
         how = step_out_of_its_sleep();
       }
@@ -124,10 +126,18 @@ class stepped {
     return true;
   }
 
-  /// One instruction on. `asleep`: it is in a futex, and the step is over when somebody has woken it.
+  /// So many instructions on, or up to a sleep. False: it has ended.
+  bool go(long steps) {
+    auto how = outcome::stepped;
+    for (long i = 0; i < steps && how == outcome::stepped; ++i) how = step();
+    return how != outcome::ended;
+  }
+
+  /// One instruction on. `asleep`: it is in a futex, and the step is over when somebody has woken it. One that has
+  /// ended is not dead yet, for its death would wake the others.
   enum class outcome { stepped, asleep, ended };
   outcome step() {
-    if (pid_ < 0) return outcome::ended;
+    if (pid_ < 0 || ended_) return outcome::ended;
     if (!going_) ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr);
     going_ = true;
     for (int looks = 0;; ++looks) {
@@ -138,19 +148,18 @@ class stepped {
       usleep(20);
     }
   }
-  /// Lets it go, without steps.
+  /// Lets it go, without steps, also one that sleeps in a step.
   void run() {
-    ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+    runs_ = true;
+    if (!going_ && !ended_) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
     going_ = true;
   }
-  [[nodiscard]] bool is_asleep() const { return forked::is_asleep(pid_); }
   /// After run(). False: not in time.
   bool ends(std::chrono::milliseconds limit) {
-    for (const auto end = std::chrono::steady_clock::now() + limit; pid_ >= 0; usleep(50)) {
-      (void)step_is_over();
-      if (std::chrono::steady_clock::now() > end) return false;
-    }
-    return true;
+    return within(limit, [&] { return ended_; });
+  }
+  bool ends_or_sleeps() {
+    return within(patience(), [&] { return ended_ || forked::is_asleep(pid_); });
   }
   void die() {
     if (pid_ < 0) return;
@@ -161,12 +170,20 @@ class stepped {
  private:
   std::optional<outcome> step_is_over() {
     int status = 0;
-    if (waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+    if (ended_ || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
     going_ = false;
     if (is_at_a_step(status)) return outcome::stepped;
     if (!WIFSTOPPED(status)) pid_ = -1;
-    die();
+    ended_ = true;
     return outcome::ended;
+  }
+  template <class Is>
+  bool within(std::chrono::milliseconds limit, Is is) {
+    for (const auto end = std::chrono::steady_clock::now() + limit;; usleep(50)) {
+      if (step_is_over() == outcome::stepped && runs_) run();
+      if (is()) return true;
+      if (std::chrono::steady_clock::now() > end) return false;
+    }
   }
   outcome step_out_of_its_sleep() {
     outcome how = outcome::asleep;
@@ -176,7 +193,7 @@ class stepped {
   }
 
   int pid_;
-  bool going_ = false;
+  bool going_ = false, runs_ = false, ended_ = false;
 };
 
 /// Both go in turn, a few instructions each, as `random` says, until they have ended. The first dies after so many of
