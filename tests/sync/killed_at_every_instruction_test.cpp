@@ -76,6 +76,22 @@ const std::vector<scenario> scenarios = {
        const std::scoped_lock hold(w.m);
        w.changed.notify_all();
      }},
+    // It becomes one first: only a member's death wakes whom it should have woken.
+    {"semaphore release for one who sleeps, by no member yet",
+     {},
+     [](const world& w) { w.permits.release(); },
+     [](const world& w) {
+       w.permits.acquire();
+       w.permits.release();
+     },
+     [](const world& w) { return w.permits.value() > 0; },
+     [](const world& w) { w.permits.release(); }},
+    {"event set for one who sleeps, by no member yet",
+     {},
+     [](const world& w) { w.e.set(); },
+     [](const world& w) { w.e.wait(); },
+     [](const world& w) { return w.e.is_set(); },
+     [](const world& w) { w.e.set(); }},
     // Whoever waits, waits with the victim, or finds the barrier broken by its death.
     {"barrier, the last to arrive", join_family, [](const world& w) { w.both.arrive_and_wait(); },
      [](const world& w) { ignore_death([&] { w.both.arrive_and_wait(); }); },

@@ -144,7 +144,10 @@ inline std::unique_lock<kin::mutex> guard(const kin::mutex& m) { return std::uni
 
 // The mutex is free or abandoned, never held by nobody alive; and recovered it works.
 inline void lock_and_unlock(const world& w) {
-  ignore_death([&] { const std::scoped_lock hold(w.m); });
+  ignore_death([&] {
+    EXPECT_TRUE(w.m.try_lock_for(patience()));
+    w.m.unlock();
+  });
   { auto hold = w.m.recover(); }
   const std::scoped_lock hold(w.m);
 }
