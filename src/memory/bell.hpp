@@ -49,6 +49,11 @@ inline void ring(bell& b, int most) noexcept {
   if (!is_quiet(b)) [[unlikely]]
     ring_slowly(b, most);
 }
+/// Who is on the way to sleep looks once more before it does; who sleeps, sleeps on. In the word it is a ring.
+inline void hold_up(bell& b) noexcept {
+  // Without the bit there is nobody: who sets it looks after this.
+  if ((b.word.load() & bell::asleep) != 0) b.word.fetch_add(bell::one_ring);
+}
 /// Wakes everybody who sleeps, to look again. For the supervisor, after it has marked a death in the table.
 /// False: nobody has slept here since the last time.
 bool rouse(bell& b) noexcept;

@@ -10,11 +10,13 @@
 #include <kin/wire/codec.hpp>
 
 #include "memory/family.hpp"
+#include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
 
 namespace kin {
 
 using detail::claim;
+using detail::mutant;
 using detail::object_kind;
 using detail::object_ref;
 namespace family = detail::family;
@@ -32,7 +34,8 @@ struct state {
   [[nodiscard]] std::size_t arrived() const { return word & arrived_mask; }
   [[nodiscard]] std::uint64_t next_round() const { return (word & ~arrived_mask) + one_round; }
   [[nodiscard]] std::uint64_t after_reset() const {
-    return (word & ~(one_round - 1)) | ((word + one_reset) & resets_mask);
+    const std::uint64_t one = detail::mutant("barrier: reset not counted") ? 0 : one_reset;
+    return (word & ~(one_round - 1)) | ((word + one) & resets_mask);
   }
 };
 
@@ -82,7 +85,7 @@ void enter(std::span<std::atomic<claim>> group, claim me) noexcept {
 
 void break_it(meeting& m) noexcept {
   m.state.fetch_or(state::broken_bit);
-  detail::ring(m.bell, detail::all_sleepers);
+  if (!mutant("barrier: abort not rung")) detail::ring(m.bell, detail::all_sleepers);
 }
 
 // This process has no handle any more: it will not come again, and its end breaks nothing.
@@ -115,27 +118,35 @@ std::size_t barrier::arrive(deadline until) const {
   const auto group = group_of(ref_);
   const claim me = family::self();
   if (group.empty()) throw_broken();  // somebody has scribbled over it
-  enter(group, me);
+  const bool too_late = mutant("barrier: entered after the arrival");
+  const bool enters_once = too_late || mutant("barrier: not entered again after a reset");
+  if (enters_once && !too_late) enter(group, me);
   state s{m.state.load()};
   for (;;) {
+    // Again each time: a reset empties the group, and then changes the state that was seen before.
+    if (!enters_once) enter(group, me);
     if (s.broken()) throw_broken();
-    if (has_dead(group)) {
-      break_it(m);
+    if (has_dead(group) && !mutant("barrier: death not seen by who comes")) {
+      // Only what was seen: it may just have been reset.
+      if (mutant("barrier: breaks what was reset")) break_it(m), throw_broken();
+      if (!m.state.compare_exchange_strong(s.word, s.word | state::broken_bit)) continue;
+      detail::ring(m.bell, detail::all_sleepers);
       throw_broken();
     }
     const bool last = s.arrived() + 1 >= group.size();
     if (m.state.compare_exchange_weak(s.word, last ? s.next_round() : s.word + 1)) {
       if (!last) break;
-      detail::ring(m.bell, detail::all_sleepers);
+      if (!mutant("barrier: last arrival not rung")) detail::ring(m.bell, detail::all_sleepers);
       return s.arrived();
     }
   }
+  if (too_late) enter(group, me);
   bool good = false;
   const auto decided = [&] {
     const state now{m.state.load()};
     good = now.resets() == s.resets() && now.round() != s.round();
     if (good || now.resets() != s.resets() || now.broken()) return true;
-    if (!has_dead(group)) return false;
+    if (!has_dead(group) || mutant("barrier: death not seen by who waits")) return false;
     // Only this very round: it may just have been completed.
     std::uint64_t seen = now.word;
     if (m.state.compare_exchange_strong(seen, seen | state::broken_bit)) detail::ring(m.bell, detail::all_sleepers);
@@ -144,8 +155,9 @@ std::size_t barrier::arrive(deadline until) const {
   for (bool timed_out = false; !decided();) {
     if (timed_out) {
       std::uint64_t seen = m.state.load();
+      if (mutant("barrier: a later round is broken")) m.state.fetch_or(state::broken_bit);
       if (state{seen}.round() == s.round() && state{seen}.resets() == s.resets() &&
-          m.state.compare_exchange_strong(seen, seen | state::broken_bit))
+          m.state.compare_exchange_strong(seen, seen | state::broken_bit) && !mutant("barrier: giving up not rung"))
         detail::ring(m.bell, detail::all_sleepers);
       continue;
     }
@@ -167,6 +179,7 @@ void barrier::reset() const {
   state s{m.state.load()};
   while (!m.state.compare_exchange_weak(s.word, s.after_reset())) {
   }
+  if (mutant("barrier: reset not rung")) return;
   detail::ring(m.bell, detail::all_sleepers);
 }
 

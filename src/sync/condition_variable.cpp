@@ -9,10 +9,12 @@
 #include <kin/wire/codec.hpp>
 
 #include "memory/family.hpp"
+#include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
 
 namespace kin {
 
+using detail::mutant;
 using detail::object_kind;
 using detail::object_ref;
 
@@ -25,8 +27,11 @@ notifications& notifications_of(const object_ref& ref) noexcept { return *static
 
 void notify(notifications& n, int most) {
   (void)detail::family::self();
+  const bool too_early = mutant("condition_variable: rung before the count");
+  if (too_early) detail::ring(n.bell, most);
   n.count.fetch_add(1);
-  detail::ring(n.bell, most);
+  if (too_early || mutant("condition_variable: notification not rung")) return;
+  detail::ring(n.bell, mutant("condition_variable: notify_all rings for one") ? 1 : most);
 }
 
 }  // namespace
@@ -40,8 +45,13 @@ void condition_variable::notify_all() const { notify(notifications_of(ref_), det
 bool condition_variable::wait_notified(std::unique_lock<mutex>& lock, deadline until) const {
   notifications& n = notifications_of(ref_);
   const bool light = (detail::family::self(), detail::family::light_publication());
-  const std::uint64_t before = n.count.load();
+  std::uint64_t before = n.count.load();
+  // Whoever has notified so far may not have rung yet, and wakes those who sleep in the order in which they came (the
+  // kernel's, among threads of no real-time priority). So nobody for whom that counts may go to sleep behind this one,
+  // for whom it does not.
+  if (!mutant("condition_variable: newcomer goes before others")) detail::hold_up(n.bell);
   lock.unlock();
+  if (mutant("condition_variable: begins to wait after the unlock")) before = n.count.load();
   bool notified = false;
   try {
     // No spinning: notify_one would be seen by every spinner.
@@ -51,7 +61,7 @@ bool condition_variable::wait_notified(std::unique_lock<mutex>& lock, deadline u
     lock.lock();
     throw;
   }
-  lock.lock();
+  if (!mutant("condition_variable: lock not taken again")) lock.lock();
   return notified;
 }
 

@@ -7,10 +7,12 @@
 #include <kin/wire/codec.hpp>
 
 #include "memory/family.hpp"
+#include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
 
 namespace kin {
 
+using detail::mutant;
 using detail::object_kind;
 using detail::object_ref;
 
@@ -24,13 +26,16 @@ flag& flag_of(const object_ref& ref) noexcept { return *static_cast<flag*>(ref.g
 event::event() : ref_(object_ref::make(object_kind::event, sizeof(flag))) {}
 
 void event::set() const {
-  (void)detail::family::self();
+  if (!mutant("event: set by no member")) (void)detail::family::self();
   flag& f = flag_of(ref_);
+  if (mutant("event: rung before it is set")) detail::ring(f.bell, detail::all_sleepers);
   std::uint64_t seen = f.word.load();
+  if (mutant("event: rung only by who sets it") && (seen & 1) != 0) return;
   while ((seen & 1) == 0)
-    if (f.word.compare_exchange_weak(seen, (seen + 2) | 1)) break;
+    if (f.word.compare_exchange_weak(seen, (mutant("event: not counted") ? seen : seen + 2) | 1)) break;
+  if (mutant("event: set not rung") || mutant("event: rung before it is set")) return;
   // Even if it was set: who has set it may have died, or sleeps, before it rang.
-  detail::ring(f.bell, detail::all_sleepers);
+  detail::ring(f.bell, mutant("event: rings for one") ? 1 : detail::all_sleepers);
 }
 
 void event::clear() const noexcept { flag_of(ref_).word.fetch_and(~std::uint64_t{1}); }
@@ -44,7 +49,7 @@ bool event::set_until(deadline until) const {
   const bool light = (detail::family::self(), detail::family::light_publication());
   return detail::wait_for(f.bell, light, until, detail::spinning::allowed, [&] {
     const std::uint64_t now = f.word.load(std::memory_order_acquire);
-    return (now & 1) != 0 || now >> 1 != before >> 1;
+    return (now & 1) != 0 || (now >> 1 != before >> 1 && !mutant("event: setting since forgotten"));
   });
 }
 

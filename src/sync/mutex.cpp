@@ -4,10 +4,12 @@
 
 #include <kin/wire/codec.hpp>
 
+#include "memory/mutant.hpp"
 #include "sync/owned_lock.hpp"
 
 namespace kin {
 
+using detail::mutant;
 using detail::object_kind;
 using detail::object_ref;
 using detail::owned_lock;
@@ -17,10 +19,14 @@ owned_lock& lock_of(const object_ref& ref) noexcept { return *static_cast<owned_
 
 bool lock_again(owned_lock& lock, detail::claim me) noexcept {
   if (!lock.is_held_by(me)) return false;
+  if (mutant("recursive_mutex: not counted")) return true;
   lock.note.store(lock.note.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return true;
 }
-void lock_first(owned_lock& lock) noexcept { lock.note.store(1, std::memory_order_relaxed); }
+void lock_first(owned_lock& lock) noexcept {
+  if (mutant("recursive_mutex: a dead one's count kept")) return;
+  lock.note.store(1, std::memory_order_relaxed);
+}
 }  // namespace
 
 mutex::mutex() : ref_(object_ref::make(object_kind::mutex, sizeof(owned_lock))) {}
@@ -65,8 +71,10 @@ void recursive_mutex::unlock() const {
   owned_lock& lock = lock_of(ref_);
   if (!lock.is_held_by(detail::family::self())) detail::throw_not_held();
   const std::uint64_t depth = lock.note.load(std::memory_order_relaxed);
+  if (mutant("recursive_mutex: freed before it is counted") && depth == 1) lock.release();
   lock.note.store(depth - 1, std::memory_order_relaxed);
-  if (depth == 1) lock.release();
+  if (mutant("recursive_mutex: freed before it is counted")) return;
+  if (depth == 1 || mutant("recursive_mutex: freed by the first unlock")) lock.release();
 }
 
 std::unique_lock<recursive_mutex> recursive_mutex::recover() const {

@@ -21,10 +21,12 @@ owned_lock::outcome owned_lock::lock_slowly(claim me, deadline until) {
   const bool decided = wait_for(bell, family::light_publication(), until, spinning::allowed, [&] {
     const claim w = word.load(std::memory_order_acquire);
     if (w == 0) return try_take(me);
-    if (!family::is_dead(w)) return false;
+    if (!family::is_dead(w) || mutant("mutex: death not seen by who waits")) return false;
+    if (mutant("mutex: abandoned one taken as free")) return word.store(me), true;
     how = outcome::abandoned;
     return true;
   });
+  if (mutant("mutex: held after its time") && !decided) return outcome::locked;
   return decided ? how : outcome::not_in_time;
 }
 
@@ -33,7 +35,7 @@ bool owned_lock::recover_slowly(claim me) {
   bool was_held = false;
   wait_for(bell, family::light_publication(), deadline::never(), spinning::allowed, [&] {
     claim w = word.load(std::memory_order_acquire);
-    if (w != 0 && !family::is_dead(w)) return false;
+    if (w != 0 && (!family::is_dead(w) || mutant("mutex: death not seen by recover()"))) return false;
     was_held = w != 0;
     return word.compare_exchange_strong(w, me, std::memory_order_acquire, std::memory_order_relaxed);
   });
@@ -48,6 +50,7 @@ void owned_lock::recover(claim me) {
 
 bool lock_owned(owned_lock& lock, const deadline& until) {
   const claim me = family::self();
+  if (mutant("mutex: note written before it is taken")) lock.note.store(me, std::memory_order_relaxed);
   if (lock.try_take(me)) {
     lock.note.store(me, std::memory_order_relaxed);
     return true;

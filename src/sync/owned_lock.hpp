@@ -12,6 +12,7 @@
 #include <kin/core/deadline.hpp>
 
 #include "memory/family.hpp"
+#include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
 
 namespace kin::detail {
@@ -27,6 +28,7 @@ struct owned_lock : object_header {
   enum class outcome { locked, not_in_time, abandoned };
 
   bool try_take(claim me) noexcept {
+    if (mutant("mutex: taken in two steps")) return word.load() == 0 && (word.store(me), true);
     claim free = 0;
     return word.compare_exchange_strong(free, me, std::memory_order_acquire, std::memory_order_relaxed);
   }
@@ -43,6 +45,7 @@ struct owned_lock : object_header {
 
   /// By its holder.
   void release() noexcept {
+    if (mutant("mutex: rung before it is free")) ring(bell, 1);
     if (family::light_publication()) {
       // A sleeper has set the bell's bit and called heavy_barrier: either it sees this store, or we see its bit.
       word.store(0, std::memory_order_release);
@@ -50,7 +53,7 @@ struct owned_lock : object_header {
     } else {
       word.exchange(0);
     }
-    ring(bell, 1);
+    if (!mutant("mutex: unlock not rung") && !mutant("mutex: rung before it is free")) ring(bell, 1);
   }
 };
 
@@ -70,13 +73,13 @@ inline void lock_owned(owned_lock& lock) {
 }
 inline bool try_lock_owned(owned_lock& lock) {
   if (lock.try_take(family::self())) return true;
-  if (lock.is_abandoned()) throw_owner_died();
+  if (!mutant("mutex: try_lock does not tell a death") && lock.is_abandoned()) throw_owner_died();
   return false;
 }
 inline void unlock_owned(owned_lock& lock) {
   const claim me = family::this_thread;  // 0: it has never locked anything
   if (me != 0 && lock.note.load(std::memory_order_relaxed) == me) [[likely]]
-    lock.note.store(0, std::memory_order_relaxed);
+    lock.note.store(mutant("mutex: note not cleared") ? me : 0, std::memory_order_relaxed);
   else if (me == 0 || !lock.is_held_by(me))
     throw_not_held();
   lock.release();

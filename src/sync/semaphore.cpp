@@ -11,11 +11,13 @@
 #include <kin/wire/codec.hpp>
 
 #include "memory/family.hpp"
+#include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
 
 namespace kin {
 
 using detail::claim;
+using detail::mutant;
 using detail::object_kind;
 using detail::object_ref;
 namespace family = detail::family;
@@ -27,6 +29,7 @@ struct counter : detail::object_header {
 
   bool take() noexcept {
     std::uint64_t n = permits.load(std::memory_order_relaxed);
+    if (mutant("counting_semaphore: taken in two steps")) return n != 0 && (permits.store(n - 1), true);
     while (n != 0)
       if (permits.compare_exchange_weak(n, n - 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
     return false;
@@ -48,7 +51,9 @@ std::span<permits::word> permits_of(const object_ref& ref) noexcept {
   return {p.words(), static_cast<std::size_t>(std::min(room, p.number.load(std::memory_order_relaxed)))};
 }
 
-bool is_free(claim w) noexcept { return w == 0 || family::is_dead(w); }
+bool is_free(claim w) noexcept {
+  return w == 0 || (family::is_dead(w) && !mutant("bounded_semaphore: a dead one's permit not seen"));
+}
 
 bool take_permit(std::span<permits::word> all, claim me) noexcept {
   // Threads begin at different places, so that they do not all try for the same one.
@@ -56,6 +61,7 @@ bool take_permit(std::span<permits::word> all, claim me) noexcept {
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto& w = all[first + i < all.size() ? first + i : first + i - all.size()];
     claim seen = w.load(std::memory_order_relaxed);
+    if (mutant("bounded_semaphore: taken in two steps") && is_free(seen)) return w.store(me), true;
     if (is_free(seen) && w.compare_exchange_strong(seen, me, std::memory_order_acquire, std::memory_order_relaxed))
       return true;
   }
@@ -97,12 +103,15 @@ bool counting_semaphore::acquire_until(deadline until) const {
 
 void counting_semaphore::release(count n) const {
   if (n == 0) return;
-  (void)family::self();
+  if (!mutant("counting_semaphore: released by no member")) (void)family::self();
   counter& c = counter_of(ref_);
+  if (mutant("counting_semaphore: rung before the count")) detail::ring(c.bell, 1);
   std::uint64_t now = c.permits.load(std::memory_order_relaxed);
   do {
     if (n > max() || now > max() - n) throw std::logic_error("kin: a semaphore released too many times");
   } while (!c.permits.compare_exchange_weak(now, now + n));
+  if (mutant("counting_semaphore: release not rung") || mutant("counting_semaphore: rung before the count")) return;
+  if (mutant("counting_semaphore: rung for one of many")) return detail::ring(c.bell, 1);
   detail::ring(c.bell, n < std::size_t{detail::all_sleepers} ? static_cast<int>(std::size_t{n}) : detail::all_sleepers);
 }
 
@@ -140,11 +149,14 @@ void bounded_semaphore::release(count n) const {
   const claim me = family::self();
   if (n > all.size() - free_permits(all)) throw std::logic_error("kin: a bounded_semaphore released too many times");
   for (std::size_t i = 0; i < n; ++i) {
+    if (mutant("bounded_semaphore: rung before it is free")) detail::ring(ref_.get()->bell, 1);
     // This thread's own first, then this process's, then anybody's: handing over is legal.
-    if (!give_back_one(all, [&](claim w) { return w == me; }) &&
-        !give_back_one(all, [&](claim w) { return detail::process_of(w) == detail::process_of(me); }) &&
+    const bool anybodys = mutant("bounded_semaphore: another's given back");
+    if ((anybodys || !give_back_one(all, [&](claim w) { return w == me; })) &&
+        (anybodys || !give_back_one(all, [&](claim w) { return detail::process_of(w) == detail::process_of(me); })) &&
         !give_back_one(all, [](claim) { return true; }))
       throw std::logic_error("kin: a bounded_semaphore released too many times");
+    if (mutant("bounded_semaphore: release not rung") || mutant("bounded_semaphore: rung before it is free")) continue;
     detail::ring(ref_.get()->bell, 1);
   }
 }

@@ -8,13 +8,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <utility>
 
 namespace kin_test {
+
+/// How long something is waited for that takes microseconds, on a machine that is busy. Less where it is known not to
+/// come (tests/faults).
+inline std::chrono::milliseconds patience() {
+  static const char* text = std::getenv("KIN_TEST_PATIENCE");
+  return std::chrono::milliseconds(text ? std::atol(text) : 20'000);
+}
 
 class forked {
  public:

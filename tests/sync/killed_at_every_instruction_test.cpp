@@ -1,128 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// sync, single-stepped: a process is stopped after 1, 2, 3 … n instructions of one operation, and killed there
-// (ptrace). First whoever sleeps must go on by itself if it may, with nobody doing anything more; then the survivors'
-// next operations must be right.
-#include <kin/barrier.hpp>
-#include <kin/condition_variable.hpp>
-#include <kin/event.hpp>
-#include <kin/mutex.hpp>
-#include <kin/process.hpp>
-#include <kin/semaphore.hpp>
-
+// sync, single-stepped: operations that do not sleep, killed at each of their instructions.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
-#include <csignal>
-#include <functional>
-#include <mutex>
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "sync/forked.hpp"
-#include "sync/stepped.hpp"
+#include "sync/killed_everywhere.hpp"
 
 namespace {
 
-using namespace std::chrono_literals;
-using kin_test::forked;
-using kin_test::stepped;
-
-// What one kill point works on. Made anew for each.
-struct world {
-  const kin::mutex m;
-  const kin::condition_variable changed;
-  const kin::counting_semaphore permits{0};
-  const kin::bounded_semaphore bounded{1};
-  const kin::event e;
-  const kin::barrier both{2};
-};
-
-struct scenario {
-  std::string name;
-  std::function<void(const world&)> prepare;  // in the victim, before the steps
-  std::function<void(const world&)> stepped;
-  // In another process; returns when it has been served. Empty: nobody waits.
-  std::function<void(const world&)> waits;
-  // Whether whoever waits must have been served when the victim is dead, with nobody doing anything more.
-  std::function<bool(const world&)> must_go;
-  // The survivors' next operations, in the test's own process.
-  std::function<void(const world&)> afterwards;
-};
-
-// Another process that waits; its end can be waited for with a limit.
-class waiter {
- public:
-  waiter(const scenario& s, const world& w) : process_([&] { s.waits(w); }) { process_.wait_until_asleep(); }
-  bool served(std::chrono::milliseconds limit) {
-    for (const auto end = std::chrono::steady_clock::now() + limit;;) {
-      siginfo_t info{};
-      waitid(P_PID, static_cast<id_t>(process_.pid()), &info, WEXITED | WNOHANG | WNOWAIT);
-      if (info.si_pid != 0) return true;
-      if (std::chrono::steady_clock::now() > end) return false;
-      usleep(50);
-    }
-  }
-
- private:
-  forked process_;
-};
-
-bool one_kill(const scenario& s, long steps, long& made) {
-  const world w;
-  // Stopped before its operation.
-  stepped v(
-      [&] {
-        if (s.prepare) s.prepare(w);
-      },
-      [&] { s.stepped(w); });
-  std::optional<waiter> other;
-  if (s.waits) other.emplace(s, w);
-  const bool inside = v.step_and_die(steps, made);
-  if (other && s.must_go(w)) {
-    EXPECT_TRUE(other->served(20s)) << "it may go on, and sleeps";
-  }
-  s.afterwards(w);
-  if (other) {
-    EXPECT_TRUE(other->served(20s)) << "never served";
-  }
-  return inside;
-}
-
-void kill_everywhere(const scenario& s, long kills) {
-  long length = 0, made = 0;
-  ASSERT_FALSE(one_kill(s, 1'000'000, length));
-  const long stride = std::max(1L, length / kills);
-  long points = 0;
-  for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
-    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    one_kill(s, n, made);
-  }
-  std::printf("             %-50s %5ld instructions, %5ld kills\n", s.name.c_str(), length, points);
-}
-
-void ignore_death(const std::function<void()>& what) {
-  try {
-    what();
-  } catch (const kin::owner_died&) {
-  } catch (const kin::broken_barrier&) {
-  }
-}
-std::unique_lock<kin::mutex> guard(const kin::mutex& m) { return std::unique_lock(const_cast<kin::mutex&>(m)); }
-
-// The mutex is free or abandoned, never held by nobody alive; and recovered it works.
-void lock_and_unlock(const world& w) {
-  ignore_death([&] { const std::scoped_lock hold(w.m); });
-  { auto hold = w.m.recover(); }
-  const std::scoped_lock hold(w.m);
-}
-const auto always = [](const world&) { return true; };
-const auto join_family = [](const world& w) { (void)w.permits.try_acquire_for(1ns); };
-const auto take_lock = [](const world& w) { w.m.lock(); };
-const auto wait_for_lock = [](const world& w) { ignore_death([&] { const std::scoped_lock hold(w.m); }); };
+using namespace kin_test;
 
 const std::vector<scenario> scenarios = {
     {"lock", join_family, take_lock, {}, {}, lock_and_unlock},
@@ -190,6 +76,22 @@ const std::vector<scenario> scenarios = {
        const std::scoped_lock hold(w.m);
        w.changed.notify_all();
      }},
+    // It becomes one first: only a member's death wakes whom it should have woken.
+    {"semaphore release for one who sleeps, by no member yet",
+     {},
+     [](const world& w) { w.permits.release(); },
+     [](const world& w) {
+       w.permits.acquire();
+       w.permits.release();
+     },
+     [](const world& w) { return w.permits.value() > 0; },
+     [](const world& w) { w.permits.release(); }},
+    {"event set for one who sleeps, by no member yet",
+     {},
+     [](const world& w) { w.e.set(); },
+     [](const world& w) { w.e.wait(); },
+     [](const world& w) { return w.e.is_set(); },
+     [](const world& w) { w.e.set(); }},
     // Whoever waits, waits with the victim, or finds the barrier broken by its death.
     {"barrier, the last to arrive", join_family, [](const world& w) { w.both.arrive_and_wait(); },
      [](const world& w) { ignore_death([&] { w.both.arrive_and_wait(); }); },

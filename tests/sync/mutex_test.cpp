@@ -79,6 +79,7 @@ TEST(mutex, is_refused_while_another_thread_holds_it) {
     const auto start = clock::now();
     EXPECT_FALSE(m.try_lock_for(30ms));
     EXPECT_GE(clock::now() - start, 30ms);
+    EXPECT_THROW(m.unlock(), std::system_error);
     EXPECT_FALSE(m.try_lock_until(clock::now() + 1ms));
     EXPECT_FALSE(m.try_lock_until(std::chrono::system_clock::now() + 1ms));
   }).join();
@@ -92,6 +93,9 @@ TEST(mutex, says_that_its_holder_locks_it_again) {
 
 TEST(mutex, says_that_somebody_unlocks_it_who_does_not_hold_it) {
   const kin::mutex m;
+  EXPECT_THROW(m.unlock(), std::system_error);
+  m.lock();
+  m.unlock();
   EXPECT_THROW(m.unlock(), std::system_error);
   const std::scoped_lock hold(m);
   std::thread([&] { EXPECT_THROW(m.unlock(), std::system_error); }).join();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // stepped: a copy of the test that goes so many instructions into an operation, and is killed there (ptrace); and two
-// of them that go in turn.
+// of them that go in turn. One that goes to sleep on a futex is killed there, too, or given what it sleeps for.
 #pragma once
 
+#include <linux/futex.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,13 +15,32 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <functional>
+#include <optional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "sync/forked.hpp"
 
 namespace kin_test {
+
+inline bool is_at_a_step(int status) { return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP; }
+
+// Whether the next instruction of the stopped process is the system call by which it would sleep. Where that cannot be
+// told: it may be.
+inline bool may_sleep_next(pid_t pid) {
+#ifdef __x86_64__
+  const auto at = [&](std::size_t offset) { return ptrace(PTRACE_PEEKUSER, pid, offset, nullptr); };
+  const long code = ptrace(PTRACE_PEEKTEXT, pid, at(offsetof(user_regs_struct, rip)), nullptr);
+  return (code & 0xffff) == 0x050f && at(offsetof(user_regs_struct, rax)) == SYS_futex &&
+         (at(offsetof(user_regs_struct, rsi)) & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+#else
+  (void)pid;
+  return true;
+#endif
+}
 
 // One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
 inline void one_step(pid_t pid, int& status) {
@@ -73,37 +94,72 @@ class stepped {
   stepped(const stepped&) = delete;
   stepped& operator=(const stepped&) = delete;
   ~stepped() { die(); }
-  /// False: it got to the end, after `made` instructions.
-  bool step_and_die(long steps, long& made) {
-    int status = 0;
+  /// False: it got to the end, after `made` instructions. A sleep counts as one more, at which it is killed asleep; or
+  /// `supply` gives it what it sleeps for, once for each sleep. Throws when that does not wake it.
+  bool step_and_die(long steps, long& made, const std::function<void()>& supply = {}) {
     bool inside = true;
+    int sleeps = 0;
     for (made = 0; made < steps && inside; ++made) {
-      one_step(pid_, status);
-      inside = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+      if (!may_sleep_next(pid_)) {
+        int status = 0;
+        one_step(pid_, status);
+        inside = is_at_a_step(status);
+        continue;
+      }
+      outcome how = step();
+      if (how == outcome::asleep) {
+        if (++made == steps) break;
+        if (++sleeps > 100) throw std::runtime_error("it sleeps again and again, and has what it sleeps for");
+        if (supply) supply();
+        how = step_out_of_its_sleep();
+      }
+      inside = how == outcome::stepped;
     }
     die();
     return inside;
   }
 
-  /// One instruction on. `asleep`: it is in a futex, and the step is over when somebody has woken it.
+  /// Up to the system call by which it would sleep. False: it has ended.
+  bool step_to_its_sleep() {
+    while (!may_sleep_next(pid_))
+      if (step() == outcome::ended) return false;
+    return true;
+  }
+
+  /// So many instructions on, or up to a sleep. False: it has ended.
+  bool go(long steps) {
+    auto how = outcome::stepped;
+    for (long i = 0; i < steps && how == outcome::stepped; ++i) how = step();
+    return how != outcome::ended;
+  }
+
+  /// One instruction on. `asleep`: it is in a futex, and the step is over when somebody has woken it. One that has
+  /// ended is not dead yet, for its death would wake the others.
   enum class outcome { stepped, asleep, ended };
   outcome step() {
-    if (pid_ < 0) return outcome::ended;
+    if (pid_ < 0 || ended_) return outcome::ended;
     if (!going_) ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr);
     going_ = true;
     for (int looks = 0;; ++looks) {
-      int status = 0;
-      if (waitpid(pid_, &status, WNOHANG) == pid_) {
-        going_ = false;
-        if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) return outcome::stepped;
-        if (!WIFSTOPPED(status)) pid_ = -1;
-        die();
-        return outcome::ended;
-      }
+      if (const auto over = step_is_over()) return *over;
       if (looks < 300) continue;
-      if (forked::is_asleep(pid_)) return outcome::asleep;
+      // It may have been stopped, which looks like asleep, between the two.
+      if (forked::is_asleep(pid_)) return step_is_over().value_or(outcome::asleep);
       usleep(20);
     }
+  }
+  /// Lets it go, without steps, also one that sleeps in a step.
+  void run() {
+    runs_ = true;
+    if (!going_ && !ended_) ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+    going_ = true;
+  }
+  /// After run(). False: not in time.
+  bool ends(std::chrono::milliseconds limit) {
+    return within(limit, [&] { return ended_; });
+  }
+  bool ends_or_sleeps() {
+    return within(patience(), [&] { return ended_ || forked::is_asleep(pid_); });
   }
   void die() {
     if (pid_ < 0) return;
@@ -112,8 +168,32 @@ class stepped {
   }
 
  private:
+  std::optional<outcome> step_is_over() {
+    int status = 0;
+    if (ended_ || waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+    going_ = false;
+    if (is_at_a_step(status)) return outcome::stepped;
+    if (!WIFSTOPPED(status)) pid_ = -1;
+    ended_ = true;
+    return outcome::ended;
+  }
+  template <class Is>
+  bool within(std::chrono::milliseconds limit, Is is) {
+    for (const auto end = std::chrono::steady_clock::now() + limit;; usleep(50)) {
+      if (step_is_over() == outcome::stepped && runs_) run();
+      if (is()) return true;
+      if (std::chrono::steady_clock::now() > end) return false;
+    }
+  }
+  outcome step_out_of_its_sleep() {
+    outcome how = outcome::asleep;
+    for (const auto end = std::chrono::steady_clock::now() + patience(); how == outcome::asleep; how = step())
+      if (std::chrono::steady_clock::now() > end) throw std::runtime_error("it sleeps on, and has what it sleeps for");
+    return how;
+  }
+
   int pid_;
-  bool going_ = false;
+  bool going_ = false, runs_ = false, ended_ = false;
 };
 
 /// Both go in turn, a few instructions each, as `random` says, until they have ended. The first dies after so many of
@@ -122,7 +202,7 @@ inline bool alternate(stepped& first, stepped& second, std::mt19937_64& random, 
   const std::array<stepped*, 2> two{&first, &second};
   std::array<bool, 2> ended{};
   auto limit = std::chrono::steady_clock::now();
-  const auto moved = [&] { limit = std::chrono::steady_clock::now() + std::chrono::seconds(30); };
+  const auto moved = [&] { limit = std::chrono::steady_clock::now() + patience(); };
   moved();
   for (long of_first = 0; !ended[0] || !ended[1];) {
     std::size_t who = random() % 2;
