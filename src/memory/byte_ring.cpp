@@ -28,7 +28,8 @@ std::uint64_t ring_writer::catch_up(std::uint64_t tail) {
     }
     place_.enter(level, level == 0 ? 0 : start);
   }
-  if (const std::uint64_t word = place_.word(tail).load(std::memory_order_relaxed); word != 0) {
+  if (const std::uint64_t word = place_.word(tail).load(std::memory_order_relaxed);
+      word != 0 && !mutant("published frame not passed over")) {
     tail = end_of_frame(tail, word);
     (void)room_at_last(tail);
     if (place_.word(tail).load(std::memory_order_relaxed) != 0) throw_damaged_ring();
@@ -46,7 +47,7 @@ std::size_t ring_writer::room(std::uint64_t tail) {
 std::size_t ring_writer::room_at_last(std::uint64_t tail) {
   known_head_ = control_.position.load(std::memory_order_acquire);
   // Bytes of earlier levels take no room in this one.
-  const std::uint64_t used = tail - std::max(known_head_, place_.start()) + ring_end_size;
+  const std::uint64_t used = tail - std::max(known_head_, place_.start()) + room_of_end();
   if (used > place_.capacity()) throw_damaged_ring();
   return place_.capacity() - static_cast<std::size_t>(used);
 }

@@ -19,6 +19,7 @@
 #include "memory/bulk_copy.hpp"
 #include "memory/contest.hpp"
 #include "memory/cpu.hpp"
+#include "memory/mutant.hpp"
 #include "memory/ring_frame.hpp"
 
 namespace kin::detail {
@@ -63,6 +64,7 @@ inline constexpr std::size_t ring_data_size = ring_area(ring_control::levels);
 
 /// What a writer leaves free in an area: the word that says that nothing follows.
 inline constexpr std::size_t ring_end_size = 8;
+inline std::size_t room_of_end() noexcept { return mutant("no room left for the end") ? 0 : ring_end_size; }
 
 [[noreturn]] void throw_damaged_ring();
 
@@ -107,7 +109,9 @@ class ring_writer {
     if (known_room(tail) < end - tail && room(tail) < end - tail) return false;
     const std::size_t words = words_of_frame(word);
     // Nobody looks there before this frame is published.
-    place_.word(end).store(0, std::memory_order_relaxed);
+    if (!mutant("nothing written behind a frame")) place_.word(end).store(0, std::memory_order_relaxed);
+    if (mutant("tail before the frame")) control_.tail.store(end, std::memory_order_release);
+    if (mutant("frame before its bytes")) place_.word(tail).store(word, std::memory_order_release);
     if (words == 16) place_.word(tail + 8).store(second, std::memory_order_relaxed);
     put_bytes(tail + words, bytes);
     // release: pairs with the reader's look(). Whoever is killed before it has done nothing; after it, all.
@@ -135,6 +139,7 @@ class ring_writer {
   bool grow(Ready&& ready) {
     const std::uint64_t tail = begin();
     const unsigned next = place_.level() + 1;
+    if (mutant("level before it is there") && next != ring_control::levels) control_.level.store(next);
     if (next == ring_control::levels || !ready(ring_area(next), ring_capacity(next))) return false;
     control_.level_start[next].store(tail + 8, std::memory_order_relaxed);
     control_.level.store(next, std::memory_order_release);
@@ -154,7 +159,7 @@ class ring_writer {
   }
   std::uint64_t catch_up(std::uint64_t tail);
   [[nodiscard]] std::size_t known_room(std::uint64_t tail) const noexcept {
-    const std::uint64_t used = tail - std::max(known_head_, place_.start()) + ring_end_size;
+    const std::uint64_t used = tail - std::max(known_head_, place_.start()) + room_of_end();
     return used > place_.capacity() ? 0 : place_.capacity() - used;
   }
   std::size_t room(std::uint64_t tail);

@@ -12,6 +12,7 @@
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
+#include "memory/mutant.hpp"
 #include "shared/version.hpp"
 #include "sync/owned_lock.hpp"
 
@@ -92,7 +93,7 @@ container_access::container_access(const shared_container& all)
     : all_(all), object_(*static_cast<container_object*>(all.ref_.get())), me_(family::self()) {
   if (!object_.try_take(me_) && object_.lock_slowly(me_, deadline::never()) != owned_lock::outcome::locked) {
     object_.recover_slowly(me_);
-    object_.left_by_the_dead.store(1);
+    if (!mutant("lock taken over without repair")) object_.left_by_the_dead.store(1);
   }
   now_ = known_version(object_, *all_.beside_);
   if (now_) [[likely]]
@@ -159,7 +160,9 @@ void container_access::write_anew(std::size_t entries, std::size_t heap_bytes, v
     target = span.data;
   }
   version fresh = version::begin(target, half_size, form, entries);
+  if (mutant("version before its contents")) object_.current.store(next, std::memory_order_release);
   fill(fresh, argument);
+  if (mutant("span given away before another counts") && next >> 1 != number) all_.ref_.keep_span(next >> 1);
   object_.current.store(next, std::memory_order_release);  // from here on it counts
   if (next >> 1 != number) all_.ref_.keep_span(next >> 1);
   open();
@@ -289,6 +292,7 @@ void container_access::set_at(std::size_t index, byte_view value) {
 
 void container_access::append(std::span<const byte_view> values) {
   const std::size_t before = now_->used();
+  if (mutant("length before the elements")) now_->use(before + values.size());
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!now_->prepare(before + i, values[i])) {
       std::vector<byte_view> all = now_->values();

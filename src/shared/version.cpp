@@ -154,6 +154,8 @@ bool version::put(word* entry, std::span<const std::byte> value) {
   else
     target = allocate(value.size());
   if (target == 0) return false;
+  if (mutant("written where all look") && old != 0 && value.size() <= room_at(offset_of(old))) target = offset_of(old);
+  if (mutant("block before its bytes")) entry[live_word].store(block_word(target, value.size()), commit);
   if (!value.empty()) std::memcpy(base_ + target, value.data(), value.size());
   entry[live_word].store(block_word(target, value.size()), commit);
   spare_word.store(old, commit);
@@ -169,6 +171,7 @@ bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::sp
       value.size() > longest)
     return false;
   word* w = words(entry);
+  if (mutant("used before its entry")) head().counts.store(std::uint64_t{entry + 1} << 32 | (live() + 1), commit);
   if (form_.inline_keys) {
     w[key_word].store(inline_word(key), relaxed);
   } else {
@@ -182,7 +185,7 @@ bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::sp
   if (form_.value_words == 0) w[form_.words - 1].store(0, relaxed);
   put(w, value);
   index()[at].store((hash & ~longest) | (entry + 1), commit);
-  head().counts.store(std::uint64_t{entry + 1} << 32 | (live() + 1), commit);
+  if (!mutant("used before its entry")) head().counts.store(std::uint64_t{entry + 1} << 32 | (live() + 1), commit);
   return true;
 }
 
@@ -197,13 +200,13 @@ void version::repair() noexcept {
   const std::size_t known = used();
   if (form_.value_words > 1) {
     const std::size_t entry = (head().pending.load(relaxed) - 1) / form_.words;
-    if (entry < known)
+    if (entry < known && !mutant("pending not written again"))
       std::memcpy(static_cast<void*>(value_of(words(entry))), pending_value(), form_.value_words * sizeof(word));
     head().pending.store(0, commit);
   }
   std::uint64_t alive = 0;
   for (std::size_t i = 0; i < known; ++i) alive += is_live(i) ? 1 : 0;
-  head().counts.store(std::uint64_t{known} << 32 | alive, commit);
+  if (!mutant("living not counted again")) head().counts.store(std::uint64_t{known} << 32 | alive, commit);
 }
 
 bool version::prepare(std::size_t entry, std::span<const std::byte> value) {

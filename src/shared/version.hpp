@@ -22,6 +22,8 @@
 
 #include <kin/shared/shared_container.hpp>
 
+#include "memory/mutant.hpp"
+
 namespace kin::detail {
 
 [[noreturn]] void throw_damaged_container();
@@ -209,8 +211,10 @@ class version {
   [[gnu::always_inline]] void put_inline(word* entry, std::span<const std::byte> value) noexcept {
     word* const to = value_of(entry);
     if (form_.value_words == 1) return to->store(inline_word(value), std::memory_order_release);
+    const std::uint64_t place = static_cast<std::uint64_t>(entry - words(0)) + 1;
+    if (mutant("pending before its value")) head().pending.store(place, std::memory_order_release);
     copy_short(pending_value(), value.data(), value.size());
-    head().pending.store(static_cast<std::uint64_t>(entry - words(0)) + 1, std::memory_order_release);
+    if (!mutant("pending never said")) head().pending.store(place, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     copy_short(reinterpret_cast<std::byte*>(to), value.data(), value.size());
     head().pending.store(0, std::memory_order_release);

@@ -10,6 +10,7 @@
 
 #include <kin/core/error.hpp>
 
+#include "memory/mutant.hpp"
 #include "memory/wake_cost.hpp"
 #include "os/pidfd.hpp"
 #include "os/poll.hpp"
@@ -59,7 +60,7 @@ ring_receiver::ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned
 ring_receiver::~ring_receiver() {
   socket_.reset();
   // Only now: whoever sees it asks the socket.
-  control_.reader_bell.fetch_or(bell_closed);
+  if (!mutant("closed end not announced")) control_.reader_bell.fetch_or(bell_closed);
 }
 
 // Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find
@@ -111,7 +112,8 @@ void ring_receiver::sleep_carelessly() noexcept {
 
 void ring_receiver::set_bell() {
   awake_ = 0;
-  if (control_.reader_care.load(std::memory_order_relaxed) == care_settled) {
+  if (control_.reader_care.load(std::memory_order_relaxed) == care_settled ||
+      mutant("careless sleep without a barrier")) {
     control_.reader_bell.fetch_or(bell_asleep);
     bell_set_ = true;
     return cpu::full_fence();
@@ -126,18 +128,19 @@ void ring_receiver::set_bell() {
 void ring_receiver::set_bell_beside_another() {
   control_.reader_bell.fetch_or(bell_asleep);
   bell_set_ = true;
-  before_last_look(light_);
+  if (!mutant("reader's barrier left out")) before_last_look(light_);
 }
 
 void ring_receiver::clear_bell() {
-  if ((control_.reader_bell.fetch_and(~bell_asleep) & bell_asleep) == 0) ring_due_ = true;
+  if ((control_.reader_bell.fetch_and(~bell_asleep) & bell_asleep) == 0 && !mutant("late ring forgotten"))
+    ring_due_ = true;
   bell_set_ = false;
 }
 
 ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
   for (;;) {
     set_bell();
-    if (look()) {
+    if (!mutant("reader's last look left out") && look()) {
       clear_bell();
       return arrival::data;
     }
@@ -154,6 +157,7 @@ ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
     } else {
       clear_bell();
     }
+    if (mutant("no look at the end of file") && woken.state == os::io_state::closed) return arrival::end;
     // After the end of file, too: what the writer did before it ended is all there.
     if (look()) return arrival::data;
     if (woken.state == os::io_state::closed) return arrival::end;
@@ -165,7 +169,7 @@ ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
 ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until) {
   for (;;) {
     set_bell();
-    if (look()) return arrival::data;
+    if (!mutant("reader's last look left out") && look()) return arrival::data;
     const bool in_time = os::poll_until(socket_.get(), POLLIN, until);
     if (look()) return arrival::data;
     if (!in_time) return arrival::deadline;
@@ -200,11 +204,13 @@ const frame_header& ring_receiver::next(const deadline& until) {
 
 void ring_receiver::ring_writer(std::uint64_t position) {
   std::uint64_t wanted = control_.writer_bell.load();
-  if (wanted == 0 || position < wanted) return;
+  if (wanted == 0 || position < wanted || mutant("writer's bell not rung")) return;
   ring_.give_back();
+  if (mutant("writer's bell taken before it is rung")) control_.writer_bell.store(0);
   // A writer that is gone needs no ring. Rung before it is taken: whoever is killed in between leaves the bell to a
   // copy of this end. A writer that sets the same bell again meanwhile sees that there is room.
   (void)ring_by_socket(socket_.get(), control_.writer_rung_at);
+  if (mutant("writer's bell taken whatever it says")) control_.writer_bell.store(0);
   control_.writer_bell.compare_exchange_strong(wanted, 0);
 }
 
@@ -273,11 +279,12 @@ std::size_t ring_receiver::take_if_simple(std::span<std::byte> room) {
     return not_taken;
   const auto bytes = ring_.piece(frame_, 0, static_cast<std::size_t>(size));
   if (bytes.size() < size) return not_taken;
+  if (mutant("given back before it is copied")) pass_frame();
   if (size == 8) [[likely]]
     std::memcpy(room.data(), bytes.data(), 8);
   else
     copy_in(room.data(), bytes);
-  pass_frame();
+  if (!mutant("given back before it is copied")) pass_frame();
   end_taking();
   return bytes.size();
 }
@@ -338,18 +345,19 @@ void ring_receiver::settle(occasion when) {
   const auto hold = pollers_.lock();
   if (is_empty()) {
     const bool taken = when == occasion::taking && bell_set_ && (control_.reader_bell.load() & bell_asleep) == 0;
-    if (taken || ring_due_) let_ringer_finish();
+    if ((taken || ring_due_) && !mutant("ringer not waited for")) let_ringer_finish();
     // At the first poll a thread may sleep here already, for whom that byte is.
-    if (when == occasion::taking || ring_due_) take_rings();
+    if ((when == occasion::taking || ring_due_) && !mutant("rings left in the socket")) take_rings();
     ring_due_ = false;
-    pollers_.clear();
+    if (!mutant("poller's flag left set")) pollers_.clear();
+    if (mutant("no bell for pollers")) return;
     if (when == occasion::taking)
       set_bell();
     else
       set_bell_beside_another();
-    if (is_empty()) return;
+    if (is_empty() || mutant("poller's last look left out")) return;
   }
-  pollers_.set();
+  if (!mutant("poller not told of what is left")) pollers_.set();
 }
 
 int ring_receiver::native_handle() {

@@ -10,6 +10,7 @@
 #include <kin/core/error.hpp>
 #include <kin/transport/channel.hpp>
 
+#include "memory/mutant.hpp"
 #include "memory/wake_cost.hpp"
 #include "os/poll.hpp"
 #include "os/socket.hpp"
@@ -42,7 +43,7 @@ void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes
   const bool is_raw = signature == raw_bytes;
   const std::uint64_t word =
       frame_word(is_raw ? frame_kind::raw_message : frame_kind::message, bytes.size(), fds.size());
-  if (!fds.empty()) [[unlikely]]
+  if (!fds.empty() && !mutant("descriptors behind their message")) [[unlikely]]
     send_descriptors(fds, until, begun);
   if (bytes.size() < ring_capacity(0) / 2 && ring_.try_put(word, signature, bytes)) [[likely]] {
     begun = false;
@@ -50,6 +51,7 @@ void ring_sender::send(std::uint64_t signature, std::span<const std::byte> bytes
   } else {
     send_slowly(word, signature, bytes, until, begun);
   }
+  if (mutant("descriptors behind their message")) send_descriptors(fds, until, begun);
 }
 
 block_claim ring_sender::lend(std::size_t size) {
@@ -156,12 +158,15 @@ bool ring_sender::grow() {
 }
 
 void ring_sender::ring_sleeping_reader() {
+  if (mutant("reader's bell not rung")) return;
+  if (mutant("reader's bell taken after it is rung")) (void)ring_by_socket(socket_.get(), control_.reader_rung_at);
   // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
   const std::uint32_t bell = control_.reader_bell.exchange(bell_rung_here());
   // That somebody closes this end now is the next message's matter.
   const std::uint32_t kept = bell & bell_closed;
-  const bool is_gone =
-      (bell & (bell_asleep | bell_ringing)) != 0 && !ring_by_socket(socket_.get(), control_.reader_rung_at);
+  const bool to_ring = (bell & (mutant("ringer's death ignored") ? bell_asleep : bell_asleep | bell_ringing)) != 0 &&
+                       !mutant("reader's bell taken after it is rung");
+  const bool is_gone = to_ring && !ring_by_socket(socket_.get(), control_.reader_rung_at);
   control_.reader_bell.fetch_and(bell_asleep | bell_closed);
   if (kept != 0) control_.reader_bell.fetch_or(kept);
   if (is_gone) tell_of_closed_end();
@@ -182,8 +187,11 @@ void ring_sender::wait_for_room(std::size_t size, const deadline& until) {
   std::vector<unique_fd> no_fds;
   for (;;) {
     control_.writer_bell.store(ring_.position_for(wanted));
-    before_last_look(light_);
-    if (ring_.room_at_last() >= size) break;
+    if (!mutant("writer's barrier left out")) before_last_look(light_);
+    if (mutant("writer's last look at what it was told")
+            ? ring_.room() >= size
+            : ring_.room_at_last() >= size && !mutant("writer's last look left out"))
+      break;
     const os::io_result woken = os::recv_waiting(socket_.get(), rings, no_fds, until);
     if (woken.state == os::io_state::closed) {
       if (ring_.room_at_last() >= size) break;

@@ -10,9 +10,11 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/leaves_nothing_behind.hpp"
@@ -60,6 +62,10 @@ struct contents {
         numbers(w.numbers.snapshot()),
         records(w.records.snapshot()),
         list(w.list.snapshot()) {
+    // What is listed is found, too.
+    for (const auto& [key, text] : texts) EXPECT_EQ(w.texts.get(key), text);
+    for (const auto& [key, number] : numbers) EXPECT_EQ(w.numbers.get(key), number);
+    for (const auto& [key, found] : records) EXPECT_TRUE(w.records.get(key) == found);
     EXPECT_EQ(w.texts.size(), texts.size());
     EXPECT_EQ(w.numbers.size(), numbers.size());
     EXPECT_EQ(w.records.size(), records.size());
@@ -72,6 +78,7 @@ struct scenario {
   std::string name;
   int items;
   std::function<void(const world&)> stepped;
+  long parts = 1;  // that all of its instructions are shared out to: each kill steps there anew, from the beginning
 };
 
 bool one_kill(const scenario& s, long steps, long& made, const contents& before, const contents& after) {
@@ -104,7 +111,8 @@ bool one_kill(const scenario& s, long steps, long& made, const contents& before,
   return inside;
 }
 
-void kill_everywhere(const scenario& s, long kills) {
+// After `first` instructions, and each `stride` more.
+void kill_each(const scenario& s, const std::function<std::pair<long, long>(long length)>& first_and_stride) {
   const world w(s.items);
   const contents before(w);
   s.stepped(w);
@@ -112,9 +120,9 @@ void kill_everywhere(const scenario& s, long kills) {
   EXPECT_FALSE(before == after);
   long length = 0, made = 0;
   ASSERT_FALSE(one_kill(s, 10'000'000, length, before, after));
-  const long stride = std::max(1L, length / kills);
+  const auto [first, stride] = first_and_stride(length);
   long points = 0;
-  for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
+  for (long n = first; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
     one_kill(s, n, made, before, after);
   }
@@ -144,20 +152,45 @@ const std::vector<scenario> scenarios = {
      [](const world& w) {
        w.list.extend({"x", "y"});
      }},
-    {"set that moves the dict to a span", 8, [](const world& w) { w.numbers.set(77, 99); }},
-    {"set that needs a larger span", 4, [](const world& w) { w.texts.set("new", std::string(6000, 'n')); }},
+    {"set that moves the dict to a span", 8, [](const world& w) { w.numbers.set(77, 99); }, 8},
+    {"set that needs a larger span", 4, [](const world& w) { w.texts.set("new", std::string(6000, 'n')); }, 8},
 };
 
 class shared_killed_at : public testing::TestWithParam<scenario> {};
-class long_shared_killed_at : public shared_killed_at {};
 
-TEST_P(shared_killed_at, some_instructions_leaves_the_others_right) { kill_everywhere(GetParam(), 12); }
-TEST_P(long_shared_killed_at, every_instruction_leaves_the_others_right) {
-  // Of the longest change, which asks the root for a span, every second one: each kill steps there anew.
-  kill_everywhere(GetParam(), 10'000);
+TEST_P(shared_killed_at, some_instructions_leaves_the_others_right) {
+  const char* chosen = std::getenv("KIN_KILLS");
+  const long kills = chosen ? std::atol(chosen) : 12;
+  kill_each(GetParam(), [=](long length) {
+    const long stride = std::max(1L, length / kills);
+    return std::pair(stride / 2, stride);
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(in, shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
-INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+
+// All instructions of an operation, or of a long one those whose number leaves `rest` when divided by `parts`.
+struct part {
+  scenario whole;
+  long rest;
+};
+std::vector<part> all_parts() {
+  std::vector<part> all;
+  for (const scenario& s : scenarios)
+    for (long rest = 0; rest < s.parts; ++rest) all.push_back({s, rest});
+  return all;
+}
+class long_shared_killed_at : public testing::TestWithParam<part> {};
+
+TEST_P(long_shared_killed_at, every_instruction_leaves_the_others_right) {
+  const part& p = GetParam();
+  kill_each(p.whole, [&](long) { return std::pair(p.rest, p.whole.parts); });
+}
+
+INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(all_parts()), [](const auto& of) {
+  const part& p = of.param;
+  std::string name = kin_test::scenario_name(testing::TestParamInfo<scenario>(p.whole, 0));
+  return p.whole.parts == 1 ? name : name + "_part_" + std::to_string(p.rest + 1);
+});
 
 }  // namespace

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// pipe_bytes: what goes into a pipe comes out of it, whole and in order; and whose reader is gone, the writer hears.
+#include <random>
+
+#include "faults/protocol/pipe_under_test.hpp"
+
+namespace kin_test {
+
+void messages_come_out_as_they_went_in() {
+  {
+    pipe_under_test p;
+    std::mt19937_64 random(7);
+    for (int round = 0; round < 2000; ++round) {
+      const std::size_t size = random() % 8 == 0 ? random() % 3000 + 1 : random() % 60 + 1, n = random() % 8 + 1;
+      for (std::size_t i = 0; i < n; ++i) send(p.writer, static_cast<char>('a' + i), size);
+      for (std::size_t i = 0; i < n; ++i) {
+        if (!p.has_message()) violated("a message is missing");
+        if (receive(p.reader, size) != static_cast<char>('a' + i)) violated("a message has changed");
+      }
+      if (p.has_message()) violated("a message is there that nobody has sent");
+    }
+  }
+  pipe_under_test p;
+  fill(p, 8);
+  while (p.control().position != p.control().tail) {
+    if (!p.has_message()) violated("a full ring has lost a message");
+    if (receive(p.reader, 8) != 'f') violated("a message of a full ring has changed");
+  }
+}
+
+// A reader is stopped in the middle of a full ring's first message, while a writer sends what there is room for.
+void bytes_are_not_overwritten_while_they_are_read() {
+  all_over("recv from a full ring", 40, [](long n) {
+    pipe_under_test p;
+    fill(p, large);
+    stepped_copy reader([&] { return receive(p.reader, large) == 'f' ? 0 : 1; }, stepped_copy::traced);
+    long made = 0;
+    reader.steps(n, &made);
+    stepped_copy writer([&] {
+      for (;;) send(p.writer, 'x', large);
+      return 0;
+    });
+    writer.wait_until_asleep();
+    reader.go_on();
+    if (!reader.finishes() || reader.status() != 0)
+      violated("a message was overwritten while it was read (" + std::to_string(made) + ")");
+    return made;
+  });
+}
+
+// In a streak of sends, in which the socket is not looked at for each of them.
+void a_closed_end_is_heard_of() {
+  pipe_under_test p;
+  for (int i = 0; i < 3; ++i) send(p.writer, 'x');
+  p.reader.close();
+  try {
+    send(p.writer, 'y');
+  } catch (const kin::closed_error&) {
+    return;
+  }
+  violated("a message was sent to nobody");
+}
+
+}  // namespace kin_test
