@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Futures and their callbacks, several at once, coroutines; and imap (promises 6, 8 and 9).
+// Futures and their callbacks, several at once, and coroutines (promises 6 and 9).
 #include <coroutine>
-#include <fstream>
 #include <mutex>
 #include <ranges>
 #include <set>
@@ -15,13 +14,6 @@ namespace kin_test {
 namespace {
 class pool_futures : public pool_contract {};
 KIN_POOL_CONTRACT(pool_futures);
-
-std::uint64_t resident_kilobytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) return std::stoull(line.substr(6));
-  return 0;
-}
 
 TEST_P(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
   std::vector<std::string> log;
@@ -249,93 +241,6 @@ TEST_P(pool_futures, let_the_caller_of_a_map_take_part) {
   EXPECT_THROW(workers.map([](int) { throw std::out_of_range("x"); }, {1, 2}, {.caller_takes_part = true}),
                std::out_of_range);
   EXPECT_EQ(workers.map(square, std::views::iota(0, 100), {.caller_takes_part = true}).at(99), 9801);
-}
-
-TEST_P(pool_futures, of_an_imap_come_lazily_and_in_order) {
-  kin::pool workers(options(2));
-  int consumed = 0, taken = 0;
-  auto endless = std::views::iota(0) | std::views::transform([&](int n) {
-                   ++consumed;
-                   return n;
-                 });
-  for (const std::size_t chunk : {1u, 3u})
-    for (const std::size_t window : {1u, 7u, 64u}) {
-      consumed = taken = 0;
-      for (const int v : workers.imap(square, endless, {.chunk = chunk, .window = window})) {
-        ++taken;
-        ASSERT_LE(consumed, taken + static_cast<int>(window));
-        ASSERT_EQ(v, (taken - 1) * (taken - 1));
-        if (taken == 50) break;
-      }
-      EXPECT_EQ(workers.apply(square, 5), 25);
-    }
-  std::vector<std::string> words;
-  for (auto& s : workers.imap([](const std::string& w) { return w + w; }, {"a", "b"})) words.push_back(std::move(s));
-  EXPECT_EQ(words, (std::vector<std::string>{"aa", "bb"}));
-  for (const int v : workers.imap(square, std::vector<int>{})) ADD_FAILURE() << v;
-  for ([[maybe_unused]] auto v : workers.imap([](int) {}, {1, 2, 3})) ++taken;
-  EXPECT_EQ(taken, 53);
-}
-
-TEST_P(pool_futures, of_an_unordered_imap_come_as_they_end) {
-  kin::pool workers(options(2));
-  workers.map(nap, {20, 20}, {.chunk = 1});
-  const kin::event others_taken;
-  const auto first_is_last = kin::bind(
-      [](const kin::event& e, int n) {
-        if (n == 0) e.wait();
-        return n;
-      },
-      others_taken);
-  std::vector<int> order;
-  for (const int v : workers.imap_unordered(first_is_last, {0, 1, 2, 3})) {
-    order.push_back(v);
-    if (order.size() == 3) others_taken.set();
-  }
-  EXPECT_THAT(order, testing::UnorderedElementsAre(0, 1, 2, 3));
-  EXPECT_EQ(order.back(), 0);
-  std::multiset<int> all;
-  for (const int v : workers.imap_unordered(square, std::views::iota(0, 200), {.chunk = 3, .window = 10}))
-    all.insert(v);
-  EXPECT_EQ(all.size(), 200u);
-  EXPECT_EQ(*all.rbegin(), 199 * 199);
-}
-
-TEST_P(pool_futures, of_an_imap_tell_the_failures_of_tasks_and_of_the_input) {
-  kin::pool workers(options(2));
-  auto odd = workers.imap([](int n) { return n % 2 ? n : throw std::out_of_range("even"); }, std::views::iota(1, 7));
-  std::vector<int> got;
-  int failures = 0;
-  for (auto it = odd.begin(); it != odd.end(); ++it) {
-    try {
-      got.push_back(*it);
-    } catch (const std::out_of_range&) {
-      ++failures;
-    }
-  }
-  EXPECT_EQ(got, (std::vector<int>{1, 3, 5}));
-  EXPECT_EQ(failures, 3);
-
-  got.clear();
-  auto throwing =
-      std::views::iota(0) | std::views::transform([](int n) { return n < 5 ? n : throw std::runtime_error("input"); });
-  EXPECT_THROW(for (const int v : workers.imap(square, throwing)) got.push_back(v), std::runtime_error);
-  EXPECT_EQ(got, (std::vector<int>{0, 1, 4, 9, 16}));
-  EXPECT_EQ(workers.apply(square, 5), 25);
-}
-
-TEST_P(pool_futures, of_an_imap_need_memory_for_the_window_alone) {
-  kin::pool workers(options(2));
-  const auto bulky = [](int n) { return std::string(10000, static_cast<char>('a' + n % 26)); };
-  std::uint64_t before = 0, n = 0;
-  const int items = sanitized ? 500 : 10000;
-  for (const auto& s : workers.imap(bulky, std::views::iota(0, items), {.chunk = 10, .window = 100})) {
-    if (++n == 400) before = resident_kilobytes();
-    if (s.size() != 10000) ADD_FAILURE();
-  }
-  if (!sanitized) {
-    EXPECT_LT(resident_kilobytes(), before + 8000);
-  }
 }
 
 }  // namespace
