@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Promise 10: close, join, terminate, destruction and unwinding; each is done soon and leaves nothing.
+// Promise 10: close, join, terminate, destruction and unwinding; each is done soon and leaves nothing. Under
+// random load, and by exit(): pool_ends_under_load_test.cpp.
 #include <fcntl.h>
 #include <sys/wait.h>
-
-#include <random>
 
 #include <kin/event.hpp>
 #include <kin/process.hpp>
@@ -138,29 +137,6 @@ TEST_P(pool_ends, may_end_without_having_run_anything) {
   kin::pool workers(options(4));
   workers.terminate();
   workers.join();
-}
-
-TEST_P(pool_ends, leaves_nothing_however_it_ends_under_whatever_load) {
-  std::mt19937 random(11);
-  for (int round = 0; round < (sanitized ? 8 : 30); ++round) {
-    const auto start = clock::now();
-    double ending = 0;
-    try {
-      kin::pool workers(options(1 + random() % 3));
-      const int tasks = static_cast<int>(random() % 30);
-      std::vector<kin::future<int>> all;
-      for (int i = 0; i < tasks; ++i)
-        all.push_back(random() % 10 == 0 ? workers.apply_async(die_by, SIGKILL) : workers.apply_async(nap, 1));
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
-      const unsigned how = random() % 4;
-      if (how == 0) workers.terminate();
-      if (how == 1) workers.terminate(10ms);
-      if (how == 2) throw 1;
-    } catch (int) {
-    }
-    ending = ms_since(start);
-    EXPECT_LT(ending, 2000 * patience);
-  }
 }
 
 TEST_P(pool_ends, refuses_in_a_forked_copy_of_its_process) {
