@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// Promises 1 to 3: a worker's death costs exactly its task, and every failure reaches the caller of that task. Failures
-// at each station of a task's journey are in parity/deadlock_test.cpp.
+// Promises 1 to 3: a worker's death costs exactly its task, and every failure reaches the caller of that task. Many
+// deaths are in pool_kills_test.cpp, failures at each station of a task's journey in parity/deadlock_test.cpp.
 #include <fcntl.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
-#include <map>
-#include <random>
 #include <set>
 
 #include <kin/event.hpp>
@@ -121,48 +118,6 @@ TEST_P(pool_deaths, maps_right_after_every_idle_worker_was_killed) {
     for (const int i : in) expected.push_back(i * i);
     EXPECT_EQ(workers.map(square, in, {.chunk = 1}), expected);
   }
-}
-
-// Every task is done once or lost once, whenever its worker is killed: idle, claiming, running, answering.
-TEST_P(pool_deaths, accounts_for_each_of_300_tasks_under_random_kills) {
-  kin::pool workers(options(2));
-  // Killed faster than they start, workers would never serve, and the pool would rightly say so.
-  const auto begin = std::chrono::steady_clock::now();
-  EXPECT_EQ(workers.apply(square, 2), 4);
-  const auto start = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
-  const auto longest_pause = static_cast<unsigned>(std::max<std::int64_t>(15000, 3 * start.count()));
-
-  const auto work = [](int n, std::vector<char> bulk) {
-    std::this_thread::sleep_for(std::chrono::microseconds(500 + n % 7 * 300));
-    return std::pair(n, bulk);
-  };
-  std::vector<kin::future<std::pair<int, std::vector<char>>>> all;
-  for (int n = 0; n < 300; ++n)
-    all.push_back(workers.apply_async(work, n, std::vector<char>(n % 5 == 0 ? 300000u : 10u, 'x')));
-  std::mt19937 random(7);
-  int kills = 0;
-  while (!all.back().wait_for(std::chrono::microseconds(random() % longest_pause))) {
-    // A child of ours, whichever and whatever it does.
-    const auto children = kin::active_children();
-    if (children.empty()) continue;
-    ::kill(children[random() % children.size()].pid(), SIGKILL);
-    ++kills;
-  }
-  int done = 0, lost = 0;
-  for (int n = 0; n < 300; ++n) {
-    const auto& f = all[static_cast<std::size_t>(n)];
-    try {
-      EXPECT_EQ(f.get().first, n);
-      ++done;
-    } catch (const kin::worker_lost&) {
-      ++lost;
-    }
-  }
-  EXPECT_EQ(done + lost, 300);
-  EXPECT_LE(lost, kills);
-  EXPECT_EQ(workers.stats().completed, static_cast<std::size_t>(done) + 1);
-  EXPECT_EQ(workers.stats().failed, static_cast<std::size_t>(lost));
-  EXPECT_EQ(workers.apply(square, 4), 16);
 }
 
 TEST_P(pool_deaths, survives_tasks_that_close_all_descriptors) {

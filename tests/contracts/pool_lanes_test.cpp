@@ -23,6 +23,8 @@ namespace {
 
 class pool_lanes : public pool_contract {};
 KIN_POOL_CONTRACT(pool_lanes);
+class long_pool_lanes : public pool_contract {};
+KIN_POOL_CONTRACT(long_pool_lanes);
 
 int count_run(const kin::array<int>& runs, int n) {
   std::atomic_ref(runs[static_cast<std::size_t>(n)]).fetch_add(1);
@@ -96,6 +98,51 @@ TEST_P(pool_lanes, let_no_short_task_wait_behind_a_long_one_when_nobody_waits) {
   }
   for (int seen = done; seen < 99; seen = done) done.wait(seen);
   EXPECT_TRUE(all[50].cancel());
+}
+
+// Milliseconds until 31 tasks of 1 ms are done by two workers, of which one has got a task of 10 s.
+double time_of_short_ones(kin::pool& workers, int place_of_the_long_one, std::atomic<int>* called, bool to_its_end) {
+  kin::future<int> longest;
+  std::vector<kin::future<int>> rest;
+  const auto start = clock::now();
+  for (int i = 0; i < 32; ++i) {
+    if (i == place_of_the_long_one) {
+      longest = workers.apply_async(nap, 10'000);
+    } else {
+      rest.push_back(workers.apply_async(nap, 1));
+      if (called) rest.back().then([=](int) { *called += 1, called->notify_all(); });
+    }
+  }
+  if (called)
+    for (int seen = *called; seen < 31; seen = *called) called->wait(seen);
+  for (const auto& f : rest) EXPECT_GT(f.get(), 0);
+  const double time = ms_since(start);
+  EXPECT_FALSE(longest.ready());
+  if (to_its_end)
+    EXPECT_GT(longest.get(), 0);
+  else
+    EXPECT_TRUE(longest.cancel());
+  return time;
+}
+
+TEST_P(long_pool_lanes, do_31_tasks_of_a_millisecond_beside_one_of_10_seconds_in_a_tenth_of_a_second) {
+  for (const bool learnt : {false, true})
+    for (const bool by_callbacks : {false, true})
+      for (const int place : {0, 15, 31}) {
+        std::vector<double> times;
+        for (int round = 0; round < 9; ++round) {
+          std::atomic<int> called{0};
+          kin::pool workers(options(2));
+          workers.map(nap, std::vector<int>(4, 20), {.chunk = 1});  // both are there
+          for (int i = 0; learnt && i < 300; ++i) workers.apply(square, i);
+          const bool to_its_end = place == 15 && round == 8;
+          times.push_back(time_of_short_ones(workers, place, by_callbacks ? &called : nullptr, to_its_end));
+        }
+        std::ranges::sort(times);
+        std::printf("%s, %s, place %d: median %.1f ms, at most %.1f\n", learnt ? "short before" : "fresh",
+                    by_callbacks ? "callbacks" : "get", place, times[4], times[8]);
+        EXPECT_LT(times[4], 100.0 * patience / 2);
+      }
 }
 
 // What is done is not hidden by a long task of the same worker, however one asks.

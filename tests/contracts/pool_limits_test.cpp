@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Promises 4, 5 and 7: timeouts, cancelling, retries, worn-out workers, backpressure.
+// Promises 4 and 5: timeouts, cancelling, retries, idle workers, backpressure. Cancelling against time is in
+// pool_cancel_races_test.cpp, worn-out workers in pool_wear_test.cpp.
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -7,9 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <optional>
-#include <random>
 
 #include <kin/process.hpp>
 
@@ -170,25 +169,6 @@ TEST_P(pool_limits, cancels_waiting_running_and_never_ended_tasks) {
   EXPECT_EQ(workers.stats().pending, 0u);
 }
 
-TEST_P(pool_limits, never_cancels_the_next_task_of_the_same_worker) {
-  kin::pool workers(options(2));
-  std::mt19937 random(3);
-  int cancelled = 0;
-  const int races = sanitized ? 200 : 1000;
-  for (int i = 0; i < races; ++i) {
-    auto victim = workers.apply_async(square, 2);
-    auto next = workers.apply_async(square, i);
-    const auto until = clock::now() + std::chrono::microseconds(random() % 60);
-    while (clock::now() < until) {
-    }
-    const bool said = victim.cancel();
-    cancelled += said;
-    EXPECT_EQ(failure_of(victim) == "value", !said);
-    ASSERT_EQ(next.get(), i * i);
-  }
-  RecordProperty("cancelled", cancelled);
-}
-
 TEST_P(pool_limits, retries_what_was_lost_or_late_or_retryable_and_nothing_else) {
   kin::pool workers(options(1));
   for (const int how : {0, 1, 3}) {
@@ -206,52 +186,6 @@ TEST_P(pool_limits, retries_what_was_lost_or_late_or_retryable_and_nothing_else)
   EXPECT_THROW(workers.apply({.retries = 5}, fail_first, book.path(), 100, 2), std::runtime_error);
   EXPECT_EQ(book.lines().size(), 1u);
   EXPECT_EQ(workers.stats().retried, 12u);
-}
-
-TEST_P(pool_limits, lets_no_worker_run_more_than_its_number_of_tasks) {
-  for (const int most : {1, 2, 7})
-    for (const std::size_t size : {1u, 2u, 4u}) {
-      auto o = options(size);
-      o.max_tasks_per_worker = most;
-      kin::pool workers(std::move(o));
-      std::map<int, int> tasks;
-      std::vector<kin::future<int>> all;
-      const int n = (most == 1 ? 40 : 100) / (sanitized ? 4 : 1);
-      for (int i = 0; i < n; ++i) all.push_back(workers.apply_async(own_pid));
-      for (const auto& f : all) ++tasks[f.get()];
-      for (const auto& [pid, count] : tasks) EXPECT_LE(count, most) << "with " << size << " workers";
-      EXPECT_EQ(workers.stats().workers_lost, 0u);
-    }
-}
-
-TEST_P(pool_limits, replaces_a_worker_that_has_grown_too_much) {
-  auto o = options(1);
-  o.max_worker_memory = 200u << 20;
-  kin::pool workers(std::move(o));
-  const auto leak = [](std::size_t bytes) {
-    auto* p = static_cast<volatile char*>(std::malloc(bytes));
-    for (std::size_t i = 0; i < bytes; i += 4096) p[i] = 1;
-    static std::vector<volatile char*> kept;
-    kept.push_back(p);
-    return ::getpid();
-  };
-  if (sanitized) GTEST_SKIP() << "sanitizers have memory of their own";
-  const int first = workers.apply(leak, std::size_t{1} << 20);
-  EXPECT_EQ(workers.apply(leak, std::size_t{1} << 20), first);
-  EXPECT_EQ(workers.apply(leak, std::size_t{250} << 20), first);
-  EXPECT_NE(workers.apply(own_pid), first);
-  EXPECT_EQ(workers.stats().workers_lost, 0u);
-}
-
-// The memory that a large parent had when it started the worker is not the worker's.
-TEST_P(pool_limits, does_not_count_the_memory_of_the_parent) {
-  if (sanitized || GetParam() == kin::start::fork) GTEST_SKIP() << "a forked worker has its parent's memory";
-  const std::vector<char> large(400u << 20, 'x');
-  auto o = options(1);
-  o.max_worker_memory = 200u << 20;
-  kin::pool workers(std::move(o));
-  const int first = workers.apply(own_pid);
-  EXPECT_EQ(workers.apply(own_pid), first);
 }
 
 TEST_P(pool_limits, lets_idle_workers_go) {

@@ -135,14 +135,15 @@ class imap_results {
         }
         if (some.empty()) return;
         const std::size_t items = some.size();
+        std::size_t slot = 0;
         try {
-          pieces.push_back({submit(std::move(some)), items});
+          slot = keep({submit(std::move(some)), items});
         } catch (...) {  // an item that cannot be encoded, a pool that is closed: what was taken before is given first
           input_failure = std::current_exception();
           input_ended = true;
           return;
         }
-        if (order == detail::imap_order::as_ended) ended_pieces.expect(first + pieces.size() - 1, *pieces.back().task);
+        if (order == detail::imap_order::as_ended) ended_pieces.expect(slot, *pieces[slot].task);
         ahead += items;
         ++in_flight;
       }
@@ -162,6 +163,18 @@ class imap_results {
       return true;
     }
 
+    // Returns where: behind the others, or where one was that has been given.
+    std::size_t keep(piece p) {
+      if (free_slots.empty()) {
+        pieces.push_back(std::move(p));
+        return pieces.size() - 1;
+      }
+      const std::size_t n = free_slots.back();
+      pieces[n] = std::move(p);
+      free_slots.pop_back();
+      return n;
+    }
+
     piece next_piece() {
       --in_flight;
       if (order == detail::imap_order::as_given) {
@@ -170,10 +183,9 @@ class imap_results {
         p.task->wait(deadline::never());
         return p;
       }
-      const std::size_t number = ended_pieces.next();
-      piece p = std::move(pieces[number - first]);
-      for (; !pieces.empty() && !pieces.front().task; ++first) pieces.pop_front();
-      return p;
+      const std::size_t n = ended_pieces.next();
+      free_slots.push_back(n);
+      return std::move(pieces[n]);
     }
 
     void take_apart(const piece& p) {
@@ -196,8 +208,11 @@ class imap_results {
     detail::imap_order order;
     std::size_t chunk, window;
     std::optional<std::ranges::iterator_t<Input>> place;
-    std::deque<piece> pieces;  // submitted; the front has the number `first`; without a task: given already
-    std::size_t first = 0, in_flight = 0, ahead = 0;
+    // Submitted; as_given: in order. as_ended: slots, those that are free without a task; never more than were ever
+    // under way at once, however long one of them lasts.
+    std::deque<piece> pieces;
+    std::vector<std::size_t> free_slots;
+    std::size_t in_flight = 0, ahead = 0;
     detail::arrivals ended_pieces;
     std::deque<value> taken_apart;
     std::optional<value> current;
