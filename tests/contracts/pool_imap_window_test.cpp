@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <fstream>
 #include <ranges>
-#include <set>
 
 #include "contracts/pool_contract.hpp"
 
