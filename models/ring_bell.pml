@@ -75,13 +75,17 @@ inline ring_reader() {
   // The plain look. The message may not have drained yet: that is what the reader's membarrier is for.
   if
   :: atomic { !reader_asleep && !left_ringing -> skip }
-  :: atomic { (reader_asleep || left_ringing) -> drain_writer() };
-     atomic { drain_writer(); taken = (reader_asleep || left_ringing); reader_asleep = false; reader_ringing = true };
+  :: atomic { (reader_asleep || left_ringing) -> skip };
      if
-     :: taken -> atomic { to_reader++ }
-     :: else
-     fi;
-     atomic { reader_ringing = false }
+     :: atomic { position == number + 1 -> skip }  // read meanwhile: nobody sleeps beside it
+     :: atomic { position != number + 1 -> drain_writer() };
+        atomic { drain_writer(); taken = (reader_asleep || left_ringing); reader_asleep = false; reader_ringing = true };
+        if
+        :: taken -> atomic { to_reader++ }
+        :: else
+        fi;
+        atomic { reader_ringing = false }
+     fi
   fi
 }
 

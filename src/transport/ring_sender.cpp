@@ -160,8 +160,13 @@ bool ring_sender::grow() {
 void ring_sender::ring_sleeping_reader() {
   if (mutant("reader's bell not rung")) return;
   if (mutant("reader's bell taken after it is rung")) (void)ring_by_socket(socket_.get(), control_.reader_rung_at);
+  const bool always = mutant("rung for what has been read");
+  const std::uint32_t here = bell_rung_here();
+  // Nobody sleeps beside what has been read meanwhile, and a poller would be told of nothing.
+  if (control_.position.load(std::memory_order_acquire) == control_.tail.load(std::memory_order_relaxed) && !always)
+    return;
   // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
-  const std::uint32_t bell = control_.reader_bell.exchange(bell_rung_here());
+  const std::uint32_t bell = control_.reader_bell.exchange(here);
   // That somebody closes this end now is the next message's matter.
   const std::uint32_t kept = bell & bell_closed;
   const bool to_ring = (bell & (mutant("ringer's death ignored") ? bell_asleep : bell_asleep | bell_ringing)) != 0 &&

@@ -51,7 +51,8 @@ class ring_sender {
     // acquire: before the bell. Whoever still reads that no fence is wanted has published before the reader's barrier.
     if (control_.reader_care.load(std::memory_order_acquire) != 0 && !mutant("no fence where it is wanted"))
       cpu::full_fence();
-    if (control_.reader_bell.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    // acquire: before the position. Whoever sets the bell has made known how far it has read.
+    if (control_.reader_bell.load(std::memory_order_acquire) != 0) [[unlikely]]
       ring_sleeping_reader();
   }
   void ring_sleeping_reader();

@@ -75,6 +75,7 @@ constexpr broken all_broken[] = {
     {"poller's flag left set", "pollers see what is there"},
     {"rings left in the socket", "pollers see what is there"},
     {"late ring forgotten", "pollers see no more than there is"},
+    {"rung for what has been read", "pollers see no more than there is", 1000},
     {"ringer not waited for", "pollers see no more than there is"},
 };
 INSTANTIATE_TEST_SUITE_P(, long_pipe_mutant, testing::ValuesIn(all_broken), [](const auto& of) {

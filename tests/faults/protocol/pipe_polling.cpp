@@ -49,25 +49,41 @@ void one_of_two_is_left() {
   if (!is_readable(handle)) violated("a poller is not told of the end of file");
 }
 
-// A sender that has taken a poller's bell is stopped before it rings; its message is received meanwhile. It goes on
-// once the receiver waits for it, or is done. (One stopped between its message and its look at the bell is not waited
-// for: its ring makes a poller look once in vain.)
-long the_ring_comes_late(long n) {
+enum class late_ring { none, of_who_had_looked, of_who_had_taken_the_bell };
+
+// A sender that rings a poller is stopped in the middle; its message is received meanwhile. It goes on once the
+// receiver waits for it, or is done. What its ring then shows the poller that is not there.
+late_ring a_ring_comes_late(long n, long& made) {
   pipe_under_test p;
   const int handle = p.reader.native_handle();
   stepped_copy writer([&] { return send(p.writer, '1'), 0; }, stepped_copy::traced);
-  long made = 0;
   writer.steps(n, &made);
-  const bool is_there = p.has_message(), has_looked = p.control().reader_bell != kin::detail::bell_asleep;
+  const bool is_there = p.has_message(), has_taken = p.control().reader_bell != kin::detail::bell_asleep;
   stepped_copy reader([&] { return receive(p.reader) == '1' ? 0 : 1; });
   if (is_there)
     while (!reader.is_over() && !reader.is_asleep()) ::usleep(50);
   writer.go_on();
   if (!writer.finishes() || !reader.finishes() || reader.status() != 0) violated("a message is not received");
-  if ((has_looked || !is_there) && is_readable(handle))
-    violated("a poller is told of what is not there (a ring came late, after instruction " + std::to_string(made) +
-             ")");
-  return made;
+  if (!is_readable(handle)) return late_ring::none;
+  return has_taken ? late_ring::of_who_had_taken_the_bell : late_ring::of_who_had_looked;
+}
+
+// A receiver waits for who has taken the bell, but not for ever, and the machine may be busy: what is so is so thrice.
+// Who finds its message received takes no bell; between its look at that and the bell there are few instructions.
+void late_rings_are_few() {
+  constexpr int most = 12;
+  int few = 0;
+  all_over("send for one who polls", 60, [&](long n) {
+    long made = 0;
+    late_ring how = late_ring::none;
+    for (int attempt = 0; attempt < 3; ++attempt)
+      if ((how = a_ring_comes_late(n, made)) == late_ring::none) return made;
+    const std::string at = " (a ring came late, after instruction " + std::to_string(made) + ")";
+    if (how == late_ring::of_who_had_taken_the_bell || ++few > most)
+      violated("a poller is told of what is not there" + at);
+    return made;
+  });
+  std::printf("    after %d of them a late ring tells a poller of nothing\n", few);
 }
 
 // A message comes while its reader is on the way to sleep, with a ring that the reader does not wait for.
@@ -99,7 +115,7 @@ void pollers_see_what_is_there() {
 }
 
 void pollers_see_no_more_than_there_is() {
-  all_over("send for one who polls", 60, the_ring_comes_late);
+  late_rings_are_few();
   all_over("recv to its sleep", 120, a_ring_that_nobody_waits_for);
 }
 
