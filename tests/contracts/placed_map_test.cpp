@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Maps of many plain values, which go through shared memory: the same results and the same failures.
+#include <sys/resource.h>
+
 #include <array>
 #include <fstream>
 #include <numeric>
@@ -11,6 +13,22 @@ namespace kin_test {
 namespace {
 class placed_map : public pool_contract {};
 KIN_POOL_CONTRACT(placed_map);
+
+TEST_P(placed_map, needs_no_descriptors_for_each_of_many_pieces) {
+  kin::pool workers(options(2));
+  workers.apply(square, 1);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit lower = before;
+  lower.rlim_cur = 1024;  // what most systems give
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &lower), 0);
+  std::vector<int> numbers(10'000), expected(10'000);
+  for (int i = 0; i < 10'000; ++i)
+    expected[static_cast<std::size_t>(i)] = i * i, numbers[static_cast<std::size_t>(i)] = i;
+  for (const std::size_t chunk : {1u, 7u, 39u, 40u, 5000u})  // 39: 257 pieces, 40: 250
+    EXPECT_EQ(workers.map(square, numbers, {.chunk = chunk}), expected) << chunk;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+}
 
 std::vector<int> count_to(int n) {
   std::vector<int> numbers(static_cast<std::size_t>(n));

@@ -22,6 +22,8 @@ namespace kin::detail {
 
 /// Bytes of items from which on a map is worth a buffer.
 inline constexpr std::size_t worth_placing = std::size_t{16} << 10;
+/// Pieces of a map, each of which holds descriptors of two buffers until it is done. More of them are small ones.
+inline constexpr std::size_t most_placed = 256;
 
 template <class T>
 concept placeable = !std::is_void_v<T> && !std::is_same_v<T, bool> && std::is_trivially_copyable_v<T> &&
@@ -64,7 +66,7 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
   constexpr std::size_t line = 64;  // two workers never write to one
   const auto aligned = [](std::size_t bytes) { return (bytes + line - 1) / line * line; };
   const std::size_t n = items.size(), tasks = (n + chunk - 1) / chunk;
-  if (n > (std::size_t{1} << 60) / (sizeof(Item) + sizeof(R))) return false;
+  if (tasks > most_placed || n > (std::size_t{1} << 60) / (sizeof(Item) + sizeof(R))) return false;
   const std::size_t items_step = aligned(chunk * sizeof(Item)), results_step = aligned(chunk * sizeof(R));
   auto given = to->take_buffer(tasks * items_step);
   auto results = given ? to->take_buffer(tasks * results_step) : nullptr;
