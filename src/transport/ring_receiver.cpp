@@ -325,8 +325,8 @@ bool ring_receiver::is_empty() const {
 
 // A bell that was taken has been rung, or is just being rung. Then the byte comes next, unless its writer dies; and if
 // it has come, another holder of this end may have taken it. Without a receiver's deadline: what it waited for it has,
-// and a byte that comes later makes a poller look once in vain. So does that of a writer who is stopped between its look
-// at the position and the bell, for as long as it takes to receive its message.
+// and a byte that comes later makes a poller look once in vain. So does that of a writer who is stopped between its
+// look at the position and the bell, for as long as it takes to receive its message.
 void ring_receiver::let_ringer_finish() {
   const std::uint32_t bell = control_.reader_bell.load();
   if ((bell & bell_ringing) == 0 || os::poll_until(socket_.get(), POLLIN, deadline::now())) return;

@@ -31,6 +31,6 @@ KIN_EXPORT void log(log_record::severity level, const std::string& text) noexcep
 KIN_EXPORT bool log_is_wanted() noexcept;
 /// In a forked copy, whose sink is its parent's.
 void forget_log() noexcept;
-}
+}  // namespace detail
 
 }  // namespace kin
