@@ -58,15 +58,13 @@ ring_receiver::ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned
       light_(memory_->light()) {}
 
 ring_receiver::~ring_receiver() {
-  // One who has seen a message may leave while its sender still rings for it; the sender would take that for a refusal.
-  try {
-    if (ring_due_ || (bell_set_ && (control_.reader_bell.load() & bell_asleep) == 0)) let_ringer_finish();
-  } catch (const error&) {
-    // The socket cannot be waited for: then the sender hears of the end now.
-  }
+  const bool announced = !mutant("closed end not announced");
+  // Before the socket: a sender whose ring nobody takes any more is to see that this end was not killed, and may have
+  // seen the message.
+  if (announced && !mutant("left without a word")) control_.reader_bell.fetch_or(bell_closed);
   socket_.reset();
-  // Only now: whoever sees it asks the socket.
-  if (!mutant("closed end not announced")) control_.reader_bell.fetch_or(bell_closed);
+  // And after it: whoever sees it asks the socket.
+  if (announced) control_.reader_bell.fetch_or(bell_closed);
 }
 
 // Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find

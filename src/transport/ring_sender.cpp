@@ -172,9 +172,11 @@ void ring_sender::ring_sleeping_reader() {
   const bool to_ring = (bell & (mutant("ringer's death ignored") ? bell_asleep : bell_asleep | bell_ringing)) != 0 &&
                        !mutant("reader's bell taken after it is rung");
   const bool is_gone = to_ring && !ring_by_socket(socket_.get(), control_.reader_rung_at);
+  // An end that was closed meanwhile may have seen this message first; the next one is refused.
+  const bool was_closed = ((bell | control_.reader_bell.load()) & bell_closed) != 0;
   control_.reader_bell.fetch_and(bell_asleep | bell_closed);
   if (kept != 0) control_.reader_bell.fetch_or(kept);
-  if (is_gone) tell_of_closed_end();
+  if (is_gone && !was_closed) tell_of_closed_end();
 }
 
 int ring_sender::native_handle() {

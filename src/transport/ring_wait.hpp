@@ -28,7 +28,7 @@ constexpr std::uint32_t bell_rung_by(int process) noexcept {
 }
 std::uint32_t bell_rung_here();
 constexpr int ringer_of(std::uint32_t bell) noexcept { return static_cast<int>(bell >> 3); }
-/// An end of the reading side has been closed; perhaps it was the last.
+/// An end of the reading side has been closed, or is just being closed; perhaps it was the last.
 inline constexpr std::uint32_t bell_closed = 2;
 
 /// The values of a reader's care. Writers make fences; perhaps not all have seen it yet.

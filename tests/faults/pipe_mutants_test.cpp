@@ -63,6 +63,7 @@ constexpr broken all_broken[] = {
     {"ringer's death ignored", "a copy of a killed sender's end goes on"},
     {"no look at the end of file", "a killed sender leaves whole messages"},
     {"closed end not announced", "a closed end is heard of"},
+    {"left without a word", "who has seen a message may leave"},
     // Between processors.
     {"reader's barrier left out", "no message is missed between two processors"},
     {"careless sleep without a barrier", "no message is missed between two processors"},

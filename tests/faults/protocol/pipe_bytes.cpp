@@ -61,4 +61,82 @@ void a_closed_end_is_heard_of() {
   violated("a message was sent to nobody");
 }
 
+namespace {
+
+// One who sends twice: 0 if only the second message is refused.
+struct sender_to_one_who_leaves {
+  explicit sender_to_one_who_leaves(pipe_under_test& p)
+      : copy([&] { p.reader.close(); },
+             [&] {
+               try {
+                 send(p.writer, 'x');
+               } catch (const kin::closed_error&) {
+                 return 1;
+               }
+               stepped_copy::mark();
+               try {
+                 send(p.writer, 'y');
+               } catch (const kin::closed_error&) {
+                 return 0;
+               }
+               return 2;
+             },
+             stepped_copy::traced) {}
+  void ends(bool seen, const std::string& where) {
+    if (!copy.finishes()) violated("a send does not end" + where);
+    if (copy.status() == 2) violated("a message was sent to nobody" + where);
+    if (seen && copy.status() != 0) violated("a message that was seen is said not to have been sent" + where);
+  }
+  stepped_copy copy;
+};
+
+// The sender is stopped anywhere, and the reader leaves.
+long sender_is_stopped(long n) {
+  pipe_under_test p;
+  sender_to_one_who_leaves writer(p);
+  p.control().reader_bell = kin::detail::bell_asleep;  // it was on its way to sleep when it saw the message
+  long made = 0;
+  writer.copy.steps(n, &made);
+  const bool seen = p.has_message() && p.reader.poll(std::chrono::seconds(0));
+  p.reader.close();
+  writer.copy.go_on();
+  writer.ends(seen, " (its reader left after instruction " + std::to_string(made) + ")");
+  return made;
+}
+
+// The sender has taken the bell, and the reader is stopped anywhere on its way out.
+long reader_is_stopped(long n) {
+  pipe_under_test p;
+  sender_to_one_who_leaves writer(p);
+  stepped_copy reader(
+      [&] {
+        p.reader.close();
+        return 0;
+      },
+      stepped_copy::traced);
+  p.reader.close();
+  p.control().reader_bell = kin::detail::bell_asleep;
+  while (p.control().reader_bell == kin::detail::bell_asleep && writer.copy.steps(1)) {
+  }
+  long made = 0;
+  reader.steps(n, &made);
+  writer.copy.go_on();
+  if (!writer.copy.finishes()) violated("a send does not end");
+  if (writer.copy.status() == 1)
+    violated("a message that was seen is said not to have been sent (its reader had left by " + std::to_string(made) +
+             " instructions)");
+  reader.go_on();
+  if (!reader.finishes()) violated("a reader does not leave");
+  return made;
+}
+
+}  // namespace
+
+// A sender finds the bell of a reader on its way to sleep. The reader sees the message in its last look, and closes its
+// end. What was seen was sent: the sender is told at its next message.
+void who_has_seen_a_message_may_leave() {
+  all_over("send to one who leaves", 60, sender_is_stopped);
+  all_over("close of one who has seen a message", 150, reader_is_stopped);
+}
+
 }  // namespace kin_test

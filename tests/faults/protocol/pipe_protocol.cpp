@@ -19,6 +19,7 @@ constexpr check checks[] = {
     {"who waits is woken", kin_test::who_waits_is_woken},
     {"messages come out as they went in", kin_test::messages_come_out_as_they_went_in},
     {"a closed end is heard of", kin_test::a_closed_end_is_heard_of},
+    {"who has seen a message may leave", kin_test::who_has_seen_a_message_may_leave},
     {"no message is missed on the way to sleep", kin_test::no_message_is_missed_on_the_way_to_sleep},
     {"no room is missed on the way to sleep", kin_test::no_room_is_missed_on_the_way_to_sleep},
     {"a slow ringer silences no later ring", kin_test::a_slow_ringer_silences_no_later_ring},

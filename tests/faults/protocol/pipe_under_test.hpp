@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -105,6 +106,7 @@ void both_in_turn_come_to_their_end();
 void messages_come_out_as_they_went_in();
 void bytes_are_not_overwritten_while_they_are_read();
 void a_closed_end_is_heard_of();
+void who_has_seen_a_message_may_leave();
 void a_killed_sender_leaves_whole_messages();
 void a_copy_of_a_killed_senders_end_goes_on();
 void a_copy_of_a_killed_receivers_end_goes_on();
