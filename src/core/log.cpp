@@ -14,11 +14,10 @@ struct log_state {
   std::function<void(const log_record&)> sink;
 };
 // Never destroyed: threads of kin may log while static objects are being destroyed.
-log_state*& current() {
-  static log_state* the = new log_state;
-  return the;
+log_state& state() {
+  static log_state* const the = new log_state;
+  return *the;
 }
-log_state& state() { return *current(); }
 std::atomic<bool> wanted{false};
 thread_local constinit bool in_sink = false;
 
@@ -44,12 +43,13 @@ void detail::log(log_record::severity level, const std::string& text) noexcept {
 
 bool detail::log_is_wanted() noexcept { return wanted.load(std::memory_order_relaxed); }
 
-// Another thread of the parent may have been in its sink: its mutex and what it guards are left as they are.
+// Another thread of the parent may have been in its sink. So what the copy has of both is not touched, not even
+// destroyed, and begun anew in its place.
 void detail::forget_log() noexcept {
   if (!log_is_wanted()) return;
   wanted = false;
   in_sink = false;
-  current() = new (std::nothrow) log_state;
+  new (&state()) log_state;
 }
 
 }  // namespace kin
