@@ -3,31 +3,21 @@
 // protocol/lane_protocol.cpp must notice.
 #if defined(KIN_LANE_PROTOCOL) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <string>
 
+#include "faults/protocol_run.hpp"
+
 namespace {
 
-struct outcome {
-  int status;
-  std::string said;
-};
-
-outcome run_with(const std::string& mutant, const std::string& check) {
-  std::FILE* run = popen((std::string(KIN_LANE_PROTOCOL) + " '" + mutant + "' '" + check + "' 2>&1").c_str(), "re");
-  std::string said;
-  for (int c; (c = std::fgetc(run)) != EOF;) said += static_cast<char>(c);
-  const int status = pclose(run);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
-}
+using kin_test::run_protocol;
 
 TEST(lane_protocol, holds_wherever_a_worker_is_killed_or_stopped) {
-  const outcome o = run_with("", "");
-  EXPECT_EQ(o.status, 0);
-  std::printf("%s", o.said.c_str());
+  const auto run = run_protocol(KIN_LANE_PROTOCOL, "", "");
+  EXPECT_EQ(run.status, 0);
+  std::printf("%s", run.said.c_str());
 }
 
 struct broken {
@@ -37,8 +27,8 @@ struct broken {
 class lane_mutant : public testing::TestWithParam<broken> {};
 
 TEST_P(lane_mutant, is_caught) {
-  const outcome o = run_with(GetParam().mutant, GetParam().check);
-  EXPECT_EQ(o.status, 1) << "nobody has noticed: " << GetParam().mutant << '\n' << o.said;
+  const auto run = run_protocol(KIN_LANE_PROTOCOL, GetParam().mutant, GetParam().check);
+  EXPECT_EQ(run.status, 1) << "nobody has noticed: " << GetParam().mutant << '\n' << run.said;
 }
 
 constexpr broken all_broken[] = {

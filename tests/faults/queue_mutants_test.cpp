@@ -3,31 +3,21 @@
 // queue proves nothing about a whole one.
 #if defined(KIN_QUEUE_PROTOCOL) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <string>
 
+#include "faults/protocol_run.hpp"
+
 namespace {
 
-struct outcome {
-  int status;
-  std::string said;
-};
-
-outcome run_with(const std::string& mutant, const std::string& check) {
-  std::FILE* run = popen((std::string(KIN_QUEUE_PROTOCOL) + " '" + mutant + "' '" + check + "' 2>&1").c_str(), "re");
-  std::string said;
-  for (int c; (c = std::fgetc(run)) != EOF;) said += static_cast<char>(c);
-  const int status = pclose(run);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
-}
+using kin_test::run_protocol;
 
 TEST(long_queue_protocol, holds_when_nothing_is_broken) {
-  const outcome o = run_with("", "");
-  EXPECT_EQ(o.status, 0);
-  std::printf("%s", o.said.c_str());
+  const auto run = run_protocol(KIN_QUEUE_PROTOCOL, "", "");
+  EXPECT_EQ(run.status, 0);
+  std::printf("%s", run.said.c_str());
 }
 
 struct broken {
@@ -37,9 +27,9 @@ struct broken {
 class long_queue_mutant : public testing::TestWithParam<broken> {};
 
 TEST_P(long_queue_mutant, is_caught) {
-  const outcome o = run_with(GetParam().mutant, GetParam().check);
-  EXPECT_EQ(o.status, 1) << "nobody has noticed: " << GetParam().mutant << '\n' << o.said;
-  std::printf("             %s", o.said.substr(o.said.rfind('\n', o.said.size() - 2) + 1).c_str());
+  const auto run = run_protocol(KIN_QUEUE_PROTOCOL, GetParam().mutant, GetParam().check);
+  EXPECT_EQ(run.status, 1) << "nobody has noticed: " << GetParam().mutant << '\n' << run.said;
+  std::printf("             %s", run.said.substr(run.said.rfind('\n', run.said.size() - 2) + 1).c_str());
 }
 
 constexpr broken all_broken[] = {
