@@ -70,7 +70,10 @@ bool start_placed_map(const std::shared_ptr<task_pool>& to, const task_options& 
   const std::size_t items_step = aligned(chunk * sizeof(Item)), results_step = aligned(chunk * sizeof(R));
   auto given = to->take_buffer(tasks * items_step);
   auto results = given ? to->take_buffer(tasks * results_step) : nullptr;
-  if (!results) return false;
+  if (!results) {
+    if (given) to->give_back(std::move(given));
+    return false;
+  }
   for (std::size_t t = 0; t < tasks; ++t) {
     const std::size_t first = t * chunk, count = std::min(chunk, n - first);
     std::memcpy(given->data() + t * items_step, items.data() + first, count * sizeof(Item));
