@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+// family_state: what this process knows of its family, and how it asks the root; for family.cpp and family_memory.cpp.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <kin/os/unique_fd.hpp>
+
+#include "memory/family.hpp"
+#include "memory/piece_store.hpp"
+#include "memory/supervisor.hpp"
+#include "os/memory_file.hpp"
+
+namespace kin::detail::family {
+
+struct state {
+  std::mutex mutex;
+  unique_fd link;              // a member's; the root's is the supervisor's
+  supervisor* root = nullptr;  // in the root only; never destroyed, like its thread
+  os::mapping table;           // a member's; the root's is the supervisor's
+  membership me;
+  piece_store pieces;
+  std::span<std::atomic<hold_word>> first_holds;  // that came with the membership
+  std::vector<std::uint32_t> free_threads;
+  std::uint32_t next_thread = 0;
+};
+
+state& the();
+
+/// One question to the root, in a member; with the state's mutex. `fds`: what came with the answer. Throws os_error.
+family_answer ask(state& s, const family_request& request, int extra_fd, const char* doing,
+                  std::vector<unique_fd>& fds);
+
+}  // namespace kin::detail::family
