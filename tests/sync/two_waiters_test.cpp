@@ -153,21 +153,27 @@ TEST(barrier, tells_all_who_wait_that_the_last_has_come_or_one_has_given_up) {
   both_are_served(comes, [&] { b.reset(); });
 }
 
+// Steps begin with its wait; it has the lock by then.
+struct one_who_waits : stepped {
+  one_who_waits(const roll& all, const kin::mutex& m, const kin::condition_variable& changed)
+      : stepped(
+            [&] {
+              all.enter();
+              m.lock();
+            },
+            [&] {
+              std::unique_lock hold(const_cast<kin::mutex&>(m), std::adopt_lock);
+              changed.wait(hold);
+            }) {}
+};
+
 // One who waits is stopped after each of its instructions, once the lock is free, and notified then.
 TEST(condition_variable, notifies_who_has_released_its_lock_and_does_not_sleep_yet) {
   const roll all;
   for (long n = 0, waits = true; waits && !testing::Test::HasFailure(); n += 3) {
     const kin::mutex m;
     const kin::condition_variable changed;
-    stepped first(
-        [&] {
-          all.enter();
-          m.lock();
-        },
-        [&] {
-          std::unique_lock hold(const_cast<kin::mutex&>(m), std::adopt_lock);
-          changed.wait(hold);
-        });
+    one_who_waits first(all, m, changed);
     for (long i = 0; i < n && waits; ++i) waits = first.step() == stepped::outcome::stepped;
     if (!m.try_lock()) continue;
     m.unlock();
@@ -195,15 +201,7 @@ TEST(event, set_by_another_lets_go_who_waits_although_the_first_has_not_rung) {
 bool notified_meanwhile(const roll& all, long n) {
   const kin::mutex m;
   const kin::condition_variable changed;
-  stepped first(
-      [&] {
-        all.enter();
-        m.lock();
-      },
-      [&] {
-        std::unique_lock hold(const_cast<kin::mutex&>(m), std::adopt_lock);
-        changed.wait(hold);
-      });
+  one_who_waits first(all, m, changed);
   EXPECT_TRUE(first.step_to_its_sleep());
   stepped notifier([&] { all.enter(); }, [&] { changed.notify_one(); });
   const bool inside = notifier.go(n);
