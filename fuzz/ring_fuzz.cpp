@@ -6,12 +6,16 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
 #include <kin/core/error.hpp>
 #include <kin/transport/block_claim.hpp>
 #include <kin/transport/channel.hpp>
+#include <kin/transport/message_stream.hpp>
+#include <kin/wire/codec.hpp>
 
 #include "memory/ring_frame.hpp"
 #include "transport/ring_ends.hpp"
@@ -75,6 +79,12 @@ void receive(scribbled_pipe& p, const step& s) {
   const auto now = kin::deadline::now();
   if (!p.reader.poll(now)) return;
   const frame_header& header = p.reader.next(now);
+  if (p.reader.comes_in_parts() && s.size % 2 == 0) {
+    message_stream message(p.reader, now);
+    s.small % 2 == 0 ? (void)message.take<std::vector<std::uint32_t>>()
+                     : (void)message.take<std::pair<std::string, std::vector<std::string>>>();
+    return;
+  }
   if (header.size >= trusted_allocation) return p.reader.close();  // would be allocated
   switch (s.where % 3) {
     case 0:

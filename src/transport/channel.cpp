@@ -23,10 +23,6 @@ constexpr std::uint32_t most_descriptors = 1u << 20;
 
 [[noreturn]] void throw_peer_closed() { throw closed_error("kin: the other end of the connection is closed"); }
 
-std::span<const std::byte> on_wire(std::span<const std::byte> bytes) {
-  return bytes.empty() ? std::span(&padding, 1) : bytes;
-}
-
 }  // namespace
 
 void check_frame(const frame_header& header) {
@@ -51,15 +47,32 @@ void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, st
                    const deadline& until) {
   if (!writable_ || closed()) [[unlikely]]
     require(writable_, "send on the receiving end of a simplex pipe");
-  if (rings_) [[likely]] {
-    bool begun = false;
-    try {
-      return rings_->sender().send(signature, bytes, fds, until, begun);
-    } catch (...) {
-      if (begun) close();
-      throw;
-    }
+  if (!rings_) [[unlikely]]
+    return send_by_socket(signature, {bytes}, fds, until);
+  bool begun = false;
+  try {
+    rings_->sender().send(signature, bytes, fds, until, begun);
+  } catch (...) {
+    if (begun) close();
+    throw;
   }
+}
+
+void channel::send(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
+                   const deadline& until) {
+  require(writable_, "send on the receiving end of a simplex pipe");
+  if (!rings_) return send_by_socket(signature, bytes, fds, until);
+  bool begun = false;
+  try {
+    rings_->sender().send_in_pieces(signature, bytes, fds, until, begun);
+  } catch (...) {
+    if (begun) close();
+    throw;
+  }
+}
+
+void channel::send_by_socket(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
+                             const deadline& until) {
   const frame_header header{frame_magic, static_cast<std::uint32_t>(fds.size()), bytes.size(), signature};
   std::array<iovec, 2> pieces{{{const_cast<frame_header*>(&header), sizeof header}, {}}};
   // Descriptors beyond the kernel's limit for one message follow the header on a byte of padding each batch.
@@ -79,26 +92,29 @@ void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, st
         batch.clear();
       }
     } while (next_fd < fds.size());
-    auto payload = on_wire(bytes);
     auto rest_of_header = header_sent ? std::span<const std::byte>{} : std::as_bytes(std::span(&header, 1));
-    while (!rest_of_header.empty() || !payload.empty()) {
-      pieces[0] = {const_cast<std::byte*>(rest_of_header.data()), rest_of_header.size()};
-      pieces[1] = {const_cast<std::byte*>(payload.data()), payload.size()};
-      const os::io_result sent = os::send_some(socket_.get(), pieces, batch);
-      if (sent.state == os::io_state::closed) throw_peer_closed();
-      if (sent.state == os::io_state::would_block) {
-        if (!os::poll_until(socket_.get(), POLLOUT, until))
-          throw os_error("send a message in time", "sendmsg", ETIMEDOUT);
-        continue;
+    const auto send_part = [&](std::span<const std::byte> payload) {
+      while (!rest_of_header.empty() || !payload.empty()) {
+        pieces[0] = {const_cast<std::byte*>(rest_of_header.data()), rest_of_header.size()};
+        pieces[1] = {const_cast<std::byte*>(payload.data()), payload.size()};
+        const os::io_result sent = os::send_some(socket_.get(), pieces, batch);
+        if (sent.state == os::io_state::closed) throw_peer_closed();
+        if (sent.state == os::io_state::would_block) {
+          if (!os::poll_until(socket_.get(), POLLOUT, until))
+            throw os_error("send a message in time", "sendmsg", ETIMEDOUT);
+          continue;
+        }
+        if (sent.bytes > 0) {
+          batch.clear();
+          header_sent = true;
+        }
+        const std::size_t of_header = std::min(sent.bytes, rest_of_header.size());
+        rest_of_header = rest_of_header.subspan(of_header);
+        payload = payload.subspan(sent.bytes - of_header);
       }
-      if (sent.bytes > 0) {
-        batch.clear();
-        header_sent = true;
-      }
-      const std::size_t of_header = std::min(sent.bytes, rest_of_header.size());
-      rest_of_header = rest_of_header.subspan(of_header);
-      payload = payload.subspan(sent.bytes - of_header);
-    }
+    };
+    if (header.size == 0) return send_part(std::span(&padding, 1));
+    bytes.for_each_part(send_part);
   } catch (const closed_error&) {
     throw;
   } catch (...) {
@@ -198,6 +214,28 @@ parcel channel::take(const deadline& until) {
 block_claim channel::take_block() {
   if (!rings_) return {};
   return or_close([&] { return rings_->receiver().take_block(); });
+}
+
+bool channel::comes_in_parts() const noexcept { return rings_ && rings_->receiver().shows_announcement(); }
+
+std::shared_ptr<const void> channel::begin_parts(std::vector<unique_fd>& fds) {
+  try {
+    fds = rings_->receiver().begin_pieces();
+    return rings_->receiver().memory();
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+std::span<const std::byte> channel::next_part(const deadline& until) {
+  if (!rings_) throw closed_error("kin: this connection was closed while a message was received");
+  try {
+    return rings_->receiver().next_of_pieces(until);
+  } catch (...) {
+    close();
+    throw;
+  }
 }
 
 std::size_t channel::take_if_simple(std::span<std::byte> room) {

@@ -5,8 +5,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <iterator>
 
 #include <kin/core/error.hpp>
 
@@ -15,7 +13,6 @@
 #include "os/pidfd.hpp"
 #include "os/poll.hpp"
 #include "os/streak.hpp"
-#include "transport/ring_blocks.hpp"
 #include "transport/ring_wait.hpp"
 
 namespace kin::detail {
@@ -31,20 +28,9 @@ constexpr unsigned waits_for_care = 16;
 // a process that damaged memory names.
 constexpr std::chrono::milliseconds most_for_a_ring{100};
 
-// More may be copied slowly: see memory/bulk_copy.hpp.
-constexpr std::size_t appended_at_once = 1024;
-
-void copy_in(std::byte* to, std::span<const std::byte> from) noexcept {
-  if (from.size() >= bulk_size) return bulk_copy_in(to, from);
-  if (!from.empty()) std::memcpy(to, from.data(), from.size());
-}
-
-[[noreturn]] void throw_died_in_a_message() {
-  throw closed_error("kin: the other end of the connection died in the middle of a message");
-}
-[[noreturn]] void throw_too_late() { throw os_error("receive a message in time", "connection", ETIMEDOUT); }
-
 }  // namespace
+
+void ring_receiver::throw_too_late() { throw os_error("receive a message in time", "connection", ETIMEDOUT); }
 
 ring_receiver::ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket,
                              arrivals arrived)
@@ -202,121 +188,6 @@ const frame_header& ring_receiver::next(const deadline& until) {
   header_.signature = is_raw ? raw_bytes : ring_.second();
   if (is_frame(frame_, frame_kind::piece)) throw_damaged_ring();
   return header_;
-}
-
-// --- taking ---------------------------------------------------------------------------------------------------------
-
-void ring_receiver::ring_writer(std::uint64_t position) {
-  std::uint64_t wanted = control_.writer_bell.load();
-  if (wanted == 0 || position < wanted || mutant("writer's bell not rung")) return;
-  ring_.give_back();
-  if (mutant("writer's bell taken before it is rung")) control_.writer_bell.store(0);
-  // A writer that is gone needs no ring. Rung before it is taken: whoever is killed in between leaves the bell to a
-  // copy of this end. A writer that sets the same bell again meanwhile sees that there is room.
-  (void)ring_by_socket(socket_.get(), control_.writer_rung_at);
-  if (mutant("writer's bell taken whatever it says")) control_.writer_bell.store(0);
-  control_.writer_bell.compare_exchange_strong(wanted, 0);
-}
-
-void ring_receiver::next_piece(const deadline& until) {
-  switch (wait_for_frame(until)) {
-    case arrival::end:
-      throw_died_in_a_message();
-    case arrival::deadline:
-      throw_too_late();
-    case arrival::data:
-      break;
-  }
-  if (!is_frame(frame_, frame_kind::piece) || size_of_frame(frame_) == 0) throw_damaged_ring();
-}
-
-block_claim ring_receiver::take_block() {
-  if (!is_frame(frame_, frame_kind::block)) return {};
-  if (!blocks_) blocks_ = std::make_shared<ring_blocks>(memory_, direction_, ring_blocks::role::receiver);
-  block_claim found = blocks_->show(ring_.second(), header_.size);
-  pass_frame();
-  end_taking();
-  return found;
-}
-
-template <class Sink>
-void ring_receiver::take_bytes(Sink&& sink, const deadline& until) {
-  if (is_frame(frame_, frame_kind::block)) [[unlikely]]
-    return sink(take_block().bytes());
-  const auto pour = [&](std::size_t size) {
-    const auto here = ring_.piece(frame_, 0, size);
-    sink(here);
-    if (here.size() < size) [[unlikely]]
-      sink(ring_.piece(frame_, here.size(), size - here.size()));
-    pass_frame();
-  };
-  if (!is_frame(frame_, frame_kind::announcement)) [[likely]] {
-    pour(static_cast<std::size_t>(header_.size));
-  } else {
-    pass_frame();
-    for (std::uint64_t left = header_.size; left > 0;) {
-      next_piece(until);
-      const auto size = static_cast<std::size_t>(size_of_frame(frame_));
-      if (size > left) throw_damaged_ring();
-      left -= size;
-      pour(size);
-    }
-  }
-  end_taking();
-}
-
-void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds) {
-  while (arrived_.size() < wanted) {
-    if (!descriptors_lost_ && take_rings().state != os::io_state::done)
-      throw decode_error("kin: a message came without the file descriptors it announced");
-    if (descriptors_lost_) os::throw_no_room_for_descriptors();
-  }
-  const auto end = arrived_.begin() + static_cast<std::ptrdiff_t>(wanted);
-  fds.assign(std::move_iterator(arrived_.begin()), std::move_iterator(end));
-  arrived_.erase(arrived_.begin(), end);
-}
-
-std::size_t ring_receiver::take_if_simple(std::span<std::byte> room) {
-  if (wait_for_frame(deadline::never()) != arrival::data) return not_taken;
-  const std::uint64_t size = size_of_frame(frame_);
-  if (!is_frame(frame_, frame_kind::raw_message) || descriptors_of_frame(frame_) != 0 || size > room.size())
-    return not_taken;
-  const auto bytes = ring_.piece(frame_, 0, static_cast<std::size_t>(size));
-  if (bytes.size() < size) return not_taken;
-  if (mutant("given back before it is copied")) pass_frame();
-  if (size == 8) [[likely]]
-    std::memcpy(room.data(), bytes.data(), 8);
-  else
-    copy_in(room.data(), bytes);
-  if (!mutant("given back before it is copied")) pass_frame();
-  end_taking();
-  return bytes.size();
-}
-
-parcel ring_receiver::take(const deadline& until) {
-  parcel message;
-  if (header_.descriptors != 0) take_descriptors(header_.descriptors, message.fds);
-  // A liar may announce any size: beyond what is trusted, memory grows with what has arrived.
-  message.bytes.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(header_.size, trusted_allocation)));
-  take_bytes(
-      [&](std::span<const std::byte> piece) {
-        while (!piece.empty()) {
-          const auto some = piece.first(std::min(piece.size(), appended_at_once));
-          message.bytes.insert(message.bytes.end(), some.begin(), some.end());
-          piece = piece.subspan(some.size());
-        }
-      },
-      until);
-  return message;
-}
-
-void ring_receiver::take_into(std::span<std::byte> room, const deadline& until) {
-  take_bytes(
-      [&](std::span<const std::byte> piece) {
-        copy_in(room.data(), piece);
-        room = room.subspan(piece.size());
-      },
-      until);
 }
 
 // --- polling --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,11 @@ class ring_receiver {
   parcel take(const deadline& until);
   /// The same for a frame without descriptors that fits into `room`.
   void take_into(std::span<std::byte> room, const deadline& until);
+  /// Instead of take(), for a frame that comes in pieces: begin_pieces(), and next_of_pieces() until it is empty. What
+  /// it shows lies in the ring, until the next call. Who leaves off earlier has lost the next frame's start.
+  [[nodiscard]] bool shows_announcement() const noexcept { return is_frame(frame_, frame_kind::announcement); }
+  std::vector<unique_fd> begin_pieces();
+  std::span<const std::byte> next_of_pieces(const deadline& until);
   /// The next message if it is a raw one that lies whole in the ring and fits into `room`; its size. Else not_taken,
   /// and next() shows what there is.
   std::size_t take_if_simple(std::span<std::byte> room);
@@ -59,12 +64,14 @@ class ring_receiver {
 
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   [[nodiscard]] unsigned direction() const noexcept { return direction_; }
+  [[nodiscard]] const std::shared_ptr<const ring_memory>& memory() const noexcept { return memory_; }
   [[nodiscard]] std::span<const unique_fd> arrived() const noexcept { return arrived_; }
   [[nodiscard]] bool descriptors_lost() const noexcept { return descriptors_lost_; }
 
  private:
   enum class arrival { data, deadline, end };
   enum class occasion { first_poll, taking };
+  [[noreturn]] static void throw_too_late();
   // For a frame, which frame_ then is.
   arrival wait_for_frame(const deadline& until) {
     in_a_streak_ = std::exchange(os::streak, this) == this;
@@ -74,7 +81,7 @@ class ring_receiver {
   arrival wait_longer(const deadline& until);
   arrival sleep(const deadline& until);
   arrival sleep_beside_pollers(const deadline& until);
-  void next_piece(const deadline& until);
+  std::size_t next_piece(std::uint64_t left, const deadline& until);
   void set_bell();
   void set_bell_beside_another();
   void sleep_carelessly() noexcept;
@@ -113,6 +120,10 @@ class ring_receiver {
   unsigned awake_ = 0;        // waits without a sleep, in a row
   bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame
   frame_header header_{};
+  // Of a message that begin_pieces() began: what is still to come, the piece shown included; of that one, what was
+  // shown already, and what is shown now.
+  std::uint64_t to_come_ = 0;
+  std::size_t shown_before_ = 0, shown_now_ = 0;
   readiness pollers_;
   std::shared_ptr<ring_blocks> blocks_;  // made when the first one comes
   std::atomic<bool> bell_set_{false};    // by this end; perhaps taken since

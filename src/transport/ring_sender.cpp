@@ -132,17 +132,38 @@ void ring_sender::send_slowly(std::uint64_t word, std::uint64_t signature, std::
     begun = false;
     return ring_reader();
   }
-  put(frame_word(frame_kind::announcement, bytes.size(), descriptors_of_frame(word)), signature, {}, until);
+  put_in_pieces(frame_word(frame_kind::announcement, bytes.size(), descriptors_of_frame(word)), signature, {bytes},
+                until, begun);
+}
+
+void ring_sender::send_in_pieces(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
+                                 const deadline& until, bool& begun) {
+  look_around_sometimes();
+  const std::size_t size = bytes.size();
+  const std::uint64_t word = frame_word(frame_kind::announcement, size, fds.size());
+  if (!fds.empty()) send_descriptors(fds, until, begun);
+  while (padded(size) >= ring_.capacity() / 2 && grow()) {
+  }
+  put_in_pieces(word, signature, bytes, until, begun);
+}
+
+void ring_sender::put_in_pieces(std::uint64_t announcement, std::uint64_t signature, const gathered_bytes& bytes,
+                                const deadline& until, bool& begun) {
+  std::size_t left = bytes.size();
+  put(announcement, signature, {}, until);
   begun = true;
   ring_reader();
   const std::size_t most = std::min(most_in_a_piece, ring_.capacity() / 4);
-  while (!bytes.empty()) {
-    const auto piece = bytes.first(std::min(bytes.size(), most));
-    put(frame_word(frame_kind::piece, piece.size()), 0, piece, until);
-    bytes = bytes.subspan(piece.size());
-    begun = !bytes.empty();
-    ring_reader();
-  }
+  bytes.for_each_part([&](std::span<const std::byte> part) {
+    while (!part.empty()) {
+      const auto piece = part.first(std::min(part.size(), most));
+      put(frame_word(frame_kind::piece, piece.size()), 0, piece, until);
+      part = part.subspan(piece.size());
+      left -= piece.size();
+      begun = left != 0;
+      ring_reader();
+    }
+  });
 }
 
 void ring_sender::put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes,

@@ -10,6 +10,7 @@
 #include <kin/core/deadline.hpp>
 #include <kin/os/unique_fd.hpp>
 #include <kin/transport/block_claim.hpp>
+#include <kin/wire/lending.hpp>
 
 #include "memory/bulk_copy.hpp"
 #include "memory/byte_ring.hpp"
@@ -27,6 +28,9 @@ class ring_sender {
   /// See channel::send. `begun` becomes true when part of the message has gone: it can only be finished then.
   void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
             const deadline& until, bool& begun);
+  /// The same for a message in parts, which goes in pieces whatever its size.
+  void send_in_pieces(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
+                      const deadline& until, bool& begun);
 
   /// A block to build a message in; empty: there is none, build it elsewhere.
   block_claim lend(std::size_t size);
@@ -45,6 +49,8 @@ class ring_sender {
   void send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun);
   void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until,
                    bool& begun);
+  void put_in_pieces(std::uint64_t announcement, std::uint64_t signature, const gathered_bytes& bytes,
+                     const deadline& until, bool& begun);
   void put(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until);
   void ring_reader() {
     after_publication(light_);

@@ -79,6 +79,7 @@ void expect_large(void* at, std::size_t bytes) noexcept {
   if (bytes >= std::size_t{64} << 20) os::advise_huge_pages(at, bytes);
 }
 
+byte_source::~byte_source() = default;
 passenger::~passenger() = default;
 memory_block::~memory_block() = default;
 
@@ -157,6 +158,38 @@ writer::object_number writer::share(std::shared_ptr<const volatile void> object,
 }
 
 void writer::complete(std::uint32_t number) noexcept { objects_->objects[number - 1].complete = true; }
+
+// More may be copied slowly out of memory that another processor has written (decision 0011).
+constexpr std::size_t copied_at_once = 1024;
+
+void reader::raw_of_several(std::byte* target, std::size_t n) {
+  if (n > left()) detail::cannot_decode("the message ends too early");
+  while (n > 0) {
+    if (here_ == 0) {
+      const auto more = source_->next();
+      next_ = more.data();
+      here_ = std::min(more.size(), beyond_);
+      beyond_ -= here_;
+    }
+    const std::size_t some = std::min({n, here_, copied_at_once});
+    std::memcpy(target, next_, some);
+    target += some;
+    next_ += some;
+    here_ -= some;
+    n -= some;
+  }
+}
+
+std::span<const std::byte> reader::copied(std::size_t n) {
+  if (n > left()) detail::cannot_decode("the message ends too early");
+  copy_.clear();
+  while (copy_.size() < n) {
+    const std::size_t before = copy_.size(), more = std::min(n - before, std::max(before, std::size_t{64} << 10));
+    copy_.resize(before + more);
+    raw(copy_.data() + before, more);
+  }
+  return copy_;
+}
 
 unique_fd reader::fd() {
   std::uint32_t number = 0;

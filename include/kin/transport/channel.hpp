@@ -19,6 +19,7 @@
 #include <kin/core/export.hpp>
 #include <kin/os/unique_fd.hpp>
 #include <kin/transport/block_claim.hpp>
+#include <kin/wire/lending.hpp>
 #include <kin/wire/parcel.hpp>
 
 namespace kin {
@@ -65,6 +66,10 @@ class KIN_EXPORT channel {
   void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {},
             const deadline& until = deadline::never());
 
+  /// The same for a large message in parts, none of which is copied before it is sent.
+  void send(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
+            const deadline& until = deadline::never());
+
   /// Shared memory to build a raw message of `size` bytes in, for send_block(); empty where there is none, or it is not
   /// worth it. Waits for nobody. Throws closed_error, os_error (EBADF).
   block_claim lend(std::size_t size);
@@ -80,6 +85,13 @@ class KIN_EXPORT channel {
   parcel take(const deadline& until = deadline::never());
   /// The same for a message without descriptors that fits into `room`; else take() must be used.
   void take_into(std::span<std::byte> room, const deadline& until = deadline::never());
+  /// Whether the frame that next() showed is so large that it comes in pieces. Then instead of take(): its descriptors,
+  /// and its bytes by next_part() until it is empty. Throws like take(); who leaves off before it is empty closes.
+  [[nodiscard]] bool comes_in_parts() const noexcept;
+  std::shared_ptr<const void> begin_parts(std::vector<unique_fd>& fds);
+  /// At least one byte of the message that begin_parts() began, until the next call, in the memory that it returned;
+  /// none: that was all.
+  std::span<const std::byte> next_part(const deadline& until = deadline::never());
   /// The next message, for which it waits, if it is a raw one that can be copied into `room` at once: its size. Else
   /// not_taken: what there is, perhaps the end of file, is next()'s matter.
   std::size_t take_if_simple(std::span<std::byte> room);
@@ -111,6 +123,8 @@ class KIN_EXPORT channel {
   void require(bool direction, const char* doing) const;
   void read_header(const deadline& until);
   parcel take_pending(const deadline& until);
+  void send_by_socket(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
+                      const deadline& until);
 
   unique_fd socket_;
   std::unique_ptr<ring_ends> rings_;

@@ -17,7 +17,9 @@
 #include <kin/core/export.hpp>
 #include <kin/transport/block_claim.hpp>
 #include <kin/transport/channel.hpp>
+#include <kin/transport/message_stream.hpp>
 #include <kin/wire/codec.hpp>
+#include <kin/wire/lending.hpp>
 
 namespace kin {
 
@@ -81,15 +83,20 @@ class KIN_EXPORT connection {
 
   /// Sends any value (api.md says which types). Returns when the message is in shared memory, where it outlives this
   /// process; waits while there is no room. Move-only values, and values that hold descriptors or connections, are sent
-  /// by std::move: afterwards the other side owns them. Throws encode_error (nothing sent), closed_error, os_error.
+  /// by std::move: afterwards the other side owns them. Large arrays are sent from where they lie, and not copied
+  /// first: nobody may change the value meanwhile. Throws encode_error (nothing sent), closed_error, os_error.
   template <class T>
   void send(T&& value) {
     using Sent = stored_t<T>;
     static_assert(!std::is_lvalue_reference_v<T> || std::is_copy_constructible_v<Sent>,
                   "kin: this value is move-only; write connection.send(std::move(value))");
     check_sendable<Sent>();
-    detail::parcel message = encoded<Sent>(value);
-    channel_.send(type_signature<Sent>(), message.bytes, message.fds);
+    detail::lending from{};
+    detail::parcel message = encoded<Sent>(value, from);
+    if (from.lent.empty()) [[likely]]
+      channel_.send(type_signature<Sent>(), message.bytes, message.fds);
+    else
+      channel_.send(type_signature<Sent>(), detail::gathered_bytes{message.bytes, from.lent}, message.fds);
     message.arrived();
     if constexpr (!std::is_lvalue_reference_v<T> && !std::is_const_v<std::remove_reference_t<T>> &&
                   std::is_class_v<Sent> && std::is_same_v<Sent, std::remove_cvref_t<T>>) {
@@ -98,13 +105,17 @@ class KIN_EXPORT connection {
   }
 
   /// Receives the next message as a T, waiting for it. Throws type_mismatch when it is of another type (it then stays
-  /// the next message, readable as its own type), closed_error at end of file, decode_error for damaged bytes.
+  /// the next message, readable as its own type), closed_error at end of file, decode_error for damaged bytes. A
+  /// message of more than 128 KiB is decoded while it arrives, so that it is never held twice.
   template <class T>
   T recv() {
     static_assert(std::is_same_v<T, std::remove_cvref_t<T>>,
                   "kin: receive a value: recv<std::string>(), not a reference");
     check_sendable<T>();
-    return detail::decode<T>(receive(type_signature<T>(), &type_structure<T>));
+    show(type_signature<T>(), &type_structure<T>);
+    if (channel_.comes_in_parts()) [[unlikely]]
+      return detail::message_stream(channel_).template take<T>();
+    return detail::decode<T>(channel_.take());
   }
 
   /// True when a message, or the end of file, can be received without waiting.
@@ -156,14 +167,14 @@ class KIN_EXPORT connection {
   friend class message_loan;
 
   template <class Sent, class T>
-  static detail::parcel encoded(const T& value) {
+  static detail::parcel encoded(const T& value, detail::lending& from) {
     if constexpr (std::is_same_v<Sent, std::remove_cvref_t<T>>)
-      return detail::encode(value, detail::delivery::once);
+      return detail::encode_around(value, detail::delivery::once, from);
     else
       return detail::encode(Sent(value), detail::delivery::once);
   }
   const detail::frame_header& next_bytes();
-  detail::parcel receive(std::uint64_t signature, const std::string& (*structure)());
+  void show(std::uint64_t signature, const std::string& (*structure)());
 
   detail::channel channel_;
 };

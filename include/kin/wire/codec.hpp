@@ -41,6 +41,16 @@ template <class T>
   return out.take();
 }
 
+/// The same, but what is large stays where it is in `value`, as `from` says then.
+template <class T>
+[[nodiscard]] parcel encode_around(const T& value, delivery handles, lending& from) {
+  check_sendable<T>();
+  from.alive = std::as_bytes(std::span(&value, 1));
+  writer out(handles, from);
+  out.put(value);
+  return out.take();
+}
+
 /// The value that `message` is. Throws decode_error unless it is exactly one T.
 template <class T>
 [[nodiscard]] T decode(parcel&& message) {

@@ -41,32 +41,60 @@ void reserve_some(T& container, std::size_t n) {
 /// Memory that is about to be filled for the first time.
 KIN_EXPORT void expect_large(void* at, std::size_t bytes) noexcept;
 
-// Gives `value` the elements whose bytes these are. resize() zeroes them first, which costs a large one as much again.
+/// Room for as many elements as a message claims, of which not all have come: no memory is touched before they have.
+/// Throws decode_error where there is no such room.
 template <class T>
-void assign_bytes(T& value, std::span<const std::byte> from) {
+void reserve_claimed(T& container, std::size_t n) {
+  try {
+    container.reserve(n);
+  } catch (const std::exception&) {  // length_error, bad_alloc
+    cannot_decode("a container claims more elements than there is memory for");
+  }
+}
+
+// Elements that make a large container, or of which not all have come.
+template <class T>
+void take_many(reader& r, T& value, std::size_t n) {
   using E = typename T::value_type;
-  constexpr std::size_t large = std::size_t{64} << 10;
-  const std::size_t n = from.size() / sizeof(E);
   if constexpr (std::is_trivially_default_constructible_v<E> && sizeof(E) <= 512 && requires(E* p) {
                   value.reserve(n);
                   value.insert(value.end(), p, p);
                 }) {
-    if (from.size() >= large) {
-      value.clear();
-      value.reserve(n);
-      expect_large(value.data(), from.size());
-      // By way of a piece that stays in the cache, because the bytes may lie anywhere, and an E may not.
-      E piece[4096 / sizeof(E)];
-      for (; !from.empty(); from = from.subspan(std::min(from.size(), sizeof piece))) {
-        const std::size_t bytes = std::min(from.size(), sizeof piece);
-        std::memcpy(piece, from.data(), bytes);
-        value.insert(value.end(), piece, piece + bytes / sizeof(E));
-      }
-      return;
+    // resize() would zero them first, which costs as much again.
+    value.clear();
+    r.has(n * sizeof(E)) ? value.reserve(n) : reserve_claimed(value, n);
+    expect_large(value.data(), n * sizeof(E));
+    // By way of a piece that stays in the cache, because the bytes may lie anywhere, and an E may not.
+    // No larger: more may be copied slowly out of memory that another processor has written (decision 0011).
+    E piece[1024 / sizeof(E)];
+    while (n > 0) {
+      const std::size_t some = std::min(n, std::size(piece));
+      r.raw(piece, some * sizeof(E));
+      value.insert(value.end(), piece, piece + some);
+      n -= some;
+    }
+  } else {
+    // As many at once as are here; of those that are still to come as many as have come, or a few.
+    constexpr std::size_t few = (std::size_t{64} << 10) / sizeof(E) + 1;
+    for (std::size_t have = 0; have < n;) {
+      const std::size_t more = r.has((n - have) * sizeof(E)) ? n - have : std::min(n - have, std::max(have, few));
+      value.resize(have + more);
+      r.raw(value.data() + have, more * sizeof(E));
+      have += more;
     }
   }
+}
+
+// Gives `value` the elements that come next, which lie on the wire as they do in memory.
+template <class T>
+void take_in_one_piece(reader& r, T& value) {
+  using E = typename T::value_type;
+  constexpr std::size_t large = std::size_t{64} << 10;
+  const std::size_t n = r.size(sizeof(E));
+  if (n >= large / sizeof(E) || !r.has(n * sizeof(E))) [[unlikely]]
+    return take_many(r, value, n);
   value.resize(n);
-  if (n != 0) std::memcpy(value.data(), from.data(), from.size());
+  r.raw(value.data(), n * sizeof(E));
 }
 
 template <class T>
@@ -74,9 +102,9 @@ struct rule<T, kind::string> : plain_rule<count_bytes> {
   using C = typename T::value_type;
   static void encode(writer& w, const T& value) {
     w.size(value.size());
-    w.raw(value.data(), value.size() * sizeof(C));
+    w.raw_of(&value, value.data(), value.size() * sizeof(C));
   }
-  static void decode(reader& r, T& value) { assign_bytes(value, r.view(r.size(sizeof(C)) * sizeof(C))); }
+  static void decode(reader& r, T& value) { take_in_one_piece(r, value); }
   static void describe(structure& s) {
     if constexpr (std::is_same_v<C, char>)
       s.name("str");
@@ -148,15 +176,21 @@ struct rule<T, kind::sequence> : plain_rule<count_bytes, typename T::value_type>
     const auto level = w.descend();
     const auto n = static_cast<std::size_t>(std::distance(value.begin(), value.end()));
     w.size(n);
-    if constexpr (in_one_piece)
-      w.raw(value.data(), n * sizeof(E));
-    else
+    if constexpr (in_one_piece) {
+      w.raw_of(&value, value.data(), n * sizeof(E));
+    } else if constexpr (requires {
+                           { value.data() } -> std::same_as<const E*>;
+                         }) {
+      const auto alive = w.elements_of(&value, std::as_bytes(std::span<const E>(value.data(), n)));
       for (const auto& element : value) put_element<E>(w, element);
+    } else {
+      for (const auto& element : value) put_element<E>(w, element);
+    }
   }
   static void decode(reader& r, T& value) {
     const auto level = r.descend();
     if constexpr (in_one_piece) {
-      assign_bytes(value, r.view(r.size(sizeof(E)) * sizeof(E)));
+      take_in_one_piece(r, value);
     } else if constexpr (forward_list_like<T>) {
       value.clear();
       auto last = value.before_begin();

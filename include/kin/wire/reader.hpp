@@ -23,6 +23,18 @@
 namespace kin {
 
 namespace detail {
+/// Where the bytes of a message come from that is too large to be all here at once.
+class KIN_EXPORT byte_source {
+ public:
+  byte_source() = default;
+  byte_source(const byte_source&) = delete;
+  byte_source& operator=(const byte_source&) = delete;
+  virtual ~byte_source();
+  /// Waits for the next bytes of the message, at least one; those shown before are gone. Somebody else may write where
+  /// they lie: whoever reads one twice may see two. Throws closed_error when no more will come.
+  virtual std::span<const std::byte> next() = 0;
+};
+
 [[noreturn]] KIN_EXPORT void cannot_decode(const char* why);
 [[noreturn]] KIN_EXPORT void nested_too_deep_to_decode();
 
@@ -45,7 +57,10 @@ class reader {
 
   explicit reader(detail::parcel& message) noexcept : reader(message.view(), message.fds) {}
   reader(std::span<const std::byte> bytes, std::vector<unique_fd>& fds) noexcept
-      : next_(bytes.data()), left_(bytes.size()), fds_(fds) {}
+      : next_(bytes.data()), here_(bytes.size()), fds_(fds) {}
+  /// A message of `size` bytes that are still to come.
+  reader(detail::byte_source& source, std::uint64_t size, std::vector<unique_fd>& fds) noexcept
+      : beyond_(static_cast<std::size_t>(size)), source_(&source), fds_(fds) {}
   reader(const reader&) = delete;
   reader& operator=(const reader&) = delete;
 
@@ -92,33 +107,40 @@ class reader {
 
   /// The next n bytes as they are.
   void raw(void* target, std::size_t n) {
-    const auto bytes = view(n);
-    if (n != 0) std::memcpy(target, bytes.data(), n);
+    if (n > here_) [[unlikely]]
+      return raw_of_several(static_cast<std::byte*>(target), n);
+    if (n != 0) std::memcpy(target, next_, n);
+    next_ += n;
+    here_ -= n;
   }
-  /// The next n bytes where they lie.
+  /// The next n bytes where they lie. They stay there until the next call, and longer if the message is all here.
   [[nodiscard]] std::span<const std::byte> view(std::size_t n) {
-    if (n > left_) detail::cannot_decode("the message ends too early");
+    if (source_ != nullptr) [[unlikely]]
+      return copied(n);
+    if (n > here_) detail::cannot_decode("the message ends too early");
     const std::span<const std::byte> bytes(next_, n);
     next_ += n;
-    left_ -= n;
+    here_ -= n;
     return bytes;
   }
   /// A number of elements, each of which takes at least `least_bytes_each` (0 counts as 1) of the bytes left.
   [[nodiscard]] std::size_t size(std::size_t least_bytes_each) {
     std::uint64_t n = 0;
     raw(&n, sizeof n);
-    if (n > left_ / (least_bytes_each == 0 ? 1 : least_bytes_each))
+    if (n > left() / (least_bytes_each == 0 ? 1 : least_bytes_each))
       detail::cannot_decode("a container claims more elements than the message holds");
     return static_cast<std::size_t>(n);
   }
   /// The next descriptor, now the caller's. Throws decode_error when the message has none of that number (any more).
   [[nodiscard]] KIN_EXPORT unique_fd fd();
 
-  /// Bytes not yet read.
-  [[nodiscard]] std::size_t left() const noexcept { return left_; }
+  /// Bytes not yet read, according to the message.
+  [[nodiscard]] std::size_t left() const noexcept { return here_ + beyond_; }
+  /// Whether the next n of them have come.
+  [[nodiscard]] bool has(std::size_t n) const noexcept { return n <= here_; }
   /// Throws decode_error if any are.
   void finish() const {
-    if (left_ != 0) detail::cannot_decode("bytes are left over after the value");
+    if (left() != 0) detail::cannot_decode("bytes are left over after the value");
   }
 
   /// For the rules: as in writer.
@@ -132,13 +154,19 @@ class reader {
   KIN_EXPORT void keep(std::uint32_t number, std::shared_ptr<void> object, const std::type_info& type);
 
  private:
+  KIN_EXPORT void raw_of_several(std::byte* target, std::size_t n);
+  KIN_EXPORT std::span<const std::byte> copied(std::size_t n);
+
   struct received {
     std::shared_ptr<void> owner;
     const std::type_info* type;  // null until complete
   };
-  const std::byte* next_;
-  std::size_t left_;
+  const std::byte* next_ = nullptr;
+  std::size_t here_ = 0;    // bytes from next_ on
+  std::size_t beyond_ = 0;  // that are still to come from source_
+  detail::byte_source* source_ = nullptr;
   std::vector<unique_fd>& fds_;
+  std::vector<std::byte> copy_;  // what was viewed last, of a message that comes from source_
   std::vector<received> objects_;
   int levels_ = 0;
   int calls_ = 0;

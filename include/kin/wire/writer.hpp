@@ -18,6 +18,7 @@
 #include <kin/core/error.hpp>
 #include <kin/wire/delivery.hpp>
 #include <kin/wire/kind.hpp>
+#include <kin/wire/lending.hpp>
 #include <kin/wire/nesting.hpp>
 #include <kin/wire/parcel.hpp>
 
@@ -53,6 +54,9 @@ class writer {
   /// A large message is written into a block of `blocks`, which outlives the writer, if there is one.
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): as above
   writer(detail::delivery handles, detail::block_source* blocks) noexcept : handles_(handles), blocks_(blocks) {}
+  /// Large arrays are lent to the message, whose sender keeps `from`.
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): as above
+  writer(detail::delivery handles, detail::lending& from) noexcept : handles_(handles), lending_(&from) {}
   writer(const writer&) = delete;
   writer& operator=(const writer&) = delete;
   ~writer() = default;
@@ -89,6 +93,17 @@ class writer {
     const auto* first = static_cast<const std::byte*>(data);
     bytes_.insert(bytes_.end(), first, first + n);
   }
+  /// The same for n bytes that `owner` owns, and that stay there as long as it does.
+  void raw_of(const void* owner, const void* data, std::size_t n) {
+    if (lending_ != nullptr && n >= detail::least_lent && calls_ == 0 && lending_->has(owner))
+      lending_->lent.push_back({written(), std::span(static_cast<const std::byte*>(data), n)});
+    else
+      raw(data, n);
+  }
+  /// For the rules: what `owner` owns outlives the message if `owner` does.
+  [[nodiscard]] detail::alive_elements elements_of(const void* owner, std::span<const std::byte> elements) noexcept {
+    return {lending_, owner, elements};
+  }
   /// A number of elements; reader::size reads it.
   void size(std::size_t n) {
     const std::uint64_t wide = n;
@@ -97,7 +112,7 @@ class writer {
   /// Sends a duplicate of `borrowed`, which stays the caller's. Throws os_error (EBADF, EMFILE).
   KIN_EXPORT void fd(int borrowed);
 
-  /// Bytes written so far.
+  /// Bytes written so far, without what was lent.
   [[nodiscard]] std::size_t written() const noexcept { return block_ ? in_block_ : spilled_ ? bytes_.size() : here_; }
   /// The same bytes where they lie, until the next put or take().
   [[nodiscard]] std::span<const std::byte> view() const noexcept {
@@ -149,6 +164,7 @@ class writer {
   detail::passengers carried_;
   detail::delivery handles_ = detail::delivery::kept;
   detail::block_source* blocks_ = nullptr;
+  detail::lending* lending_ = nullptr;
   int levels_ = 0;
   int calls_ = 0;
   std::byte small_[most_here];

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+// lending: which bytes of a value its message need not copy, because whoever sends it keeps the value until they are
+// sent. So a large vector is held once by its sender, and not a second time as a message.
+//
+// Invariant: what is lent belongs to an object that lies within memory that outlives the message; a temporary that a
+// rule or a user's code encodes does not.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace kin::detail {
+
+/// Less is copied: it costs little memory.
+inline constexpr std::size_t least_lent = std::size_t{256} << 10;
+
+struct lent_bytes {
+  std::size_t before;  ///< so many of the message's own bytes come before them
+  std::span<const std::byte> bytes;
+};
+
+/// What a writer may lend, and has lent.
+struct lending {
+  std::span<const std::byte> alive;  ///< the objects that outlive the message lie here
+  std::vector<lent_bytes> lent{};
+
+  [[nodiscard]] bool has(const void* object) const noexcept {
+    const auto* const at = static_cast<const std::byte*>(object);
+    return !std::less<>()(at, alive.data()) && std::less<>()(at, alive.data() + alive.size());
+  }
+};
+
+/// While it lives, the elements of an object that outlives the message do so, too.
+class alive_elements {
+ public:
+  alive_elements(lending* in, const void* owner, std::span<const std::byte> elements) noexcept
+      : in_(in != nullptr && in->has(owner) ? in : nullptr) {
+    if (in_ == nullptr) return;
+    before_ = in_->alive;
+    in_->alive = elements;
+  }
+  alive_elements(const alive_elements&) = delete;
+  alive_elements& operator=(const alive_elements&) = delete;
+  ~alive_elements() {
+    if (in_ != nullptr) in_->alive = before_;
+  }
+
+ private:
+  lending* in_;
+  std::span<const std::byte> before_;
+};
+
+/// A message's bytes, some of which lie elsewhere. Owns nothing.
+struct gathered_bytes {
+  std::span<const std::byte> own;
+  std::span<const lent_bytes> lent{};
+
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t all = own.size();
+    for (const lent_bytes& each : lent) all += each.bytes.size();
+    return all;
+  }
+  /// Calls with each part in turn; none is empty.
+  template <class Call>
+  void for_each_part(Call&& call) const {
+    std::size_t from = 0;
+    for (const auto& [before, bytes] : lent) {
+      if (before > from) call(own.subspan(from, before - from));
+      if (!bytes.empty()) call(bytes);
+      from = before;
+    }
+    if (own.size() > from) call(own.subspan(from));
+  }
+};
+
+}  // namespace kin::detail
