@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <span>
+#include <stdexcept>
 
 #include <kin/wire/codec.hpp>
 
@@ -47,11 +48,15 @@ struct meeting : detail::object_header {
 
 meeting& meeting_of(const object_ref& ref) noexcept { return *static_cast<meeting*>(ref.get()); }
 
+// As many as there is room for: at least one for each party.
+std::span<std::atomic<claim>> group_of(meeting& m, std::size_t size) noexcept {
+  return {m.group(), (size - sizeof(meeting)) / sizeof(claim)};
+}
+std::span<std::atomic<claim>> group_of(const object_ref& ref) noexcept { return group_of(meeting_of(ref), ref.size()); }
+
 // What shared memory says of their number is believed only as far as the object goes.
-std::span<std::atomic<claim>> group_of(const object_ref& ref) noexcept {
-  meeting& m = meeting_of(ref);
-  const std::uint64_t room = (ref.size() - sizeof(meeting)) / sizeof(claim);
-  return {m.group(), static_cast<std::size_t>(std::min(room, m.parties.load(std::memory_order_relaxed)))};
+std::size_t parties_of(meeting& m, std::span<std::atomic<claim>> group) noexcept {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(group.size(), m.parties.load()));
 }
 
 std::size_t size_for(std::size_t parties) {
@@ -67,8 +72,7 @@ bool has_dead(std::span<std::atomic<claim>> group) noexcept {
   });
 }
 
-// A newcomer takes the place of one who has left, then of a dead one (it replaces it), then of anybody: a group has no
-// more than `parties` members.
+// A newcomer takes the place of one who has left, then of a dead one (it replaces it), then of anybody.
 void enter(std::span<std::atomic<claim>> group, claim me) noexcept {
   for (auto& entry : group)
     if (entry.load(std::memory_order_relaxed) == me) return;
@@ -88,17 +92,25 @@ void break_it(meeting& m) noexcept {
   if (!mutant("barrier: abort not rung")) detail::ring(m.bell, detail::all_sleepers);
 }
 
+void leave_group(std::span<std::atomic<claim>> group, auto is_mine) noexcept {
+  for (auto& entry : group) {
+    claim seen = entry.load(std::memory_order_relaxed);
+    if (seen != 0 && is_mine(seen)) entry.compare_exchange_strong(seen, 0);
+  }
+}
+
 // This process has no handle any more: it will not come again, and its end breaks nothing.
 void leave(detail::object_header& header, std::size_t size) noexcept {
-  auto& m = static_cast<meeting&>(header);
   if (family::this_thread == 0 || size < sizeof(meeting)) return;
-  const std::size_t n =
-      std::min<std::size_t>(m.parties.load(std::memory_order_relaxed), (size - sizeof(meeting)) / sizeof(claim));
-  for (auto& entry : std::span(m.group(), n)) {
-    claim seen = entry.load(std::memory_order_relaxed);
-    if (seen != 0 && detail::process_of(seen) == detail::process_of(family::this_thread))
-      entry.compare_exchange_strong(seen, 0);
-  }
+  leave_group(group_of(static_cast<meeting&>(header), size),
+              [](claim c) { return detail::process_of(c) == detail::process_of(family::this_thread); });
+}
+
+// Whoever drops out may be the one that all others waited for; and may be killed before it has seen that.
+void complete_if_full(meeting& m, std::span<std::atomic<claim>> group) noexcept {
+  state s{m.state.load()};
+  while (!s.broken() && s.arrived() != 0 && s.arrived() >= parties_of(m, group))
+    if (m.state.compare_exchange_weak(s.word, s.next_round())) return (void)detail::ring(m.bell, detail::all_sleepers);
 }
 
 [[noreturn]] void throw_broken() {
@@ -113,11 +125,18 @@ barrier::barrier(count parties) : barrier(object_ref::make(object_kind::barrier,
   meeting_of(ref_).parties.store(parties);
 }
 
-std::size_t barrier::arrive(deadline until) const {
-  meeting& m = meeting_of(ref_);
-  const auto group = group_of(ref_);
+namespace {
+
+// The state in which `n` have arrived, the last of which may have completed the round.
+struct arrival {
+  state at;
+  bool is_last;
+};
+
+arrival arrive_at(const object_ref& ref, std::size_t n) {
+  meeting& m = meeting_of(ref);
+  const auto group = group_of(ref);
   const claim me = family::self();
-  if (group.empty()) throw_broken();  // somebody has scribbled over it
   const bool too_late = mutant("barrier: entered after the arrival");
   const bool enters_once = too_late || mutant("barrier: not entered again after a reset");
   if (enters_once && !too_late) enter(group, me);
@@ -125,7 +144,8 @@ std::size_t barrier::arrive(deadline until) const {
   for (;;) {
     // Again each time: a reset empties the group, and then changes the state that was seen before.
     if (!enters_once) enter(group, me);
-    if (s.broken()) throw_broken();
+    const std::size_t parties = parties_of(m, group);
+    if (s.broken() || parties == 0) throw_broken();  // 0: all have dropped out, or somebody has scribbled over it
     if (has_dead(group) && !mutant("barrier: death not seen by who comes")) {
       // Only what was seen: it may just have been reset.
       if (mutant("barrier: breaks what was reset")) break_it(m), throw_broken();
@@ -133,16 +153,41 @@ std::size_t barrier::arrive(deadline until) const {
       detail::ring(m.bell, detail::all_sleepers);
       throw_broken();
     }
-    const bool last = s.arrived() + 1 >= group.size();
-    if (m.state.compare_exchange_weak(s.word, last ? s.next_round() : s.word + 1)) {
-      if (!last) break;
-      if (!mutant("barrier: last arrival not rung")) detail::ring(m.bell, detail::all_sleepers);
-      return s.arrived();
+    const bool last = s.arrived() + n >= parties;
+    if (n > 1 && s.arrived() + n > parties)
+      throw std::invalid_argument("kin: more arrivals than this barrier still waits for");
+    if (m.state.compare_exchange_weak(s.word, last ? s.next_round() : s.word + n)) {
+      if (last && !mutant("barrier: last arrival not rung")) detail::ring(m.bell, detail::all_sleepers);
+      // One who drops out meanwhile either sees this arrival, or is seen here.
+      if (!last && !mutant("barrier: drop not seen by who comes")) complete_if_full(m, group);
+      if (too_late) enter(group, me);
+      return {s, last};
     }
   }
-  if (too_late) enter(group, me);
+}
+
+}  // namespace
+
+std::size_t barrier::meet(deadline until) const {
+  const arrival mine = arrive_at(ref_, 1);
+  if (!mine.is_last) await(mine.at.word, until);
+  return mine.at.arrived();
+}
+
+barrier::arrival_token barrier::arrive(count parties) const {
+  if (parties == 0) throw std::invalid_argument("kin: an arrival is one of at least one party");
+  return arrival_token(arrive_at(ref_, parties).at.word);
+}
+
+void barrier::wait(arrival_token&& arrival) const { await(arrival.state_, deadline::never()); }
+
+void barrier::await(std::uint64_t arrived_at, deadline until) const {
+  meeting& m = meeting_of(ref_);
+  const auto group = group_of(ref_);
+  const state s{arrived_at};
   bool good = false;
   const auto decided = [&] {
+    if (!mutant("barrier: death of who drops not seen")) complete_if_full(m, group);
     const state now{m.state.load()};
     good = now.resets() == s.resets() && now.round() != s.round();
     if (good || now.resets() != s.resets() || now.broken()) return true;
@@ -164,7 +209,21 @@ std::size_t barrier::arrive(deadline until) const {
     timed_out = !detail::wait_for(m.bell, family::light_publication(), until, detail::spinning::allowed, decided);
   }
   if (!good) throw_broken();
-  return s.arrived();
+}
+
+// To arrive and not to be waited for any more is the same as never to have been waited for.
+void barrier::arrive_and_drop() const {
+  meeting& m = meeting_of(ref_);
+  const auto group = group_of(ref_);
+  const claim me = family::self();
+  enter(group, me);
+  if (state{m.state.load()}.broken()) throw_broken();
+  std::uint64_t expected = m.parties.load();
+  do
+    if (expected == 0) throw_broken();
+  while (!m.parties.compare_exchange_weak(expected, expected - 1));
+  if (!mutant("barrier: drop completes nothing")) complete_if_full(m, group);
+  leave_group(group, [me](claim c) { return c == me; });
 }
 
 void barrier::abort() const {
@@ -183,7 +242,7 @@ void barrier::reset() const {
   detail::ring(m.bell, detail::all_sleepers);
 }
 
-std::size_t barrier::parties() const noexcept { return group_of(ref_).size(); }
+std::size_t barrier::parties() const noexcept { return parties_of(meeting_of(ref_), group_of(ref_)); }
 std::size_t barrier::waiting() const noexcept {
   const state s{meeting_of(ref_).state.load()};
   return s.broken() ? 0 : s.arrived();

@@ -42,7 +42,8 @@ condition_variable::condition_variable()
 void condition_variable::notify_one() const { notify(notifications_of(ref_), 1); }
 void condition_variable::notify_all() const { notify(notifications_of(ref_), detail::all_sleepers); }
 
-bool condition_variable::wait_notified(std::unique_lock<mutex>& lock, deadline until) const {
+template <class Mutex>
+bool condition_variable::wait_notified(std::unique_lock<Mutex>& lock, deadline until) const {
   notifications& n = notifications_of(ref_);
   const bool light = (detail::family::self(), detail::family::light_publication());
   std::uint64_t before = n.count.load();
@@ -64,6 +65,9 @@ bool condition_variable::wait_notified(std::unique_lock<mutex>& lock, deadline u
   if (!mutant("condition_variable: lock not taken again")) lock.lock();
   return notified;
 }
+
+template KIN_EXPORT bool condition_variable::wait_notified(std::unique_lock<mutex>&, deadline) const;
+template KIN_EXPORT bool condition_variable::wait_notified(std::unique_lock<const mutex>&, deadline) const;
 
 void codec<condition_variable>::encode(writer& to, const condition_variable& value) { value.ref_.encode(to); }
 condition_variable codec<condition_variable>::decode(reader& from) {

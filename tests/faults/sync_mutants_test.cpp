@@ -96,7 +96,10 @@ constexpr broken all_broken[] = {
     {"barrier: breaks what was reset", "barrier.is_not_broken_anew*"},
     {"barrier: death not seen by who comes", "*/long_sync_waiter_killed_at.*/barrier_the_first_to_arrive"},
     {"barrier: death not seen by who waits", "*/sync_waiter_killed_at.*/barrier_the_second_of_three"},
-    {"barrier: a later round is broken", "barrier.gives_both_the_same_answer*"},
+    {"barrier: a later round is broken", "long_barrier.gives_both_the_same_answer*"},
+    {"barrier: drop completes nothing", "barrier.is_completed_by_the_last_one*"},
+    {"barrier: drop not seen by who comes", "barrier.is_complete_when_one_drops_out*"},
+    {"barrier: death of who drops not seen", "barrier.is_completed_by_those_who_wait*"},
 };
 INSTANTIATE_TEST_SUITE_P(, long_sync_mutant, testing::ValuesIn(all_broken), [](const auto& of) {
   std::string name = of.param.mutant;

@@ -127,9 +127,81 @@ bool one_gives_up_while_the_last_comes(long n) {
   EXPECT_EQ(b.broken(), *first_got == answer::broken) << "the next round is broken";
   return inside;
 }
-TEST(barrier, gives_both_the_same_answer_when_one_gives_up) { everywhere(one_gives_up_while_the_last_comes, 150, 5); }
+TEST(barrier, gives_both_the_same_answer_when_one_gives_up) { everywhere(one_gives_up_while_the_last_comes, 240, 5); }
 TEST(long_barrier, gives_both_the_same_answer_when_one_gives_up) {
   everywhere(one_gives_up_while_the_last_comes, 1000, 1);
+}
+
+// One drops out and is killed there; the one who waits is let go, or finds the barrier broken.
+bool killed_while_it_drops_out(long n) {
+  const kin::barrier b(2);
+  const shared_page<std::atomic<answer>> got;
+  const staying other([&] { *got = come_to(b); });
+  other.until_done_or_asleep();
+  const life of_dropper;
+  stepped dropper([&] { of_dropper.begin(); }, [&] { b.arrive_and_drop(); });
+  const bool inside = stops_after(dropper, n);
+  dropper.die();
+  of_dropper.until_its_end_is_known();
+  const std::size_t parties = b.parties();
+  if (parties == 2 && !b.broken()) b.abort();  // it was killed before it had come
+  EXPECT_TRUE(other.done());
+  EXPECT_NE(*got, answer::none);
+  if (!inside) {
+    EXPECT_EQ(*got, answer::good);
+  }
+  return inside;
+}
+TEST(barrier, holds_nobody_up_when_one_is_killed_while_it_drops_out) { everywhere(killed_while_it_drops_out, 400, 7); }
+TEST(long_barrier, holds_nobody_up_when_one_is_killed_while_it_drops_out) {
+  everywhere(killed_while_it_drops_out, 3000, 1);
+}
+
+// One arrives while another drops out: it is the last, whoever sees it.
+bool drops_out_while_one_arrives(long n) {
+  const kin::barrier b(2);
+  stepped first([] { (void)kin::barrier(1); }, [&] { (void)b.arrive(); });
+  const bool inside = stops_after(first, n);
+  b.arrive_and_drop();
+  first.run();
+  EXPECT_TRUE(first.ends(patience()));
+  EXPECT_EQ(b.waiting(), 0u) << "all have come, and nobody has seen it";
+  return inside;
+}
+TEST(barrier, is_complete_when_one_drops_out_while_the_other_arrives) {
+  everywhere(drops_out_while_one_arrives, 400, 3);
+}
+TEST(long_barrier, is_complete_when_one_drops_out_while_the_other_arrives) {
+  everywhere(drops_out_while_one_arrives, 2000, 1);
+}
+
+// One drops out, and a reset forgets it just before it counts; it is killed before it has seen that it was the last.
+TEST(barrier, is_completed_by_those_who_wait_when_who_drops_out_is_killed_behind_a_reset) {
+  const auto drops = [](const kin::barrier& b) {
+    return stepped([] { (void)kin::barrier(1); }, [&b] { b.arrive_and_drop(); });
+  };
+  long counts = 0;
+  {
+    const kin::barrier b(2);
+    stepped rehearsal = drops(b);
+    while (b.parties() == 2 && rehearsal.step() == stepped::outcome::stepped) ++counts;
+    ASSERT_EQ(b.parties(), 1u);
+  }
+  const kin::barrier b(2);
+  const shared_page<std::atomic<answer>> got;
+  stepped dropper = drops(b);
+  ASSERT_TRUE(stops_after(dropper, counts - 2));
+  ASSERT_EQ(b.parties(), 2u);
+  b.reset();
+  const staying other([&] { *got = come_to(b); });
+  other.until_done_or_asleep();
+  EXPECT_EQ(b.waiting(), 1u);
+  for (int i = 0; i < 100 && b.parties() == 2; ++i) (void)dropper.step();
+  ASSERT_EQ(b.parties(), 1u);
+  ASSERT_EQ(b.waiting(), 1u);
+  dropper.die();
+  EXPECT_TRUE(other.done());
+  EXPECT_EQ(*got, answer::good);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using kin_test::eventually;
 using kin_test::forked;
+using kin_test::patience;
 using kin_test::shared_page;
 
 TEST(barrier, lets_all_go_when_all_have_come) {
@@ -125,6 +126,82 @@ TEST(barrier, reset_sends_those_away_who_wait) {
   EXPECT_FALSE(b.broken());
   EXPECT_EQ(b.waiting(), 0u);
   EXPECT_THROW(kin::barrier(0), std::out_of_range);
+}
+
+// --- arriving without waiting, and dropping out
+// -----------------------------------------------------------------------
+
+TEST(barrier, lets_one_arrive_and_wait_later) {
+  const kin::barrier b(2);
+  static_assert(kin::barrier::max() == kin::barrier::most_parties);
+  auto mine = b.arrive();
+  EXPECT_EQ(b.waiting(), 1u);
+  std::thread other([&] { b.arrive_and_wait(); });
+  b.wait(std::move(mine));
+  other.join();
+  EXPECT_EQ(b.waiting(), 0u);
+  // The last one has no need to wait, but may.
+  auto first = b.arrive(), last = b.arrive();
+  b.wait(std::move(last));
+  b.wait(std::move(first));
+}
+
+TEST(barrier, takes_several_arrivals_at_once) {
+  const kin::barrier b(5);
+  std::thread other([&] { b.arrive_and_wait(); });
+  auto mine = b.arrive(3);
+  EXPECT_THROW((void)b.arrive(3), std::invalid_argument);
+  EXPECT_THROW((void)b.arrive(0), std::invalid_argument);
+  b.arrive_and_wait();
+  b.wait(std::move(mine));
+  other.join();
+}
+
+TEST(barrier, breaks_for_those_who_wait_for_an_arrival_when_its_process_is_killed) {
+  const kin::barrier b(3);
+  forked other([&] {
+    (void)b.arrive();
+    pause();
+  });
+  ASSERT_TRUE(eventually([&] { return b.waiting() == 1; }));
+  auto mine = b.arrive();
+  other.kill();
+  EXPECT_THROW(b.wait(std::move(mine)), kin::broken_barrier);
+}
+
+TEST(barrier, waits_for_one_fewer_when_one_drops_out) {
+  const kin::barrier b(3);
+  forked other([&] {
+    for (int round = 0; round < 3; ++round) b.arrive_and_wait();
+  });
+  forked dropper([&] {
+    b.arrive_and_wait();
+    b.arrive_and_drop();
+    pause();
+  });
+  b.arrive_and_wait();
+  b.arrive_and_wait();  // the dropper's last
+  EXPECT_EQ(b.parties(), 2u);
+  dropper.kill();  // nobody waits for it any more, and it breaks nothing
+  b.arrive_and_wait();
+  EXPECT_EQ(other.join(), 0);
+  EXPECT_EQ(b.waiting(), 0u);
+  b.reset();
+  EXPECT_EQ(b.parties(), 2u);
+}
+
+TEST(barrier, is_completed_by_the_last_one_to_drop_out) {
+  const kin::barrier b(2);
+  std::thread other([&] { EXPECT_NO_THROW((void)b.wait_for(patience())); });
+  EXPECT_TRUE(eventually([&] { return b.waiting() == 1; }));
+  b.arrive_and_drop();
+  EXPECT_EQ(b.waiting(), 0u);
+  other.join();
+  b.arrive_and_wait();  // alone
+  b.arrive_and_drop();
+  EXPECT_EQ(b.parties(), 0u);
+  EXPECT_THROW(b.arrive_and_drop(), kin::broken_barrier);
+  EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier);
 }
 
 }  // namespace

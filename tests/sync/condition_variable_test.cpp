@@ -29,7 +29,7 @@ struct meeting {
   kin::condition_variable changed;
   shared_page<std::atomic<int>> come;
   void wait() const {
-    std::unique_lock hold(const_cast<kin::mutex&>(m));
+    std::unique_lock hold(m);
     ++*come;
     changed.wait(hold);
   }
@@ -86,7 +86,7 @@ TEST(condition_variable, notify_one_is_not_lost_to_a_killed_waiter) {
     const meeting here;
     const shared_page<std::atomic<int>> items;
     const auto take = [&] {
-      std::unique_lock hold(const_cast<kin::mutex&>(here.m));
+      std::unique_lock hold(here.m);
       here.changed.wait(hold, [&] { return *items > 0; });
       --*items;
     };
@@ -110,7 +110,7 @@ TEST(condition_variable, notify_one_is_not_lost_to_a_killed_waiter) {
 
 TEST(condition_variable, waits_for_a_time_and_with_a_predicate) {
   const meeting here;
-  std::unique_lock hold(const_cast<kin::mutex&>(here.m));
+  std::unique_lock hold(here.m);
   EXPECT_EQ(here.changed.wait_for(hold, 10ms), std::cv_status::timeout);
   EXPECT_EQ(here.changed.wait_until(hold, clock::now() + 5ms), std::cv_status::timeout);
   EXPECT_FALSE(here.changed.wait_for(hold, 10ms, [] { return false; }));
@@ -123,7 +123,7 @@ TEST(condition_variable, passes_a_ball_between_a_thread_and_a_process) {
   const shared_page<std::atomic<int>> ball;
   const auto play = [&](int side) {
     for (int i = 0; i < 1000; ++i) {
-      std::unique_lock hold(const_cast<kin::mutex&>(here.m));
+      std::unique_lock hold(here.m);
       here.changed.wait(hold, [&] { return *ball % 2 == side; });
       ++*ball;
       here.changed.notify_one();
@@ -145,7 +145,7 @@ TEST(condition_variable, throws_not_holding_when_the_holder_has_died_meanwhile) 
     holding.set();
     pause();
   });
-  std::unique_lock hold(const_cast<kin::mutex&>(here.m));
+  std::unique_lock hold(here.m);
   std::thread killer([&] {
     waiting.set();
     holding.wait();

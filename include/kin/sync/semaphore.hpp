@@ -66,6 +66,7 @@ class KIN_EXPORT bounded_semaphore {
   /// At most most_permits. Throws os_error (no memory), std::out_of_range.
   explicit bounded_semaphore(count permits);
   static constexpr std::size_t most_permits = 65'536;
+  [[nodiscard]] static constexpr std::size_t max() noexcept { return most_permits; }
 
   void acquire() const { (void)acquire_until(deadline::never()); }
   [[nodiscard]] bool try_acquire() const;
