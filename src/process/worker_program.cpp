@@ -66,7 +66,7 @@ std::string task_to_load(const parcel& call) {
   const auto worker = runtime::get().worker();
   if (!worker) return {};
   check_library(*worker);
-  const std::string place(task_place(call.bytes));
+  std::string place(task_place(call.bytes));
   if (lives_in_executable(place))
     throw start_error(
         "kin: the task lives in the program itself, which knows nothing of kin::init() and which kin-worker cannot "

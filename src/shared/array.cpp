@@ -34,26 +34,26 @@ elements_object& object_of(const object_ref& ref) noexcept { return *static_cast
 memory_object& memory_of(const object_ref& ref) noexcept { return *static_cast<memory_object*>(ref.get()); }
 std::byte* inside_of(const object_ref& ref) noexcept { return reinterpret_cast<std::byte*>(ref.get()) + inside; }
 
-shared_elements in_span(object_ref ref, object_ref::span span, std::size_t count) {
-  std::byte* data = span.data;
+shared_elements in_span(const object_ref& ref, object_ref::span span, std::size_t count) {
   const auto kept = std::make_shared<object_ref::span>(std::move(span));
   // Of several threads that decode it at once one has mapped it for all.
-  data = std::static_pointer_cast<object_ref::span>(ref.keep_beside(kept))->data;
-  return {{std::move(ref), data}, count};
+  std::byte* const data = std::static_pointer_cast<object_ref::span>(ref.keep_beside(kept))->data;
+  return {{ref, data}, count};
 }
 
 // In a span.
-shared_elements make_elements(object_ref ref, std::size_t count, std::size_t element_size, const std::string& name) {
+shared_elements make_elements(const object_ref& ref, std::size_t count, std::size_t element_size,
+                              const std::string& name) {
   elements_object& object = object_of(ref);
   object.count.store(count);
   object.element_size.store(element_size);
-  if (count == 0) return {{std::move(ref), nullptr}, 0};
+  if (count == 0) return {{ref, nullptr}, 0};
   auto span = ref.make_span(count * element_size, 0, name);
   object.span.store(span.number);
-  return in_span(std::move(ref), std::move(span), count);
+  return in_span(ref, std::move(span), count);
 }
 
-shared_elements decode_elements(object_ref ref, std::size_t element_size, std::size_t alignment) {
+shared_elements decode_elements(const object_ref& ref, std::size_t element_size, std::size_t alignment) {
   const elements_object& object = object_of(ref);
   const std::uint64_t count = object.count.load(), number = object.span.load();
   const auto check_room = [&](std::size_t room) {
@@ -61,15 +61,15 @@ shared_elements decode_elements(object_ref ref, std::size_t element_size, std::s
       throw decode_error("kin: a handle to an array of other elements");
   };
   if (number == 0) {
-    if (count == 0) return {{std::move(ref), nullptr}, 0};
+    if (count == 0) return {{ref, nullptr}, 0};
     check_room(ref.size() < inside || alignment > most_aligned ? 0 : ref.size() - inside);
     std::byte* data = inside_of(ref);
-    return {{std::move(ref), data}, count};
+    return {{ref, data}, count};
   }
   auto known = std::static_pointer_cast<object_ref::span>(ref.keep_beside(nullptr));
   object_ref::span span = known && known->number == number ? *known : ref.open_span(number);
   check_room(span.size);
-  return in_span(std::move(ref), std::move(span), count);
+  return in_span(ref, std::move(span), count);
 }
 
 }  // namespace
@@ -78,12 +78,12 @@ shared_elements make_array(std::size_t count, std::size_t element_size, std::siz
   const std::size_t bytes = count * element_size;
   if (bytes > most_inside - inside || alignment > most_aligned)
     return make_elements(object_ref::make(object_kind::array, sizeof(elements_object)), count, element_size, {});
-  object_ref ref = object_ref::make(object_kind::array, inside + bytes);
+  const object_ref ref = object_ref::make(object_kind::array, inside + bytes);
   elements_object& object = object_of(ref);
   object.count.store(count);
   object.element_size.store(element_size);
   std::byte* data = inside_of(ref);
-  return {{std::move(ref), data}, count};
+  return {{ref, data}, count};
 }
 shared_elements decode_array(reader& from, std::size_t element_size, std::size_t alignment) {
   return decode_elements(object_ref::decode(from, object_kind::array, sizeof(elements_object)), element_size,
@@ -104,7 +104,7 @@ shared_memory::shared_memory(count size, shared_memory_options options)
         }
         auto ref = detail::object_ref::make(object_kind::shared_memory, sizeof(detail::memory_object));
         options.name.copy(detail::memory_of(ref).name, sizeof(detail::memory_object::name) - 1);
-        return detail::make_elements(std::move(ref), size, 1, options.name);
+        return detail::make_elements(ref, size, 1, options.name);
       }()) {}
 
 shared_memory shared_memory::open(const std::string& name) {
@@ -117,7 +117,7 @@ shared_memory shared_memory::open(const std::string& name) {
   object.element_size.store(1);
   whole.copy(object.name, sizeof object.name - 1);
   object.span.store(span.number);
-  return shared_memory(detail::in_span(std::move(ref), std::move(span), size));
+  return shared_memory(detail::in_span(ref, std::move(span), size));
 }
 
 bool shared_memory::unlink(const std::string& name) {

@@ -13,9 +13,9 @@ constexpr std::size_t after_header = sizeof(object_header);
 constexpr std::size_t after_lock = 64;
 static_assert(sizeof(owned_lock) <= after_lock && after_header % 16 == 0);
 
-shared_object placed(object_ref ref, std::size_t offset) {
+shared_object placed(const object_ref& ref, std::size_t offset) {
   auto* data = reinterpret_cast<std::byte*>(ref.get()) + offset;
-  return {std::move(ref), data};
+  return {ref, data};
 }
 
 shared_object make(object_kind kind, std::size_t offset, std::span<const std::byte> initial) {

@@ -160,7 +160,7 @@ void load_and_exit(int method, int size, unsigned seed, const kin::value<std::in
   }
   kin::pool workers(o);
   const auto first = workers.apply_async(square, 3);  // before those that never end
-  const auto all = load(workers, random, tasks::that_leave_all_to_kin);
+  [[maybe_unused]] const auto all = load(workers, random, tasks::that_leave_all_to_kin);
   if (random() % 2) exit_now();
   first.when_ready(exit_now);  // in a callback
   for (;;) ::pause();
