@@ -43,32 +43,32 @@ void channel::require(bool direction, const char* doing) const {
   if (!direction) throw os_error(doing, "connection", EBADF);
 }
 
-void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
-                   const deadline& until) {
-  if (!writable_ || closed()) [[unlikely]]
-    require(writable_, "send on the receiving end of a simplex pipe");
-  if (!rings_) [[unlikely]]
-    return send_by_socket(signature, {bytes}, fds, until);
+// The peer could not find the start of the frame behind one that ends too early.
+template <class Send>
+void channel::close_if_cut(Send&& send) {
   bool begun = false;
   try {
-    rings_->sender().send(signature, bytes, fds, until, begun);
+    send(begun);
   } catch (...) {
     if (begun) close();
     throw;
   }
 }
 
+void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds,
+                   const deadline& until) {
+  if (!writable_ || closed()) [[unlikely]]
+    require(writable_, "send on the receiving end of a simplex pipe");
+  if (!rings_) [[unlikely]]
+    return send_by_socket(signature, {bytes}, fds, until);
+  close_if_cut([&](bool& begun) { rings_->sender().send(signature, bytes, fds, until, begun); });
+}
+
 void channel::send(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
                    const deadline& until) {
   require(writable_, "send on the receiving end of a simplex pipe");
   if (!rings_) return send_by_socket(signature, bytes, fds, until);
-  bool begun = false;
-  try {
-    rings_->sender().send_in_pieces(signature, bytes, fds, until, begun);
-  } catch (...) {
-    if (begun) close();
-    throw;
-  }
+  close_if_cut([&](bool& begun) { rings_->sender().send_in_pieces(signature, bytes, fds, until, begun); });
 }
 
 void channel::send_by_socket(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,

@@ -120,6 +120,8 @@ class KIN_EXPORT channel {
  private:
   template <class Call>
   decltype(auto) or_close(Call&& call);
+  template <class Send>
+  void close_if_cut(Send&& send);
   void require(bool direction, const char* doing) const;
   void read_header(const deadline& until);
   parcel take_pending(const deadline& until);
