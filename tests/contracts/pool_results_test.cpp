@@ -2,8 +2,11 @@
 // What comes back from a pool, in which order, and what its workers begin with, whatever they are.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <mutex>
 #include <ranges>
 #include <set>
@@ -187,6 +190,22 @@ KIN_ANY_POOL_TEST(pool_results, tells_of_each_worker_whose_initializer_fails) {
   for (const auto& e : events) {
     if (e.what != k::start_failed) continue;
     EXPECT_THAT(e.text, HasSubstr("no database"));
+  }
+}
+
+TEST_P(process_pool_results, runs_tasks_on_the_only_thread_of_their_worker) {
+  kin::pool workers(options(2));
+  const auto threads = workers.map(
+      [](int) {
+        const std::filesystem::directory_iterator all("/proc/self/task");
+        return std::pair(::gettid() == ::getpid(), std::distance(begin(all), end(all)));
+      },
+      std::vector<int>(20), {.chunk = 1});
+  for (const auto& [is_main, number] : threads) {
+    EXPECT_TRUE(is_main);
+    if (!sanitized) {
+      EXPECT_EQ(number, 1);
+    }
   }
 }
 

@@ -144,14 +144,15 @@ TEST_F(refused_membarrier, DISABLED_pipe_answers_and_streams) {
   kin::process echo(
       [](kin::connection c) {
         for (int i = 0; i < 3000; ++i) c.send(c.recv<long>() + 1);
-        for (long i = 0; i < many; ++i) c.send(std::vector<long>(i % 100, i));
+        for (long i = 0; i < many; ++i) c.send(std::vector<long>(static_cast<std::size_t>(i % 100), i));
       },
       std::move(there));
   for (long i = 0; i < 3000; ++i) {
     here.send(i);
     ASSERT_EQ(here.recv<long>(), i + 1);
   }
-  for (long i = 0; i < many; ++i) ASSERT_EQ(here.recv<std::vector<long>>(), std::vector<long>(i % 100, i));
+  for (long i = 0; i < many; ++i)
+    ASSERT_EQ(here.recv<std::vector<long>>(), std::vector<long>(static_cast<std::size_t>(i % 100), i));
   EXPECT_THROW((void)here.recv<long>(), kin::closed_error);
 }
 

@@ -84,6 +84,37 @@ TEST_P(crash_report, tells_of_an_abort) {
   EXPECT_NE(story_of([](int) -> int { std::abort(); }).find("SIGABRT"), std::string::npos);
 }
 
+// Before kin's: a static object's constructor, in a program that is run anew for each child.
+constexpr const char* own_handler = "KIN_TEST_HANDLES_SIGFPE";
+volatile std::sig_atomic_t handled = 0;
+[[maybe_unused]] const bool handles_sigfpe = [] {
+  if (std::getenv(own_handler) == nullptr) return false;
+  std::signal(SIGFPE, [](int) { handled = handled + 1; });
+  return true;
+}();
+
+int handles_its_own() {
+  std::raise(SIGFPE);
+  return handled;
+}
+
+TEST(crash_report_spawned, leaves_a_signal_alone_that_a_static_object_handles) {
+  if (sanitized) GTEST_SKIP() << "the sanitizer handles these signals";
+  kin::process caller({.environment = {{own_handler, "yes"}}}, [] {
+    kin::pool workers({.workers = 1});
+    std::exit(workers.apply(handles_its_own));
+  });
+  caller.join();
+  EXPECT_EQ(caller.exitcode(), 1);
+}
+
+TEST_P(crash_report, leaves_a_signal_alone_that_a_task_handles) {
+  kin::pool workers({.workers = 1, .start = GetParam()});
+  workers.apply([] { std::signal(SIGFPE, [](int) { handled = handled + 1; }); });
+  EXPECT_EQ(workers.apply(handles_its_own), 1);
+  EXPECT_EQ(workers.apply(handles_its_own), 2);
+}
+
 TEST_P(crash_report, is_absent_after_sigkill) {
   const std::string story = story_of([](int) { std::raise(SIGKILL); });
   EXPECT_NE(story.find("SIGKILL"), std::string::npos) << story;

@@ -45,6 +45,12 @@ TEST(init, keeps_clear_of_standard_descriptors_that_are_closed) {
     EXPECT_EQ(run(KIN_TEST_OWN_MAIN " 'all methods' " + closed).code, 0) << closed;
 }
 
+TEST(init, keeps_the_locale_that_children_get) {
+  const result r = run(KIN_TEST_OWN_MAIN " locale");
+  EXPECT_EQ(r.output, "C.UTF-8\nC.UTF-8\nC.UTF-8\n");
+  EXPECT_EQ(r.code, 0);
+}
+
 TEST(init, may_come_after_static_objects_are_made_that_children_share) {
   const result r = run(KIN_TEST_STATICS);
   EXPECT_EQ(r.output, "spawn: 1 item, value 8\nforkserver: 1 item, value 9\nfork: 1 item, value 10\n");

@@ -97,7 +97,14 @@ TEST_P(surroundings, are_those_of_init) {
   fs::current_path(elsewhere.path);
   ::umask(0077);
   ::setrlimit(RLIMIT_NOFILE, &lower);
+  cpu_set_t all, one;
+  ::sched_getaffinity(0, sizeof all, &all);
+  CPU_ZERO(&one);
+  for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i)
+    if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+  ::sched_setaffinity(0, sizeof one, &one);
   const found f = look(with());
+  ::sched_setaffinity(0, sizeof all, &all);
   ::setrlimit(RLIMIT_NOFILE, &before);
   ::umask(mask);
   fs::current_path(here);
@@ -109,6 +116,7 @@ TEST_P(surroundings, are_those_of_init) {
   EXPECT_EQ(f.directory, here);
   EXPECT_EQ(f.umask, mask);
   EXPECT_EQ(f.open_files, before.rlim_cur);
+  EXPECT_EQ(f.processors, CPU_COUNT(&all));
   EXPECT_EQ(f.arguments, contents("/proc/self/cmdline"));
 }
 

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -40,6 +41,19 @@ int start_by_all_methods() {
   return 0;
 }
 
+void say_locale(kin::connection to) { to.send(std::string(std::setlocale(LC_ALL, nullptr))); }
+
+int say_locales() {
+  std::setlocale(LC_ALL, "C");
+  for (const auto method : {kin::start_method(kin::start::spawn), kin::start_method(kin::start::forkserver),
+                            kin::start_method(kin::start::fork)}) {
+    auto [here, there] = kin::pipe();
+    kin::process child({.start = method}, say_locale, std::move(there));
+    std::printf("%s\n", here.recv<std::string>().c_str());
+  }
+  return 0;
+}
+
 void dig(int depth) {
   try {
     kin::process child(dig, depth + 1);
@@ -58,6 +72,7 @@ int main(int, char** arguments) {
   if (how == "child never reaches init" && child) return 0;
   if (how == "child sleeps before init" && child) ::sleep(60);
   if (how == "child dies before init" && child) std::abort();
+  if (how == "locale" && !child) std::setlocale(LC_ALL, "C.UTF-8");
   kin::init();
   kin::init();
   if (how == "child sleeps before init") {
@@ -69,6 +84,7 @@ int main(int, char** arguments) {
     return 0;
   }
   if (how == "all methods") return start_by_all_methods();
+  if (how == "locale") return say_locales();
   if (how == "dig") {
     kin::process first(dig, 1);
     first.join();
