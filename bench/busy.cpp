@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
-// busy: the 99th percentile of round trips between two processes while two others keep both cores busy, against that of
-// a raw futex there. Nothing is pinned.
+// busy: the 99th percentile of round trips between two processes, and of an operation on what two share, while two
+// others keep both cores busy, against the round trip of a raw futex there. Nothing is pinned.
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <mutex>
 #include <vector>
 
 #include <kin/kin.hpp>
@@ -37,12 +39,14 @@ class two_busy_loops {
   pid_t loops_[2]{};
 };
 
-// What 99 of 100 round trips do not exceed.
+// What 99 of 100 round trips do not exceed. Who waits for nobody makes many, or it would all be over before the
+// scheduler takes a processor away once.
+constexpr std::size_t some = 4000, many = 1'000'000;
 template <class F>
-void p99(benchmark::State& state, F round_trip) {
+void p99(benchmark::State& state, F round_trip, std::size_t times = some) {
   const two_busy_loops loops;
   for (int i = 0; i < 100; ++i) round_trip();
-  std::vector<double> took(4000);
+  std::vector<double> took(times);
   for (auto _ : state) {
     for (double& one : took) {
       const auto start = steady_clock::now();
@@ -141,11 +145,138 @@ void mutex(benchmark::State& state) {
       ++turns->n;
     }
   });
-  p99(state, [&] {
+  const auto add = [&] {
     const std::scoped_lock hold(turns);
     ++turns->n;
-  });
+  };
+  p99(state, add, many);
   done.store(true);
+}
+
+// Another process, which does the same for ever; in the end it is killed, with whatever it holds.
+class companion {
+ public:
+  template <class F>
+  explicit companion(F for_ever) : process_(kin::start::fork, [&] { for_ever(); }) {}
+  companion(const companion&) = delete;
+  companion& operator=(const companion&) = delete;
+  ~companion() { process_.kill(); }
+
+ private:
+  kin::process process_;
+};
+
+// Three mutexes in a ring; each process holds one, and has the next before it gives up the last. The next one is always
+// the other's, who gives it up as soon as it has what is given up here: so each lock waits for the other process.
+void mutex_handed_over(benchmark::State& state) {
+  const std::array<kin::mutex, 3> ring;
+  const kin::event ready;
+  ring[0].lock();
+  ring[1].lock();
+  const companion other([&] {
+    ring[2].lock();
+    ready.set();
+    for (unsigned at = 2;; ++at) {
+      ring[(at + 1) % 3].lock();
+      ring[at % 3].unlock();
+    }
+  });
+  ready.wait();
+  unsigned at = 0;
+  p99(state, [&] {
+    ring[at % 3].unlock();
+    ring[(at + 2) % 3].lock();
+    ++at;
+  });
+  ring[at % 3].unlock();
+  ring[(at + 1) % 3].unlock();
+}
+
+void condition_variable(benchmark::State& state) {
+  kin::mutex mutex;
+  const kin::condition_variable changed;
+  const kin::value<bool> there{false};
+  const auto move_and_await_back = [&](bool to) {
+    std::unique_lock hold(mutex);
+    there.store(to);
+    hold.unlock();
+    changed.notify_one();
+    hold.lock();
+    changed.wait(hold, [&] { return there.load() != to; });
+  };
+  const companion other([&] {
+    for (;;) move_and_await_back(false);
+  });
+  p99(state, [&] { move_and_await_back(true); });
+}
+
+void event(benchmark::State& state) {
+  const kin::event there, back;
+  const companion other([&] {
+    for (;;) {
+      there.wait();
+      there.clear();
+      back.set();
+    }
+  });
+  p99(state, [&] {
+    there.set();
+    back.wait();
+    back.clear();
+  });
+}
+
+// There and back: two meetings, at each of which one waits for the other.
+void barrier(benchmark::State& state) {
+  const kin::barrier both(2);
+  const companion other([&] {
+    for (;;) both.arrive_and_wait();
+  });
+  p99(state, [&] {
+    both.arrive_and_wait();
+    both.arrive_and_wait();
+  });
+}
+
+void bounded_semaphore(benchmark::State& state) {
+  const kin::bounded_semaphore there(1), back(1);
+  there.acquire();
+  back.acquire();
+  const companion other([&] {
+    for (;;) {
+      there.acquire();
+      back.release();
+    }
+  });
+  p99(state, [&] {
+    there.release();
+    back.acquire();
+  });
+}
+
+// Nobody answers here: another process sets all keys, again and again.
+using payload = std::array<char, 64>;
+using dict = kin::shared_dict<std::uint64_t, payload>;
+template <class F>
+void beside_a_writer(benchmark::State& state, F use) {
+  constexpr std::uint64_t keys = 10'000;
+  const dict all;
+  const auto set_all = [&] {
+    for (std::uint64_t key = 0; key < keys; ++key) all.set(key, payload{});
+  };
+  set_all();
+  const companion other([&] {
+    for (;;) set_all();
+  });
+  std::uint64_t n = 0;
+  p99(
+      state, [&] { use(all, n++ % keys); }, many);
+}
+void dict_get(benchmark::State& state) {
+  beside_a_writer(state, [](const dict& all, std::uint64_t key) { benchmark::DoNotOptimize(all[key]); });
+}
+void dict_set(benchmark::State& state) {
+  beside_a_writer(state, [](const dict& all, std::uint64_t key) { all.set(key, payload{}); });
 }
 
 BENCHMARK(raw_futex)->UseManualTime()->Iterations(1);
@@ -153,6 +284,13 @@ BENCHMARK(queue)->UseManualTime()->Iterations(1);
 BENCHMARK(pipe)->UseManualTime()->Iterations(1);
 BENCHMARK(semaphore)->UseManualTime()->Iterations(1);
 BENCHMARK(mutex)->UseManualTime()->Iterations(1);
+BENCHMARK(mutex_handed_over)->UseManualTime()->Iterations(1);
+BENCHMARK(condition_variable)->UseManualTime()->Iterations(1);
+BENCHMARK(event)->UseManualTime()->Iterations(1);
+BENCHMARK(barrier)->UseManualTime()->Iterations(1);
+BENCHMARK(bounded_semaphore)->UseManualTime()->Iterations(1);
+BENCHMARK(dict_get)->UseManualTime()->Iterations(1);
+BENCHMARK(dict_set)->UseManualTime()->Iterations(1);
 
 }  // namespace
 

@@ -208,11 +208,30 @@ void copy(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 
+// Into memory that malloc has just got, as every vector of that size has.
+void copy_anew(benchmark::State& state) {
+  const std::vector<double> from(static_cast<std::size_t>(state.range(0)) / sizeof(double), 1);
+  for (auto _ : state) {
+    std::vector<double> to(from);
+    benchmark::DoNotOptimize(to.data());
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+
 void produce(kin::connection c, std::size_t size) {
   run_on(1);
   const std::vector<std::byte> message(size, std::byte{1});
   try {
     for (;;) c.send_bytes(message);
+  } catch (const kin::closed_error&) {
+  }
+}
+// The same, as a typed vector.
+void produce_vectors(kin::connection c, std::size_t size) {
+  run_on(1);
+  const std::vector<double> message(size / sizeof(double), 1);
+  try {
+    for (;;) c.send(message);
   } catch (const kin::closed_error&) {
   }
 }
@@ -272,6 +291,11 @@ void kin_one_way(benchmark::State& state) {
   };
   receive_all(state, produce, prepare, receive);
 }
+// Each is a vector of its own at the reader, too.
+void kin_one_way_vector(benchmark::State& state) {
+  const auto receive = [](kin::connection& from) { benchmark::DoNotOptimize(from.recv<std::vector<double>>().data()); };
+  receive_all(state, produce_vectors, receive, receive);
+}
 // Built in place, read in place, in memory that has been used before.
 void kin_loan(benchmark::State& state) {
   const auto prepare = [&](kin::connection& from) {
@@ -292,6 +316,8 @@ void kin_loan(benchmark::State& state) {
 BENCHMARK(copy)->Arg(64)->Arg(64 << 10)->Arg(1 << 20)->Arg(64 << 20)->UseRealTime();
 BENCHMARK(raw_one_way)->Arg(8)->Arg(64)->Arg(1 << 20)->UseRealTime();
 BENCHMARK(kin_one_way)->Arg(8)->Arg(64)->Arg(64 << 10)->Arg(1 << 20)->Arg(64 << 20)->UseRealTime();
+BENCHMARK(copy_anew)->Arg(64 << 20)->UseRealTime();
+BENCHMARK(kin_one_way_vector)->Arg(64 << 20)->UseRealTime();
 BENCHMARK(kin_loan)->Arg(64)->Arg(64 << 10)->Arg(1 << 20)->Arg(64 << 20)->UseRealTime();
 
 }  // namespace

@@ -85,21 +85,48 @@ void produce(const kin::queue<item>& items, placement where) {
   }
 }
 
-// What all consumers take while this one takes a batch; the time of 1000 of them.
+// What each consumer has taken.
+class tallies {
+ public:
+  explicit tallies(int consumers) : taken_(shared_counters()), consumers_(consumers) {}
+  tallies(const tallies&) = delete;
+  tallies& operator=(const tallies&) = delete;
+  ~tallies() { ::munmap(taken_, 4096); }
+
+  void count(int consumer) const {
+    auto& n = taken_[consumer].n;
+    n.store(n.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t all() const {
+    std::uint64_t sum = 0;
+    for (int c = 0; c < consumers_; ++c) sum += taken_[c].n.load(std::memory_order_relaxed);
+    return sum;
+  }
+
+ private:
+  counter* taken_;
+  int consumers_;
+};
+// What all consumers take while this one, the first, takes a batch; the time of 1000 of them.
+template <class Take>
+void time_batches(benchmark::State& state, const tallies& taken, Take take) {
+  for (auto _ : state) {
+    const std::uint64_t before = taken.all();
+    const auto start = ticks::now();
+    for (std::uint64_t i = 0; i < batch; ++i) {
+      take();
+      taken.count(0);
+    }
+    state.SetIterationTime(seconds_since(start) * batch / static_cast<double>(taken.all() - before));
+  }
+}
+
 void stream(benchmark::State& state, int producers, int consumers) {
   const bool apart = producers + consumers == 2;
   stay(apart ? first_core : anywhere);
   const kin::queue<item> items(1024);
-  counter* taken = shared_counters();
-  const auto all_taken = [&] {
-    std::uint64_t sum = 0;
-    for (int c = 0; c < consumers; ++c) sum += taken[c].n.load(std::memory_order_relaxed);
-    return sum;
-  };
-  const auto take = [&](int me) {
-    benchmark::DoNotOptimize(items.get());
-    taken[me].n.store(taken[me].n.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  };
+  const tallies taken(consumers);
+  const auto take = [&] { benchmark::DoNotOptimize(items.get()); };
   {
     std::vector<kin::process> others;
     for (int p = 0; p < producers; ++p)
@@ -107,20 +134,13 @@ void stream(benchmark::State& state, int producers, int consumers) {
     for (int c = 1; c < consumers; ++c)
       others.emplace_back(kin::start::fork, [&, c] {
         try {
-          for (;;) take(c);
+          for (;; taken.count(c)) take();
         } catch (const kin::closed_error&) {
         }
       });
-    for (auto _ : state) {
-      const std::uint64_t before = all_taken();
-      const auto start = ticks::now();
-      for (std::uint64_t i = 0; i < batch; ++i) take(0);
-      const double took = seconds_since(start);
-      state.SetIterationTime(took * batch / static_cast<double>(all_taken() - before));
-    }
+    time_batches(state, taken, take);
     items.close();
   }
-  ::munmap(taken, 4096);
   stay(anywhere);
 }
 void one_and_one(benchmark::State& state) { stream(state, 1, 1); }
@@ -183,32 +203,41 @@ BENCHMARK(moodycamel_two_and_two)->UseManualTime()->Iterations(50);
 #endif
 
 #ifdef KIN_BENCH_BOOST
-void boost_message_queue(benchmark::State& state) {
-  using boost::interprocess::message_queue;
+using boost::interprocess::message_queue;
+
+void take_from(message_queue& items) {
+  item one{};
+  std::size_t size = 0;
+  unsigned priority = 0;
+  items.receive(one.data(), one.size(), size, priority);
+  benchmark::DoNotOptimize(one);
+}
+void boost_stream(benchmark::State& state, int pairs) {
+  const bool apart = pairs == 1;
   const std::string name = "kin-bench-" + std::to_string(::getpid());
-  stay(first_core);
-  {
-    message_queue items(boost::interprocess::create_only, name.c_str(), 1024, sizeof(item));
-    const pid_t producer = bench::forked([&] {
-      stay(second_core);
+  stay(apart ? first_core : anywhere);
+  message_queue items(boost::interprocess::create_only, name.c_str(), 1024, sizeof(item));
+  const tallies taken(pairs);
+  std::vector<pid_t> others;
+  for (int p = 0; p < pairs; ++p)
+    others.push_back(bench::forked([&] {
+      stay(apart ? second_core : anywhere);
       const item one{};
       for (;;) items.send(one.data(), one.size(), 0);
-    });
-    message_queue::remove(name.c_str());  // both have it mapped
-    item one{};
-    std::size_t size = 0;
-    unsigned priority = 0;
-    for (auto _ : state)
-      for (std::uint64_t i = 0; i < batch; ++i) {
-        items.receive(one.data(), one.size(), size, priority);
-        benchmark::DoNotOptimize(one);
-      }
-    ::kill(producer, SIGKILL);
-    bench::join(producer);
-  }
+    }));
+  for (int c = 1; c < pairs; ++c)
+    others.push_back(bench::forked([&] {
+      for (;; taken.count(c)) take_from(items);
+    }));
+  message_queue::remove(name.c_str());  // all have it mapped
+  time_batches(state, taken, [&] { take_from(items); });
+  for (const pid_t one : others) ::kill(one, SIGKILL), bench::join(one);
   stay(anywhere);
 }
-BENCHMARK(boost_message_queue)->UseRealTime();
+void boost_one_and_one(benchmark::State& state) { boost_stream(state, 1); }
+void boost_two_and_two(benchmark::State& state) { boost_stream(state, 2); }
+BENCHMARK(boost_one_and_one)->UseManualTime()->Iterations(1000);
+BENCHMARK(boost_two_and_two)->UseManualTime()->Iterations(1000);
 #endif
 
 BENCHMARK(cache_line)->UseRealTime();

@@ -8,7 +8,11 @@ A program is started only while the machine is quiet, and run again (at most thr
 more than 5 % of the processors meanwhile, or when the cores were moved apart or together under it: a virtual machine's
 are, and a cache line then takes four times as long, or a quarter. A row that was never measured quietly says so. The report is
 build/bench/report.json; report.md beside it is the same as a table for docs/performance.md. The rows, with their
-denominators and targets, are bench/rows.json."""
+denominators and targets, are bench/rows.json.
+
+Each row says on which cores its two sides run, the value's first where they differ: "two cores": one side of the
+exchange is pinned to the first, the other one to the second; "one core": both to the first; "unpinned": wherever the
+kernel puts them; "one thread": there is no other one, and it is not pinned. What is constant has none."""
 import ctypes
 import json
 import os
@@ -147,12 +151,12 @@ def show(value, unit):
 
 
 def as_markdown(report):
-    lines = ["| row | value | against | its value | ratio | target | |", "|---|---:|---|---:|---:|---:|---|"]
+    lines = ["| row | cores | value | against | its value | ratio | target | |", "|---|---|---:|---|---:|---:|---:|---|"]
     for r in report:
         verdict = {True: "met", False: "**missed**", None: ""}[r["met"]] + ("" if r["quiet"] else " (not quiet)")
         lines.append(
-            f"| {r['name']} | {show(r['value'], r['unit'])} | {r['against']} | {show(r['against_value'], r['unit'])} "
-            f"| {r['ratio']:.3g} | {r['target'] or 'stated'} | {verdict} |"
+            f"| {r['name']} | {r['cores']} | {show(r['value'], r['unit'])} | {r['against']} "
+            f"| {show(r['against_value'], r['unit'])} | {r['ratio']:.3g} | {r['target'] or 'stated'} | {verdict} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -160,6 +164,8 @@ def as_markdown(report):
 def main():
     with open(os.path.join(HERE, "rows.json")) as f:
         rows = json.load(f)
+    if silent := [r["name"] for r in rows if "cores" not in r]:
+        sys.exit(f"bench: these rows do not say on which cores they run: {silent}")
     if len(sys.argv) > 1:
         rows = [r for r in rows if re.search(sys.argv[1], r["name"])]
     if not rows:
@@ -201,6 +207,7 @@ def main():
         report.append(
             {
                 "name": r["name"],
+                "cores": r["cores"],
                 "value": value / d,
                 "unit": r["unit"],
                 "against": r["against_name"],
@@ -219,13 +226,15 @@ def main():
     with open(os.path.join(ROOT, "build/bench/report.md"), "w") as f:
         f.write(as_markdown(report))
 
-    widths = [max(len(r["name"]) for r in report), 12, max(len(r["against"]) for r in report), 12, 9, 10]
-    head = ["row", "value", "against", "its value", "ratio", "target"]
+    widest = {k: max(len(r[k]) for r in report) for k in ("name", "cores", "against")}
+    widths = [widest["name"], widest["cores"], 12, widest["against"], 12, 9, 10]
+    head = ["row", "cores", "value", "against", "its value", "ratio", "target"]
     print("  ".join(h.ljust(w) for h, w in zip(head, widths)))
     for r in report:
         verdict = {True: "met", False: "MISSED", None: ""}[r["met"]]
         cells = [
             r["name"],
+            r["cores"],
             show(r["value"], r["unit"]),
             r["against"],
             show(r["against_value"], r["unit"]),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // start: starting and joining one process, by each start method, against the bare system calls; from a small parent and
-// from one with 2 GiB resident.
+// from one with 4 GiB resident.
 #include <poll.h>
 #include <sys/syscall.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 void nothing() {}
 
-// Makes the process as large as the benchmark's argument says, in MiB. Kept from one benchmark to the next: giving 2
+// Makes the process as large as the benchmark's argument says, in MiB. Kept from one benchmark to the next: giving 4
 // GiB back and taking them again would be the machine's noise in whatever is measured next.
 void be_as_large_as(const benchmark::State& state) {
   static std::vector<char> ballast;
@@ -93,7 +93,7 @@ void kin_async(benchmark::State& state) {
 
 void from_small_parent(benchmark::internal::Benchmark* b) { b->Arg(0)->UseRealTime()->Unit(benchmark::kMicrosecond); }
 void from_large_parent(benchmark::internal::Benchmark* b) {
-  b->Arg(2048)->UseRealTime()->Unit(benchmark::kMicrosecond);
+  b->Arg(4096)->UseRealTime()->Unit(benchmark::kMicrosecond);
 }
 BENCHMARK(bare_fork)->Apply(from_small_parent);
 BENCHMARK(bare_fork_pidfd)->Apply(from_small_parent);

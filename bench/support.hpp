@@ -101,16 +101,18 @@ class raw_echo {
   pid_t child_ = -1;
 };
 
+/// What every program's main() does: children begin in kin::init().
+inline int run(int argc, char** argv) {
+  if (std::getenv(leave_at_once)) return 0;
+  kin::init();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
+
 }  // namespace bench
 
-/// Every program's main(): children begin in kin::init().
-#define KIN_BENCH_MAIN()                                              \
-  int main(int argc, char** argv) {                                   \
-    if (std::getenv(bench::leave_at_once)) return 0;                  \
-    kin::init();                                                      \
-    benchmark::Initialize(&argc, argv);                               \
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1; \
-    benchmark::RunSpecifiedBenchmarks();                              \
-    benchmark::Shutdown();                                            \
-    return 0;                                                         \
-  }
+#define KIN_BENCH_MAIN() \
+  int main(int argc, char** argv) { return bench::run(argc, argv); }
