@@ -18,6 +18,7 @@ RIGHT = {
     "turn": [[], [*KILLED, "SECOND=1"], [*KILLED, "FIRST=1"]],
     "bell": [[], ["FIRST=1", "SECOND=1"], KILLED],
     "object_life": [[], KILLED, ["LATE"]],
+    "condition_variable": [["OLD=1"], [], ["NOTIFICATIONS=2"]],
 }
 WRONG = {
     "ring_bell": [
@@ -60,6 +61,7 @@ WRONG = {
         ["GIVEN_UP_EARLY"],
         ["NO_TRANSFERS"],
     ],
+    "condition_variable": [["NO_HOLD_UP"], ["NO_LAST_LOOK"], ["RUNG_FIRST"]],
     "bell": [["NO_BARRIER"], ["NO_FENCE"], [*KILLED, "SETTLED_EARLY"], ["SETTLED_KEPT"], ["NO_LAST_LOOK"]],
 }
 

@@ -22,7 +22,7 @@ if(KIN_SPIN)
   add_test(NAME models.queue_is_right_and_its_mutants_wrong
            COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/models/check.py" "${KIN_SPIN}" "${CMAKE_CXX_COMPILER}" queue)
   set_tests_properties(models.queue_is_right_and_its_mutants_wrong PROPERTIES LABELS long TIMEOUT 1800)
-  foreach(model IN ITEMS turn bell object_life)
+  foreach(model IN ITEMS turn bell object_life condition_variable)
     add_test(NAME models.${model}_is_right_and_its_mutants_wrong
              COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/models/check.py" "${KIN_SPIN}" "${CMAKE_CXX_COMPILER}" ${model})
     set_tests_properties(models.${model}_is_right_and_its_mutants_wrong PROPERTIES LABELS long TIMEOUT 1800)

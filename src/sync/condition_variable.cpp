@@ -49,7 +49,7 @@ bool condition_variable::wait_notified(std::unique_lock<Mutex>& lock, deadline u
   std::uint64_t before = n.count.load();
   // Whoever has notified so far may not have rung yet, and wakes those who sleep in the order in which they came (the
   // kernel's, among threads of no real-time priority). So nobody for whom that counts may go to sleep behind this one,
-  // for whom it does not.
+  // for whom it does not (models/condition_variable.pml).
   if (!mutant("condition_variable: newcomer goes before others")) detail::hold_up(n.bell);
   lock.unlock();
   if (mutant("condition_variable: begins to wait after the unlock")) before = n.count.load();

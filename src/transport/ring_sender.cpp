@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,7 @@ namespace {
 
 // What goes in one step when a message does not fit: small enough that both sides copy at once.
 constexpr std::size_t most_in_a_piece = std::size_t{32} << 10;
+constexpr std::size_t copied_in_a_nanosecond = 8;
 constexpr unsigned looks_per_streak = 16, sends_before_it_grows = 1024;
 
 [[noreturn]] void throw_peer_closed() { throw closed_error("kin: the other end of the connection is closed"); }
@@ -60,11 +63,12 @@ block_claim ring_sender::lend(std::size_t size) {
   block_claim found = blocks_->lend(size);
   // All are on the way, or with a receiver that keeps them. One that is at work gives one back at once; a sender does
   // not sleep for it, and does not try each time.
-  if (!found && !waited_in_vain_)
-    (void)spin_until(control_.reader_processor, 1, 0, [&] {
-      found = blocks_->lend(size);
-      return static_cast<bool>(found);
-    });
+  const auto look = [&] { return static_cast<bool>(found = blocks_->lend(size)); };
+  if (!found && !waited_in_vain_ && !spin_until(control_.reader_processor, 1, 0, look)) {
+    // As long as it would take to copy a message of that size.
+    const auto over = deadline::after(std::chrono::nanoseconds(size / copied_in_a_nanosecond));
+    while (!look() && !over.passed()) std::this_thread::yield();
+  }
   waited_in_vain_ = !found;
   return found;
 }
