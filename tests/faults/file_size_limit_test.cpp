@@ -77,4 +77,21 @@ TEST_F(worker_file_size_limit, costs_large_results_at_most) {
   }
 }
 
+void crash() { ::raise(SIGSEGV); }
+void abort_it() { ::raise(SIGABRT); }
+void write_to_nowhere() { *reinterpret_cast<volatile int*>(std::size_t{16}) = 1; }  // NOLINT
+
+TEST_F(worker_file_size_limit, does_not_hide_of_what_a_task_died) {
+  for (const std::uint64_t bytes : {0U, 100U, 5000U}) {
+    kin::pool workers(limited(bytes));
+    for (const auto& [task, signal] : {std::pair(&crash, SIGSEGV), {&abort_it, SIGABRT}, {&write_to_nowhere, SIGSEGV}})
+      try {
+        workers.apply(task);
+        ADD_FAILURE() << "it lives";
+      } catch (const kin::worker_lost& e) {
+        EXPECT_EQ(e.signal(), signal) << e.what();
+      }
+  }
+}
+
 }  // namespace
