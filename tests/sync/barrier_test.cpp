@@ -127,4 +127,9 @@ TEST(barrier, reset_sends_those_away_who_wait) {
   EXPECT_THROW(kin::barrier(0), std::out_of_range);
 }
 
+TEST(barrier, is_for_65536_parties_at_most) {
+  EXPECT_EQ(kin::barrier(65536).parties(), 65536U);
+  EXPECT_THROW(kin::barrier(65537), std::out_of_range);
+}
+
 }  // namespace
