@@ -52,17 +52,17 @@ INSTANTIATE_TEST_SUITE_P(all, file_size_limit, all, name);
 INSTANTIATE_TEST_SUITE_P(all, long_file_size_limit, all, name);
 
 // Here it is the workers that may have no files.
-class worker_file_size_limit : public testing::Test {
+class worker_file_size_limit : public testing::TestWithParam<kin::start_method> {
  protected:
   static kin::pool_options limited(std::uint64_t bytes) {
-    kin::pool_options options{.workers = 2};
+    kin::pool_options options{.workers = 2, .start = GetParam()};
     options.process.limits.file_size = bytes;
     options.process.limits.core_size = 0;
     return options;
   }
 };
 
-TEST_F(worker_file_size_limit, costs_large_results_at_most) {
+TEST_P(worker_file_size_limit, costs_large_results_at_most) {
   for (const std::uint64_t bytes : {0U, 4096U, 100'000U, 2'000'000U}) {
     kin::pool workers(limited(bytes));
     EXPECT_EQ(workers.apply(kin_test::increment, 1), 2);
@@ -81,7 +81,7 @@ void crash() { ::raise(SIGSEGV); }
 void abort_it() { ::raise(SIGABRT); }
 void write_to_nowhere() { *reinterpret_cast<volatile int*>(std::size_t{16}) = 1; }  // NOLINT
 
-TEST_F(worker_file_size_limit, does_not_hide_of_what_a_task_died) {
+TEST_P(worker_file_size_limit, does_not_hide_of_what_a_task_died) {
   for (const std::uint64_t bytes : {0U, 100U, 5000U}) {
     kin::pool workers(limited(bytes));
     for (const auto& [task, signal] : {std::pair(&crash, SIGSEGV), {&abort_it, SIGABRT}, {&write_to_nowhere, SIGSEGV}})
@@ -93,5 +93,11 @@ TEST_F(worker_file_size_limit, does_not_hide_of_what_a_task_died) {
       }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(by, worker_file_size_limit,
+                         testing::Values(kin::start_method(kin::start::spawn),
+                                         kin::start_method(kin::start::forkserver),
+                                         kin::start_method(kin::start::fork)),
+                         [](const auto& test) { return std::string(test.param.name()); });
 
 }  // namespace

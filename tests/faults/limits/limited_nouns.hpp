@@ -310,19 +310,24 @@ struct a_manager {
   }
 };
 
+template <int method>
 struct a_process {
-  static constexpr std::string_view name = "process";
+  static constexpr std::string_view name = method == 0   ? "process"
+                                           : method == 1 ? "forkserver_process"
+                                                         : "forked_process";
   static constexpr bool needs_memory = false;
+  static constexpr kin::start_method methods[] = {kin::start::spawn, kin::start::forkserver, kin::start::fork};
   bool use() {
     auto [here, there] = kin::pipe();
-    kin::process child([](kin::connection to, const std::string& text) { to.send(text.size()); }, std::move(there),
-                       std::string(3 << 20, 'a'));
+    kin::process child(
+        {.start = methods[method]}, [](kin::connection to, const std::string& text) { to.send(text.size()); },
+        std::move(there), std::string(3 << 20, 'a'));
     return here.recv<std::size_t>() == 3U << 20;
   }
 };
 
 using all_limited = list_of<some_values, some_arrays, some_memory, some_named_memory, a_list, a_dict, many_locks,
                             queue_of_ints<0>, queue_of_ints<100'000>, queue_of_strings<0>, queue_of_strings<20>,
-                            queue_of_descriptors, a_pipe, a_pool, a_manager, a_process>;
+                            queue_of_descriptors, a_pipe, a_pool, a_manager, a_process<0>, a_process<1>, a_process<2>>;
 
 }  // namespace kin_test
