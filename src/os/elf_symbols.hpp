@@ -2,7 +2,6 @@
 // elf_symbols: the functions of an ELF file by address, static ones and lambdas too, without -rdynamic or -g.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,7 +27,7 @@ class elf_symbols {
     std::uint64_t address, size;
     std::string name;
   };
-  void read(const std::vector<std::byte>& file);
+  void read(const std::string& path);
   std::vector<segment> segments_;
   std::vector<symbol> symbols_;
 };

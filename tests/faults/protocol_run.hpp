@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// protocol_run: one run of a program of protocol/, whole or broken by a mutant: its exit status and what it said.
+// protocol_run: one run of a program of protocol/, whole or broken by a mutant, or of another: its exit status and what
+// it said.
 #pragma once
 
 #include <sys/wait.h>
@@ -14,12 +15,17 @@ struct protocol_run {
   std::string said;
 };
 
-inline protocol_run run_protocol(const std::string& program, const std::string& mutant, const std::string& check) {
-  std::FILE* run = popen((program + " \"" + mutant + "\" \"" + check + "\" 2>&1").c_str(), "re");
+/// Of a shell's command.
+inline protocol_run run_command(const std::string& command) {
+  std::FILE* run = popen((command + " 2>&1").c_str(), "re");
   std::string said;
   for (int c; (c = std::fgetc(run)) != EOF;) said += static_cast<char>(c);
   const int status = pclose(run);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
+}
+
+inline protocol_run run_protocol(const std::string& program, const std::string& mutant, const std::string& check) {
+  return run_command(program + " \"" + mutant + "\" \"" + check + "\"");
 }
 
 }  // namespace kin_test

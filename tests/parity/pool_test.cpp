@@ -450,6 +450,8 @@ TEST_P(python_pool, runs_what_its_workers_registered_for_their_exit) {
 
 TEST_P(python_pool, refuses_sizes_that_cannot_be_and_takes_the_machines_for_none) {
   EXPECT_THROW(kin::pool(options(-1)), std::out_of_range);
+  EXPECT_THROW(kin::pool(options(4097)), std::out_of_range);
+  EXPECT_EQ(kin::pool(options(4096)).size(), 4096u);
   EXPECT_THROW(
       {
         auto o = options(1);

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include <kin/pipe.hpp>
 #include <kin/process/process_view.hpp>
 #include <kin/wire/bound.hpp>
 
@@ -586,6 +587,24 @@ TEST_P(process, is_not_spoken_for_by_a_copy_that_its_task_forked) {
   EXPECT_EQ(stolen, GetParam() != kin::start::forkserver);
   child.join();
   EXPECT_EQ(child.exitcode(), 8);
+}
+
+// The deepest says where it is.
+void descend(kin::connection to, int depth, int method) {
+  try {
+    auto [here, there] = kin::pipe();
+    kin::process child({.start = method_of(method)}, descend, std::move(there), depth + 1, method);
+    to.send(here.recv<int>());
+  } catch (const kin::start_error&) {
+    to.send(depth);
+  }
+}
+
+TEST_P(process, is_16_deep_in_processes_at_most) {
+  if (GetParam() == kin::start::fork) GTEST_SKIP() << "a copy is as deep as what it is a copy of";
+  auto [here, there] = kin::pipe();
+  kin::process first(with(), descend, std::move(there), 1, static_cast<int>(GetParam().which()));
+  EXPECT_EQ(here.recv<int>(), 16);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <random>
@@ -175,6 +176,19 @@ TEST(shared_memory, beyond_a_limit_is_an_error_and_never_a_signal) {
     kin::os::inject_fault(nullptr, 0, 0);
     EXPECT_FALSE(exists(name)) << call;
   }
+}
+
+TEST(shared_memory, of_more_than_there_can_be_is_an_error) {
+  const std::size_t most = std::size_t{64} << 40;
+  for (const std::size_t size : {most, most + 1, ~std::size_t{0} >> 1}) {
+    try {
+      const kin::shared_memory block(size);
+      ADD_FAILURE() << size;
+    } catch (const kin::os_error& e) {
+      EXPECT_EQ(e.code().value(), ENOMEM) << size;
+    }
+  }
+  EXPECT_EQ(kin::shared_memory(100'000).size(), 100'000U);
 }
 
 TEST(shared_memory, is_not_what_damaged_bytes_say) {

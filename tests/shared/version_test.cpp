@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,14 @@ TEST(version, refuses_what_does_not_fit_and_stays_as_it_is) {
   EXPECT_TRUE(set(v, "key", "small"));
   EXPECT_FALSE(set(v, "key", std::string(1000, 'x')));
   EXPECT_EQ(text(v.value(0)), "small");
+}
+
+TEST(version, of_more_than_32_GiB_is_not_begun) {
+  room memory(4096);
+  const std::size_t most = (std::size_t{32} << 30) - 1;
+  EXPECT_NO_THROW((void)version::begin(memory.data(), most, texts, 4));  // which touches its beginning alone
+  EXPECT_THROW((void)version::begin(memory.data(), most + 1, texts, 4), std::length_error);
+  EXPECT_THROW((void)version::begin(memory.data(), 4096, texts, std::size_t{1} << 32), std::length_error);
 }
 
 TEST(version, of_a_list_uses_what_was_prepared) {

@@ -128,8 +128,7 @@ TEST(barrier, reset_sends_those_away_who_wait) {
   EXPECT_THROW(kin::barrier(0), std::out_of_range);
 }
 
-// --- arriving without waiting, and dropping out
-// -----------------------------------------------------------------------
+// --- arriving without waiting, and dropping out ---------------------------------------------------------------------
 
 TEST(barrier, lets_one_arrive_and_wait_later) {
   const kin::barrier b(2);
@@ -202,6 +201,11 @@ TEST(barrier, is_completed_by_the_last_one_to_drop_out) {
   EXPECT_EQ(b.parties(), 0u);
   EXPECT_THROW(b.arrive_and_drop(), kin::broken_barrier);
   EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier);
+}
+
+TEST(barrier, is_for_65536_parties_at_most) {
+  EXPECT_EQ(kin::barrier(65536).parties(), 65536U);
+  EXPECT_THROW(kin::barrier(65537), std::out_of_range);
 }
 
 }  // namespace

@@ -165,4 +165,26 @@ TEST(bounded_semaphore, of_a_thousand_permits_gives_each_once) {
   EXPECT_THROW(kin::bounded_semaphore(1'000'000), std::out_of_range);
 }
 
+// Each look for a free one begins with the first.
+TEST(long_bounded_semaphore, has_65536_permits_at_most) {
+  const kin::bounded_semaphore s(65536);
+  int got = 0;
+  while (s.try_acquire()) ++got;
+  EXPECT_EQ(got, 65536);
+  EXPECT_FALSE(s.try_acquire());
+  s.release();
+  EXPECT_TRUE(s.try_acquire());
+  EXPECT_THROW(kin::bounded_semaphore(65537), std::out_of_range);
+}
+
+TEST(counting_semaphore, counts_no_further_than_its_max) {
+  const kin::counting_semaphore s(kin::counting_semaphore::max());
+  EXPECT_THROW(s.release(), std::logic_error);
+  EXPECT_EQ(s.value(), kin::counting_semaphore::max());
+  EXPECT_TRUE(s.try_acquire());
+  s.release();
+  EXPECT_THROW(s.release(2), std::logic_error);
+  EXPECT_EQ(s.value(), kin::counting_semaphore::max());
+}
+
 }  // namespace
