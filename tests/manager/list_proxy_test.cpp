@@ -153,7 +153,7 @@ TEST(list_proxy, holds_what_can_only_be_moved) {
 TEST(list_proxy, is_the_same_list_in_every_copy) {
   const kin::manager m;
   auto numbers = m.list<int>();
-  const auto copy = numbers;
+  const auto copy = numbers;  // NOLINT(performance-unnecessary-copy-initialization): it is what is tested
   copy.push_back(1);
   EXPECT_EQ(numbers.size(), 1u);
   EXPECT_EQ(copy, numbers);
