@@ -14,7 +14,6 @@
 
 #include "support/eventually.hpp"
 #include "sync/forked.hpp"
-#include "sync/shared_page.hpp"
 
 namespace {
 
@@ -22,7 +21,6 @@ using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 using kin_test::eventually;
 using kin_test::forked;
-using kin_test::shared_page;
 
 TEST(counting_semaphore, lets_as_many_through_as_it_has_permits) {
   const kin::counting_semaphore s(2);

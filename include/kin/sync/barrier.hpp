@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include <kin/core/count.hpp>
 #include <kin/core/deadline.hpp>
@@ -43,8 +44,16 @@ class KIN_EXPORT barrier {
     return meet(deadline::at(when));
   }
 
-  /// Which round was arrived at. Of this barrier alone.
+  /// Which round was arrived at. Of this barrier alone. Move-only.
   class arrival_token {
+   public:
+    arrival_token(arrival_token&& other) noexcept : state_(std::exchange(other.state_, 0)) {}
+    arrival_token& operator=(arrival_token&& other) noexcept {
+      state_ = std::exchange(other.state_, 0);
+      return *this;
+    }
+
+   private:
     friend class barrier;
     explicit arrival_token(std::uint64_t state) noexcept : state_(state) {}
     std::uint64_t state_;

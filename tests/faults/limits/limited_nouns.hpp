@@ -258,7 +258,7 @@ struct a_pipe {
     });
     const auto bytes = ends.second.recv_bytes();
     sender.join();
-    if (failure) throw *failure;
+    if (failure) throw kin::os_error(*failure);
     return std::ranges::equal(bytes, std::as_bytes(std::span(text)));
   }
   bool use() {
