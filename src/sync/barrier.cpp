@@ -153,9 +153,9 @@ arrival arrive_at(const object_ref& ref, std::size_t n) {
       detail::ring(m.bell, detail::all_sleepers);
       throw_broken();
     }
-    const bool last = s.arrived() + n >= parties;
-    if (n > 1 && s.arrived() + n > parties)
-      throw std::invalid_argument("kin: more arrivals than this barrier still waits for");
+    const std::size_t to_come = parties - std::min(parties, s.arrived());
+    const bool last = n >= to_come;
+    if (n > 1 && n > to_come) throw std::invalid_argument("kin: more arrivals than this barrier still waits for");
     if (m.state.compare_exchange_weak(s.word, last ? s.next_round() : s.word + n)) {
       if (last && !mutant("barrier: last arrival not rung")) detail::ring(m.bell, detail::all_sleepers);
       // One who drops out meanwhile either sees this arrival, or is seen here.

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -150,6 +151,7 @@ TEST(barrier, takes_several_arrivals_at_once) {
   std::thread other([&] { b.arrive_and_wait(); });
   auto mine = b.arrive(3);
   EXPECT_THROW((void)b.arrive(3), std::invalid_argument);
+  EXPECT_THROW((void)b.arrive(SIZE_MAX), std::invalid_argument);
   EXPECT_THROW((void)b.arrive(0), std::invalid_argument);
   b.arrive_and_wait();
   b.wait(std::move(mine));
