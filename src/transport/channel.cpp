@@ -45,12 +45,12 @@ void channel::require(bool direction, const char* doing) const {
 
 // The peer could not find the start of the frame behind one that ends too early.
 template <class Send>
-void channel::close_if_cut(Send&& send) {
+void channel::break_off_if_cut(Send&& send) {
   bool begun = false;
   try {
     send(begun);
   } catch (...) {
-    if (begun) close();
+    if (begun) break_off();
     throw;
   }
 }
@@ -61,14 +61,14 @@ void channel::send(std::uint64_t signature, std::span<const std::byte> bytes, st
     require(writable_, "send on the receiving end of a simplex pipe");
   if (!rings_) [[unlikely]]
     return send_by_socket(signature, {bytes}, fds, until);
-  close_if_cut([&](bool& begun) { rings_->sender().send(signature, bytes, fds, until, begun); });
+  break_off_if_cut([&](bool& begun) { rings_->sender().send(signature, bytes, fds, until, begun); });
 }
 
 void channel::send(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
                    const deadline& until) {
   require(writable_, "send on the receiving end of a simplex pipe");
   if (!rings_) return send_by_socket(signature, bytes, fds, until);
-  close_if_cut([&](bool& begun) { rings_->sender().send_in_pieces(signature, bytes, fds, until, begun); });
+  break_off_if_cut([&](bool& begun) { rings_->sender().send_in_pieces(signature, bytes, fds, until, begun); });
 }
 
 void channel::send_by_socket(std::uint64_t signature, const gathered_bytes& bytes, std::span<const unique_fd> fds,
@@ -118,7 +118,7 @@ void channel::send_by_socket(std::uint64_t signature, const gathered_bytes& byte
   } catch (const closed_error&) {
     throw;
   } catch (...) {
-    if (header_sent) close();
+    if (header_sent) break_off();
     throw;
   }
 }
@@ -136,23 +136,23 @@ void channel::send_block(block_claim built, const deadline& until) {
 // A reader that was lied to, or has lost descriptors, cannot go on. That nothing came in time, or nothing will, is no
 // such failure.
 template <class Call>
-decltype(auto) channel::or_close(Call&& call) {
+decltype(auto) channel::or_break_off(Call&& call) {
   try {
     return call();
   } catch (const closed_error&) {
     throw;
   } catch (const os_error& e) {
-    if (e.code().value() != ETIMEDOUT) close();
+    if (e.code().value() != ETIMEDOUT) break_off();
     throw;
   } catch (...) {
-    close();
+    break_off();
     throw;
   }
 }
 
 bool channel::poll(const deadline& until) {
   require(readable_, "receive on the sending end of a simplex pipe");
-  if (rings_) return or_close([&, &from = rings_->receiver()] { return from.poll(until); });
+  if (rings_) return or_break_off([&, &from = rings_->receiver()] { return from.poll(until); });
   return pending_ || os::poll_until(socket_.get(), POLLIN, until);
 }
 
@@ -179,7 +179,7 @@ void channel::read_header(const deadline& until) {
   try {
     check_frame(header);
   } catch (const decode_error&) {
-    close();
+    break_off();
     throw;
   }
   pending_ = header;
@@ -188,13 +188,14 @@ void channel::read_header(const deadline& until) {
 
 const frame_header& channel::next(const deadline& until) {
   require(readable_, "receive on the sending end of a simplex pipe");
-  if (rings_) return or_close([&, &from = rings_->receiver()]() -> const frame_header& { return from.next(until); });
+  if (rings_)
+    return or_break_off([&, &from = rings_->receiver()]() -> const frame_header& { return from.next(until); });
   if (!pending_) {
     try {
       read_header(until);
     } catch (const os_error& e) {
       // At the deadline nothing of the header may have come; any other failure has lost part of it.
-      if (e.code().value() != ETIMEDOUT) close();
+      if (e.code().value() != ETIMEDOUT) break_off();
       throw;
     }
   }
@@ -206,14 +207,14 @@ parcel channel::take(const deadline& until) {
   try {
     return rings_ ? rings_->receiver().take(until) : take_pending(until);
   } catch (...) {
-    close();  // the next frame's start cannot be found any more
+    break_off();  // the next frame's start cannot be found any more
     throw;
   }
 }
 
 block_claim channel::take_block() {
   if (!rings_) return {};
-  return or_close([&] { return rings_->receiver().take_block(); });
+  return or_break_off([&] { return rings_->receiver().take_block(); });
 }
 
 bool channel::comes_in_parts() const noexcept { return rings_ && rings_->receiver().shows_announcement(); }
@@ -223,24 +224,26 @@ std::shared_ptr<const void> channel::begin_parts(std::vector<unique_fd>& fds) {
     fds = rings_->receiver().begin_pieces();
     return rings_->receiver().memory();
   } catch (...) {
-    close();
+    break_off();
     throw;
   }
 }
 
 std::span<const std::byte> channel::next_part(const deadline& until) {
-  if (!rings_) throw closed_error("kin: this connection was closed while a message was received");
+  // By its decoder.
+  if (closed() || !rings_ || !readable_)
+    throw closed_error("kin: this connection was closed while a message was received");
   try {
     return rings_->receiver().next_of_pieces(until);
   } catch (...) {
-    close();
+    break_off();
     throw;
   }
 }
 
 std::size_t channel::take_if_simple(std::span<std::byte> room) {
-  if (!readable_ || !rings_) return not_taken;
-  return or_close([&] { return rings_->receiver().take_if_simple(room); });
+  if (!readable_ || !rings_ || closed()) return not_taken;
+  return or_break_off([&] { return rings_->receiver().take_if_simple(room); });
 }
 
 void channel::take_into(std::span<std::byte> room, const deadline& until) {
@@ -252,7 +255,7 @@ void channel::take_into(std::span<std::byte> room, const deadline& until) {
   try {
     rings_->receiver().take_into(room, until);
   } catch (...) {
-    close();
+    break_off();
     throw;
   }
 }
@@ -296,6 +299,17 @@ std::optional<parcel> channel::take_any(const deadline& until) {
   }
 }
 
+bool channel::closed() const noexcept { return broken_.is_set() || (!socket_ && !rings_); }
+
+// Perhaps another thread is at work in the other direction: it hears of the end, and what it uses stays.
+void channel::break_off() noexcept {
+  broken_.set();
+  if (rings_)
+    rings_->break_off();
+  else
+    os::shut_down(socket_.get());
+}
+
 void channel::close() noexcept {
   rings_.reset();
   socket_.reset();
@@ -304,6 +318,7 @@ void channel::close() noexcept {
 }
 
 int channel::native_handle() const {
+  if (closed()) return -1;
   if (!rings_) return socket_.get();
   return rings_->receives() ? rings_->receiver().native_handle() : rings_->sender().native_handle();
 }

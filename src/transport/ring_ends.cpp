@@ -26,20 +26,21 @@ ring_ends::pair ring_ends::make(directions how) {
   ends.first->memory_ = ends.second->memory_ = memory;
   connect(0, *ends.first, *ends.second);
   if (how == directions::both) connect(1, *ends.second, *ends.first);
+  ends.first->attached_ = ends.second->attached_ = true;
   return ends;
 }
 
 void ring_ends::pass(writer& to) const {
-  to.fd(memory_ ? memory_->file() : luggage_.memory.get());
+  to.fd(attached_ ? memory_->file() : luggage_.memory.get());
   if (sends_) {
     to(out_);
-    to.fd(memory_ ? sender_->socket() : luggage_.sending.get());
+    to.fd(attached_ ? sender_->socket() : luggage_.sending.get());
   }
   if (receives_) {
     to(in_);
-    to.fd(memory_ ? receiver_->socket() : luggage_.receiving.get());
-    const std::span<const unique_fd> arrived = memory_ ? receiver_->arrived() : luggage_.arrived.descriptors;
-    to(memory_ ? receiver_->descriptors_lost() : luggage_.arrived.some_lost);
+    to.fd(attached_ ? receiver_->socket() : luggage_.receiving.get());
+    const std::span<const unique_fd> arrived = attached_ ? receiver_->arrived() : luggage_.arrived.descriptors;
+    to(attached_ ? receiver_->descriptors_lost() : luggage_.arrived.some_lost);
     to(static_cast<std::uint64_t>(arrived.size()));
     for (const unique_fd& fd : arrived) to.fd(fd.get());
   }
@@ -71,11 +72,22 @@ std::unique_ptr<ring_ends> ring_ends::passed(reader& from, bool receives, bool s
   return end;
 }
 
+void ring_ends::break_off() noexcept {
+  const std::scoped_lock hold(attaching_);
+  if (sends_) os::shut_down(attached_ ? sender_->socket() : luggage_.sending.get());
+  if (receives_ && attached_) receiver_->leave();
+  if (receives_ && !attached_) os::shut_down(luggage_.receiving.get());
+}
+
 void ring_ends::attach() {
+  const std::scoped_lock hold(attaching_);
+  if (attached_) return;
   auto memory = std::make_shared<const ring_memory>(luggage_.memory);
   if (sends_) sender_.emplace(memory, out_, std::move(luggage_.sending));
   if (receives_) receiver_.emplace(memory, in_, std::move(luggage_.receiving), std::move(luggage_.arrived));
   memory_ = std::move(memory);
+  // release: whoever sees it uses what was made.
+  attached_.store(true, std::memory_order_release);
 }
 
 }  // namespace kin::detail

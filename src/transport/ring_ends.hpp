@@ -7,7 +7,9 @@
 // it cannot be told "no memory" without losing it.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -33,16 +35,19 @@ class ring_ends {
   [[nodiscard]] bool sends() const noexcept { return sends_; }
   [[nodiscard]] bool receives() const noexcept { return receives_; }
   /// These throw os_error and decode_error at the first use of an end that came from another process.
+  /// Two threads may be the first, one for each direction.
   ring_sender& sender() {
-    if (!memory_) [[unlikely]]
+    if (!attached_.load(std::memory_order_acquire)) [[unlikely]]
       attach();
     return *sender_;
   }
   ring_receiver& receiver() {
-    if (!memory_) [[unlikely]]
+    if (!attached_.load(std::memory_order_acquire)) [[unlikely]]
       attach();
     return *receiver_;
   }
+  /// The end for both sides, and for copies of this one. Whoever is at work in it hears of it.
+  void break_off() noexcept;
   [[nodiscard]] const std::shared_ptr<const ring_memory>& memory() const noexcept { return memory_; }
 
  private:
@@ -52,6 +57,8 @@ class ring_ends {
     unique_fd memory, sending, receiving;
     ring_receiver::arrivals arrived;
   };
+  std::mutex attaching_;
+  std::atomic<bool> attached_{false};
   luggage luggage_;  // what attach() turns into the rest
   std::shared_ptr<const ring_memory> memory_;
   std::optional<ring_sender> sender_;

@@ -43,14 +43,22 @@ ring_receiver::ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned
       direction_(direction),
       light_(memory_->light()) {}
 
-ring_receiver::~ring_receiver() {
+// Before the socket: a sender whose ring nobody takes any more is to see that this end was not killed, and may have
+// seen the message. And after it: whoever sees it asks the socket.
+template <class End>
+void ring_receiver::leave_by(End&& end) noexcept {
   const bool announced = !mutant("closed end not announced");
-  // Before the socket: a sender whose ring nobody takes any more is to see that this end was not killed, and may have
-  // seen the message.
   if (announced && !mutant("left without a word")) control_.reader_bell.fetch_or(bell_closed);
-  socket_.reset();
-  // And after it: whoever sees it asks the socket.
+  end();
   if (announced) control_.reader_bell.fetch_or(bell_closed);
+}
+
+ring_receiver::~ring_receiver() {
+  leave_by([this] { socket_.reset(); });
+}
+
+void ring_receiver::leave() noexcept {
+  leave_by([this] { os::shut_down(socket_.get()); });
 }
 
 // Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find
@@ -168,6 +176,7 @@ ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until
 }
 
 bool ring_receiver::poll(const deadline& until) {
+  if (to_come_ != 0) return false;  // asked by a decoder, which has the next message's beginning to wait for
   const bool is_ready = wait_for_frame(until) != arrival::deadline;
   frame_ = 0;  // seen, but not shown
   return is_ready;

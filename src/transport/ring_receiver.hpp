@@ -39,6 +39,9 @@ class ring_receiver {
   ring_receiver& operator=(const ring_receiver&) = delete;
   ~ring_receiver();
 
+  /// No more is received here, nor by copies of this end; its sender is told. For any thread.
+  void leave() noexcept;
+
   /// See channel.
   bool poll(const deadline& until);
   const frame_header& next(const deadline& until);
@@ -104,6 +107,8 @@ class ring_receiver {
     if (pollers_.in_use()) [[unlikely]]
       settle(occasion::taking);
   }
+  template <class End>
+  void leave_by(End&& end) noexcept;
   void ring_writer(std::uint64_t position);
   [[nodiscard]] bool is_empty() const;
   void settle(occasion when);

@@ -452,6 +452,82 @@ TEST(connection, never_delivers_a_message_cut_short_by_a_death) {
   EXPECT_THROW((void)a.recv_bytes(), kin::closed_error);
 }
 
+// One thread sends and one receives when the peer dies in the middle of what one of them does.
+void dies_in_a_message(kin::connection with) {
+  (void)with.poll(10s);
+  ::raise(SIGKILL);
+}
+
+TEST(connection, ends_for_a_receiving_thread_when_a_send_is_cut_short_by_a_death) {
+  for (int round = 0; round < 10; ++round) {
+    auto [a, b] = kin::pipe();
+    kin::process child(dies_in_a_message, std::move(b));
+    std::thread receiver([&, &from = a] { EXPECT_THROW((void)from.recv<int>(), kin::closed_error); });
+    if (round % 2 == 0)
+      EXPECT_THROW(a.send_bytes(std::vector<std::byte>(8 << 20)), kin::closed_error);
+    else
+      EXPECT_THROW(a.send(std::vector<int>(2 << 20)), kin::closed_error);
+    receiver.join();
+    EXPECT_TRUE(a.closed());
+    EXPECT_EQ(a.native_handle(), -1);
+  }
+}
+
+struct asks_for_its_senders_death {
+  std::uint32_t value = 0;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(value);
+    if constexpr (Archive::is_loading)
+      if (value == 100) ::kill(sender, SIGKILL);
+  }
+  static inline pid_t sender = 0;
+};
+
+void sends_many_and_takes_nothing(kin::connection to) {
+  std::vector<asks_for_its_senders_death> many(2'000'000);
+  for (std::uint32_t i = 0; i < many.size(); ++i) many[i].value = i;
+  to.send(many);
+}
+
+TEST(connection, ends_for_a_sending_thread_when_a_receive_is_cut_short_by_a_death) {
+  for (int round = 0; round < 10; ++round) {
+    auto [a, b] = kin::pipe();
+    kin::process child(sends_many_and_takes_nothing, std::move(b));
+    asks_for_its_senders_death::sender = child.pid();
+    std::thread sender([&, &to = a] {
+      const std::vector<std::byte> some(60'000);
+      EXPECT_THROW(for (;;) to.send_bytes(some), kin::closed_error);
+    });
+    EXPECT_THROW((void)a.recv<std::vector<asks_for_its_senders_death>>(), kin::closed_error);
+    sender.join();
+    EXPECT_TRUE(a.closed());
+  }
+}
+
+void answer_a_stream(kin::connection over) {
+  auto end = over.recv<kin::connection>();
+  over.close();
+  // The first use of it, by two threads at once.
+  std::thread receiver([&] {
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(end.recv<int>(), i);
+  });
+  for (int i = 0; i < 100; ++i) end.send(i);
+  receiver.join();
+}
+
+TEST(connection, that_has_come_from_elsewhere_may_be_used_first_by_two_threads_at_once) {
+  for (int round = 0; round < 20; ++round) {
+    auto [over, other] = kin::pipe();
+    auto [end, passed] = kin::pipe();
+    std::thread there([&, &from = other] { answer_a_stream(std::move(from)); });
+    over.send(std::move(passed));
+    for (int i = 0; i < 100; ++i) end.send(i);
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(end.recv<int>(), i);
+    there.join();
+  }
+}
+
 void read_a_little(kin::connection from) {
   (void)from.poll(10s);
   ::raise(SIGKILL);

@@ -218,6 +218,33 @@ TEST(message_stream, survives_a_decoder_that_closes_the_connection) {
   sender.join();
 }
 
+struct polls {
+  std::uint32_t value = 0;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(value);
+    if constexpr (Archive::is_loading) {
+      if (value % 1000 == 999) {
+        EXPECT_FALSE(to_close->poll(1h));
+      }
+    }
+  }
+};
+
+TEST(message_stream, is_not_disturbed_by_a_decoder_that_polls_its_connection) {
+  auto [a, b] = kin::pipe();
+  to_close = &b;
+  std::thread sender([&, &to = a] {
+    std::vector<polls> many(300'000);
+    for (std::uint32_t i = 0; i < many.size(); ++i) many[i].value = i;
+    to.send(many);
+    to.send(7);
+  });
+  EXPECT_EQ(b.recv<std::vector<polls>>().back().value, 299'999u);
+  EXPECT_EQ(b.recv<int>(), 7);
+  sender.join();
+}
+
 void send_large_for_ever(kin::connection to) {
   to.send(1);
   to.send(std::vector<std::uint32_t>(16'000'000));

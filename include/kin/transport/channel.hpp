@@ -7,6 +7,7 @@
 // frame that is not taken keeps at least one byte there. One thread per direction.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -48,6 +49,22 @@ inline constexpr std::uint64_t raw_bytes = 0x6b696e2d62797465;  // "kin-byte"
 
 class ring_ends;
 
+/// Set by one thread while another one works in the other direction.
+class broken_mark {
+ public:
+  broken_mark() noexcept = default;
+  broken_mark(broken_mark&& other) noexcept : is_(other.is_set()) {}
+  broken_mark& operator=(broken_mark&& other) noexcept {
+    is_.store(other.is_set(), std::memory_order_relaxed);
+    return *this;
+  }
+  void set() noexcept { is_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool is_set() const noexcept { return is_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> is_{false};
+};
+
 class KIN_EXPORT channel {
  public:
   /// Over the rings of a pipe.
@@ -62,7 +79,8 @@ class KIN_EXPORT channel {
 
   /// Sends one frame, waiting while the socket is full. Throws closed_error when the other end is closed, os_error
   /// (EBADF on a read-only channel, ETOOMANYREFS, EMFILE, ETIMEDOUT at the deadline). After a failure in the middle of
-  /// a frame the channel is closed, because the peer could not find the next frame's start.
+  /// a frame the channel is broken off, because the peer could not find the next frame's start: for both directions, as
+  /// if closed, but its descriptors stay until close(), for the sake of a thread that uses the other direction.
   void send(std::uint64_t signature, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {},
             const deadline& until = deadline::never());
 
@@ -102,7 +120,8 @@ class KIN_EXPORT channel {
   std::optional<parcel> take_any(const deadline& until = deadline::never());
 
   void close() noexcept;
-  [[nodiscard]] bool closed() const noexcept { return !socket_ && !rings_; }
+  /// After close(), and after a failure that has broken it off.
+  [[nodiscard]] bool closed() const noexcept;
   [[nodiscard]] bool readable() const noexcept { return readable_; }
   [[nodiscard]] bool writable() const noexcept { return writable_; }
   /// Throws os_error when the descriptor that pollers need cannot be made.
@@ -119,9 +138,10 @@ class KIN_EXPORT channel {
 
  private:
   template <class Call>
-  decltype(auto) or_close(Call&& call);
+  decltype(auto) or_break_off(Call&& call);
   template <class Send>
-  void close_if_cut(Send&& send);
+  void break_off_if_cut(Send&& send);
+  void break_off() noexcept;
   void require(bool direction, const char* doing) const;
   void read_header(const deadline& until);
   parcel take_pending(const deadline& until);
@@ -131,6 +151,7 @@ class KIN_EXPORT channel {
   unique_fd socket_;
   std::unique_ptr<ring_ends> rings_;
   bool readable_, writable_;
+  broken_mark broken_;
   std::optional<frame_header> pending_;
   std::vector<unique_fd> pending_fds_;
 };
