@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -134,6 +135,87 @@ TEST(message_stream, copies_what_a_users_serialize_need_not_keep) {
   sender.join();
   EXPECT_EQ(got.first, numbers(200'000, 1));
   EXPECT_EQ(got.second, numbers(200'000, 2));
+}
+
+// Containers of somebody else's, that show their elements in memory which they use again for the next ones: a number,
+// repeated; and lines that are made when they are looked at.
+class repeated {
+ public:
+  using value_type = std::uint32_t;
+  using iterator = std::uint32_t*;
+  using const_iterator = const std::uint32_t*;
+  repeated() = default;
+  repeated(std::uint32_t number, std::size_t times) : number_(number), times_(times) {}
+  void resize(std::size_t n) { received_.resize(n); }
+  void clear() { received_.clear(); }
+  void push_back(std::uint32_t n) { received_.push_back(n); }
+  std::uint32_t* data() { return received_.data(); }
+  [[nodiscard]] const std::uint32_t* data() const {
+    if (!received_.empty()) return received_.data();
+    static std::vector<std::uint32_t> shown;
+    shown.assign(times_, number_);
+    return shown.data();
+  }
+  [[nodiscard]] std::size_t size() const { return received_.empty() ? times_ : received_.size(); }
+  iterator begin() { return received_.data(); }
+  iterator end() { return received_.data() + received_.size(); }
+  [[nodiscard]] const_iterator begin() const { return data(); }
+  [[nodiscard]] const_iterator end() const { return data() + size(); }
+
+ private:
+  std::vector<std::uint32_t> received_;
+  std::uint32_t number_ = 0;
+  std::size_t times_ = 0;
+};
+
+class lines_made_at_sight {
+ public:
+  using value_type = std::string;
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = std::string;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const std::string*;
+    using reference = const std::string&;
+    iterator(const lines_made_at_sight* of, std::size_t at) : of_(of), at_(at) {}
+    reference operator*() const {
+      if (!of_->received_.empty()) return of_->received_[at_];
+      of_->shown_.assign(300'000, static_cast<char>('a' + at_));
+      return of_->shown_;
+    }
+    iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    iterator operator++(int) { return {of_, at_++}; }
+    bool operator==(const iterator& other) const { return at_ == other.at_; }
+
+   private:
+    const lines_made_at_sight* of_;
+    std::size_t at_;
+  };
+  using const_iterator = iterator;
+  lines_made_at_sight() = default;
+  explicit lines_made_at_sight(std::size_t n) : made_(n) {}
+  [[nodiscard]] iterator begin() const { return {this, 0}; }
+  [[nodiscard]] iterator end() const { return {this, size()}; }
+  [[nodiscard]] std::size_t size() const { return received_.empty() ? made_ : received_.size(); }
+  void clear() { received_.clear(); }
+  void push_back(std::string line) { received_.push_back(std::move(line)); }
+
+ private:
+  std::vector<std::string> received_;
+  mutable std::string shown_;
+  std::size_t made_ = 0;
+};
+
+TEST(message_stream, copies_what_containers_of_others_show) {
+  const auto numbers_got = there(std::vector<repeated>{{1, 100'000}, {2, 100'000}, {3, 100'000}});
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_EQ(numbers_got[i].data()[7], i + 1);
+  std::string begins;
+  for (const std::string& line : there(lines_made_at_sight(3))) begins += line[0];
+  EXPECT_EQ(begins, "abc");
 }
 
 struct with_descriptors {

@@ -102,7 +102,7 @@ struct rule<T, kind::string> : plain_rule<count_bytes> {
   using C = typename T::value_type;
   static void encode(writer& w, const T& value) {
     w.size(value.size());
-    w.raw_of(&value, value.data(), value.size() * sizeof(C));
+    w.raw_of(value, value.data(), value.size());
   }
   static void decode(reader& r, T& value) { take_in_one_piece(r, value); }
   static void describe(structure& s) {
@@ -177,13 +177,9 @@ struct rule<T, kind::sequence> : plain_rule<count_bytes, typename T::value_type>
     const auto n = static_cast<std::size_t>(std::distance(value.begin(), value.end()));
     w.size(n);
     if constexpr (in_one_piece) {
-      w.raw_of(&value, value.data(), n * sizeof(E));
-    } else if constexpr (requires {
-                           { value.data() } -> std::same_as<const E*>;
-                         }) {
-      const auto alive = w.elements_of(&value, std::as_bytes(std::span<const E>(value.data(), n)));
-      for (const auto& element : value) put_element<E>(w, element);
+      w.raw_of(value, value.data(), n);
     } else {
+      const auto alive = w.elements_of(value);
       for (const auto& element : value) put_element<E>(w, element);
     }
   }
@@ -211,6 +207,7 @@ struct rule<T, kind::set> : plain_rule<count_bytes, typename T::key_type> {
   static void encode(writer& w, const T& value) {
     const auto level = w.descend();
     w.size(value.size());
+    const auto alive = w.elements_of(value);
     for (const auto& element : value) put_element<E>(w, element);
   }
   static void decode(reader& r, T& value) {
@@ -228,6 +225,7 @@ struct rule<T, kind::map> : plain_rule<count_bytes, typename T::key_type, typena
   static void encode(writer& w, const T& value) {
     const auto level = w.descend();
     w.size(value.size());
+    const auto alive = w.elements_of(value);
     for (const auto& [key, mapped] : value) {
       put_element<K>(w, key);
       w.put(mapped);

@@ -3,18 +3,29 @@
 // sent. So a large vector is held once by its sender, and not a second time as a message.
 //
 // Invariant: what is lent belongs to an object that lies within memory that outlives the message; a temporary that a
-// rule or a user's code encodes does not.
+// rule or a user's code encodes does not. And to a std::vector or std::basic_string: another container may show its
+// elements in memory that it uses again for the next ones.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 namespace kin::detail {
 
 /// Less is copied: it costs little memory.
 inline constexpr std::size_t least_lent = std::size_t{256} << 10;
+
+/// Whose elements lie still as long as they are not changed.
+template <class T>
+inline constexpr bool lendable = false;
+template <class E, class Allocator>
+inline constexpr bool lendable<std::vector<E, Allocator>> = !std::is_same_v<E, bool>;
+template <class C, class Traits, class Allocator>
+inline constexpr bool lendable<std::basic_string<C, Traits, Allocator>> = true;
 
 struct lent_bytes {
   std::size_t before;  ///< so many of the message's own bytes come before them
@@ -32,14 +43,14 @@ struct lending {
   }
 };
 
-/// While it lives, the elements of an object that outlives the message do so, too.
+/// While it lives, nothing outlives the message but the elements of an object that does.
 class alive_elements {
  public:
-  alive_elements(lending* in, const void* owner, std::span<const std::byte> elements) noexcept
-      : in_(in != nullptr && in->has(owner) ? in : nullptr) {
+  /// Of no elements: nothing outlives it.
+  alive_elements(lending* in, const void* owner, std::span<const std::byte> elements) noexcept : in_(in) {
     if (in_ == nullptr) return;
     before_ = in_->alive;
-    in_->alive = elements;
+    in_->alive = in_->has(owner) ? elements : std::span<const std::byte>();
   }
   alive_elements(const alive_elements&) = delete;
   alive_elements& operator=(const alive_elements&) = delete;

@@ -93,16 +93,22 @@ class writer {
     const auto* first = static_cast<const std::byte*>(data);
     bytes_.insert(bytes_.end(), first, first + n);
   }
-  /// The same for n bytes that `owner` owns, and that stay there as long as it does.
-  void raw_of(const void* owner, const void* data, std::size_t n) {
-    if (lending_ != nullptr && n >= detail::least_lent && calls_ == 0 && lending_->has(owner))
-      lending_->lent.push_back({written(), std::span(static_cast<const std::byte*>(data), n)});
+  /// The same for the n elements that a container has from `data` on.
+  template <class Container, class E>
+  void raw_of(const Container& owner, const E* data, std::size_t n) {
+    if (detail::lendable<Container> && lending_ != nullptr && n >= detail::least_lent / sizeof(E) && calls_ == 0 &&
+        lending_->has(&owner))
+      lending_->lent.push_back({written(), std::as_bytes(std::span(data, n))});
     else
-      raw(data, n);
+      raw(data, n * sizeof(E));
   }
-  /// For the rules: what `owner` owns outlives the message if `owner` does.
-  [[nodiscard]] detail::alive_elements elements_of(const void* owner, std::span<const std::byte> elements) noexcept {
-    return {lending_, owner, elements};
+  /// While the elements of `owner` are put.
+  template <class Container>
+  [[nodiscard]] detail::alive_elements elements_of(const Container& owner) noexcept {
+    if constexpr (detail::lendable<Container>)
+      return {lending_, &owner, std::as_bytes(std::span(owner.data(), owner.size()))};
+    else
+      return {lending_, &owner, {}};
   }
   /// A number of elements; reader::size reads it.
   void size(std::size_t n) {
