@@ -99,6 +99,8 @@ constexpr broken all_broken[] = {
     {"barrier: a later round is broken", "long_barrier.gives_both_the_same_answer*"},
     {"barrier: drop completes nothing", "barrier.is_completed_by_the_last_one*"},
     {"barrier: drop not seen by who comes", "barrier.is_complete_when_one_drops_out*"},
+    {"barrier: dropped with the only one", "barrier.breaks_when_one_dies_that_stood_for_several*"},
+    {"barrier: fates not kept", "barrier.was_met_for_those_who_wake_after_a_reset"},
     {"barrier: death of who drops not seen", "barrier.is_completed_by_those_who_wait*"},
 };
 INSTANTIATE_TEST_SUITE_P(, long_sync_mutant, testing::ValuesIn(all_broken), [](const auto& of) {

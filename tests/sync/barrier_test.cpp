@@ -3,6 +3,7 @@
 #include <kin/barrier.hpp>
 #include <kin/event.hpp>
 #include <kin/process.hpp>
+#include <kin/semaphore.hpp>
 
 #include <gtest/gtest.h>
 
@@ -203,6 +204,63 @@ TEST(barrier, is_completed_by_the_last_one_to_drop_out) {
   EXPECT_EQ(b.parties(), 0u);
   EXPECT_THROW(b.arrive_and_drop(), kin::broken_barrier);
   EXPECT_THROW(b.arrive_and_wait(), kin::broken_barrier);
+}
+
+TEST(barrier, breaks_when_one_dies_that_stood_for_several_and_has_dropped_one_of_them) {
+  const kin::counting_semaphore have_dropped(0);
+  const auto stands_for_two = [&](const kin::barrier& b, auto drop) {
+    return forked([&, drop] {
+      drop(b);
+      have_dropped.release();
+      pause();
+    });
+  };
+  const auto arrives_first = [](const kin::barrier& b) {
+    auto one = b.arrive();
+    b.arrive_and_drop();
+    b.wait(std::move(one));
+  };
+  const auto drops_first = [](const kin::barrier& b) {
+    auto one = b.arrive();
+    b.arrive_and_wait();  // both
+    b.wait(std::move(one));
+    b.arrive_and_drop();
+  };
+  const kin::barrier b(3), c(3);
+  forked first = stands_for_two(b, arrives_first), second = stands_for_two(c, drops_first);
+  b.arrive_and_wait();
+  c.arrive_and_wait();
+  for (int i = 0; i < 2; ++i) have_dropped.acquire();
+  first.kill();
+  second.kill();
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_THROW((void)b.wait_for(patience()), kin::broken_barrier);
+  EXPECT_THROW((void)c.wait_for(patience()), kin::broken_barrier);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, patience()) << "broken by who gave up, and not by the death";
+}
+
+TEST(barrier, was_met_for_those_who_wake_after_a_reset) {
+  const kin::barrier b(2);
+  auto early = b.arrive(), other = b.arrive();
+  b.reset();
+  b.wait(std::move(early));
+  auto sent_away = b.arrive();
+  b.reset();
+  auto later = b.arrive();
+  EXPECT_THROW(b.wait(std::move(sent_away)), kin::broken_barrier);
+  b.arrive_and_wait();
+  b.wait(std::move(later));
+  b.wait(std::move(other));
+}
+
+TEST(barrier, sends_those_away_who_wake_many_resets_later) {
+  const kin::barrier b(2);
+  auto first = b.arrive();
+  for (int i = 0; i < 16'384; ++i) b.reset();
+  auto one = b.arrive(), two = b.arrive();
+  EXPECT_THROW(b.wait(std::move(first)), kin::broken_barrier);
+  b.wait(std::move(one));
+  b.wait(std::move(two));
 }
 
 TEST(barrier, is_for_65536_parties_at_most) {
