@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 // sync: a mutex alone, alone where membarrier(2) is refused, and contended, against an atomic addition alone and
 // contended; and taken over from the dead.
-#include <linux/filter.h>
 #include <linux/membarrier.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstddef>
 #include <mutex>
 #include <string_view>
 
 #include <kin/kin.hpp>
 
+#include "../tests/support/refused_system_call.hpp"
 #include "support.hpp"
 
 namespace {
@@ -38,17 +35,6 @@ void fetch_add(benchmark::State& state) {
 constexpr int batch = 1'000'000;
 constexpr const char* refused = "--membarrier-refused";
 
-void refuse_membarrier() {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog filter{sizeof program / sizeof program[0], program};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-    bench::die("prctl(PR_SET_SECCOMP)");
-}
 // This program as the root of a family of its own, which decides for all of it: for each byte that comes, the seconds
 // that a batch takes.
 int answer_with_times() {
@@ -72,7 +58,7 @@ void lock_unlock_with_fences(benchmark::State& state) {
   const pid_t other = bench::forked([&] {
     ::dup2(there[0], STDIN_FILENO);
     ::dup2(back[1], STDOUT_FILENO);
-    refuse_membarrier();
+    if (!kin_test::refuse(SYS_membarrier, EPERM)) bench::die("prctl(PR_SET_SECCOMP)");
     ::execl("/proc/self/exe", "sync", refused, nullptr);
     bench::die("execl");
   });

@@ -3,15 +3,11 @@
 // elsewhere. The inner tests run in this program again, as the first process of a family that was refused it from the
 // beginning; a wake that is lost there is a test that hangs.
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <mutex>
 #include <numeric>
 #include <string>
@@ -22,25 +18,15 @@
 
 #include "os/memory_barrier.hpp"
 #include "support/leaves_nothing_behind.hpp"
+#include "support/refused_system_call.hpp"
 
 namespace kin_test {
 namespace {
 
-bool refuse_membarrier() {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog filter{sizeof program / sizeof program[0], program};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
-
 TEST(without_membarrier, everything_works) {
   const pid_t pid = ::fork();
   if (pid == 0) {
-    if (!refuse_membarrier()) ::_exit(126);
+    if (!refuse(SYS_membarrier, EPERM)) ::_exit(126);
     ::execl("/proc/self/exe", "refused", "--gtest_filter=refused_membarrier.DISABLED_*",
             "--gtest_also_run_disabled_tests", "--gtest_brief=1", nullptr);
     ::_exit(127);

@@ -8,44 +8,24 @@
 #include <gmock/gmock.h>
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
 #include <iostream>
 #include <mutex>
 
 #include "process/life.hpp"
+#include "support/refused_system_call.hpp"
 
 using namespace kin_test;
 using testing::HasSubstr;
 
 namespace {
 
-// From now on `number` fails in this thread, and in all threads and processes that come of it, with `error`, where
-// (argument & mask) == value.
-void refuse(long number, unsigned argument, unsigned mask, unsigned value, unsigned error) {
-  const auto offset = static_cast<unsigned>(offsetof(seccomp_data, args) + 8 * argument);  // its lower half
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(number), 0, 4),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog filter{sizeof program / sizeof program[0], program};
-  ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-  ASSERT_EQ(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0) << std::strerror(errno);
-}
-void refuse_fork() { refuse(SYS_clone, 0, CLONE_VM, 0, EAGAIN); }
-void refuse_lifelines() { refuse(SYS_fcntl, 1, ~0U, F_SETSIG, EPERM); }
+void refuse_fork() { ASSERT_TRUE(refuse(SYS_clone, EAGAIN, {.argument = 0, .mask = CLONE_VM, .value = 0})); }
+void refuse_lifelines() { ASSERT_TRUE(refuse(SYS_fcntl, EPERM, {.argument = 1, .mask = ~0U, .value = F_SETSIG})); }
 
 // In a copy of this process, which has nothing running yet. What it writes to stderr must be `printed`.
 template <class Body>
