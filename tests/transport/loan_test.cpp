@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -117,6 +118,34 @@ TEST(loan, is_copied_while_the_receiver_keeps_all_blocks) {
   EXPECT_TRUE(last.in_place());
   EXPECT_TRUE(is_all(last.bytes(), 9000, 'z'));
   EXPECT_TRUE(is_all(kept[3].bytes(), 9000, 4));
+}
+
+TEST(loan, waits_for_a_large_block_that_a_receiver_is_about_to_give_back) {
+  open_pipe pipe;
+  const std::size_t size = 40 << 20;
+  std::optional<kin::message_view> kept[2];
+  for (auto& view : kept) {
+    send_built(pipe.a, size, 'k');
+    view = pipe.b.recv_view();
+    ASSERT_TRUE(view->in_place());
+  }
+  bool waited = false;
+  for (int tries = 0; tries < 20 && !waited; ++tries) {  // a thread of a busy machine may take longer than it waits
+    std::thread receiver([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      kept[0].reset();
+    });
+    pipe.a.loan(size).commit();
+    receiver.join();
+    kept[0] = pipe.b.recv_view();
+    waited = kept[0]->in_place();
+    if (!waited) {
+      send_built(pipe.a, size, 'k');
+      kept[0] = pipe.b.recv_view();
+      ASSERT_TRUE(kept[0]->in_place());
+    }
+  }
+  EXPECT_TRUE(waited);
 }
 
 TEST(loan, may_lie_in_the_pipe_in_any_number_that_fits) {
