@@ -227,14 +227,16 @@ struct rule<std::variant<A...>, kind::variant> : plain_rule<sizeof(std::uint32_t
   static void describe(structure& s) { s.group<A...>("<", ">"); }
 
  private:
+  // No instance beyond the last alternative, that would do nothing but throw: clang 16 takes its result, of at most
+  // eight bytes and none, for that of all (-O1 and above).
   template <std::size_t I>
   static T take_from(reader& r, std::uint32_t index) {
-    if constexpr (I == sizeof...(A)) {
-      cannot_decode("a variant's index is out of range");
+    if constexpr (I + 1 < sizeof...(A)) {
+      if (index != I) return take_from<I + 1>(r, index);
     } else {
-      if (index == I) return T(std::in_place_index<I>, r.take<std::remove_const_t<std::variant_alternative_t<I, T>>>());
-      return take_from<I + 1>(r, index);
+      if (index != I) cannot_decode("a variant's index is out of range");
     }
+    return T(std::in_place_index<I>, r.take<std::remove_const_t<std::variant_alternative_t<I, T>>>());
   }
 };
 
