@@ -320,4 +320,23 @@ TEST(shared_dict, ten_thousand_cost_no_descriptor_and_no_mapping) {
   EXPECT_EQ(many.back()[1], 2);
 }
 
+// Some cannot be decoded any more.
+struct no_fourteen {
+  int n = 0;
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(n);
+    if (Archive::is_loading && n == 14) throw std::runtime_error("no 14 here");
+  }
+};
+
+TEST(shared_dict, keeps_what_it_cannot_hand_out) {
+  const kin::shared_dict<int, no_fourteen> dict{{1, {14}}};
+  EXPECT_THROW((void)dict.pop(1), std::runtime_error);
+  EXPECT_THROW((void)dict.pop(1, {}), std::runtime_error);
+  EXPECT_THROW((void)dict.popitem(), std::runtime_error);
+  EXPECT_TRUE(dict.contains(1));
+  EXPECT_TRUE(dict.erase(1));
+}
+
 }  // namespace

@@ -168,4 +168,26 @@ TEST(shared_list, is_made_of_any_range) {
   EXPECT_EQ((kin::shared_list<std::string>(std::vector<const char*>{"a"}).snapshot()), (std::vector<std::string>{"a"}));
 }
 
+// Some cannot be decoded any more.
+struct no_fourteen {
+  int n = 0;
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(n);
+    if (Archive::is_loading && n == 14) throw std::runtime_error("no 14 here");
+  }
+};
+
+TEST(shared_list, keeps_what_it_cannot_hand_out) {
+  const kin::shared_list<no_fourteen> list{{14}, {2}, {14}};
+  EXPECT_THROW((void)list.pop(), std::runtime_error);
+  EXPECT_THROW((void)list.pop(0), std::runtime_error);
+  EXPECT_THROW((void)list.pop_back(), std::runtime_error);
+  EXPECT_EQ(list.size(), 3U);
+  list.erase(2);
+  list.erase(0);
+  EXPECT_EQ(list.size(), 1U);
+  EXPECT_EQ(list.pop().n, 2);
+}
+
 }  // namespace

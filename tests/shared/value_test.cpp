@@ -45,6 +45,10 @@ class celsius {  // private members: nobody can look inside, and yet it can be c
   double degrees_;
 };
 
+struct lambda_calculus {  // no closure, whatever its name
+  int terms = 0;
+};
+
 void add(const kin::value<long>& sum, int n) {
   for (int i = 0; i < n; ++i) sum.fetch_add(1);
 }
@@ -54,6 +58,15 @@ void deposit(kin::value<account> to, int n) {
     to->total += 5;
     ++to->changes;
   }
+}
+
+TEST(value, may_be_of_a_struct_whose_name_has_lambda_in_it) {
+  const kin::value<lambda_calculus> v;
+  v->terms = 3;
+  EXPECT_EQ(v->terms, 3);
+  constexpr auto closure = [n = 1] { return n; };
+  static_assert(kin::detail::is_closure<decltype(closure)>());
+  static_assert(!kin::detail::is_closure<lambda_calculus>());
 }
 
 TEST(value, of_a_number_has_the_members_of_an_atomic) {

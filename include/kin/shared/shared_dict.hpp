@@ -116,10 +116,8 @@ class shared_dict {
     access dict(all_);
     detail::byte_view key, value;
     if (!dict.last(key, value)) detail::throw_missing_key({});
-    taken_key k(key);
-    taken v(value);
-    value_type item(std::move(k).get(), std::move(v).get());
-    dict.erase(encoded_key(item.first).bytes());
+    value_type item(taken_key(key).get(), taken(value).get());
+    dict.erase(std::vector<std::byte>(key.begin(), key.end()));  // not by its key encoded anew, which may differ
     return item;
   }
 
@@ -236,9 +234,9 @@ class shared_dict {
     access dict(all_);
     const auto found = dict.find(k.bytes());
     if (found.data() == nullptr) return std::nullopt;
-    taken value(found);
+    V value = taken(found).get();  // what cannot be decoded stays
     dict.erase(k.bytes());
-    return std::move(value).get();
+    return value;
   }
   [[noreturn]] static void missing(const K& key) {
     if constexpr (detail::printable<K>)

@@ -75,30 +75,23 @@ class shared_list {
     if (index >= list.size()) detail::throw_beyond_end();
     list.set_at(index, element.bytes());
   }
-  void erase(std::size_t index) const { (void)pop(index); }
+  void erase(std::size_t index) const {
+    access list(all_);
+    if (index >= list.size()) detail::throw_beyond_end();
+    take_out(list, index);
+  }
   void clear() const { access(all_).clear(); }
   /// Takes the last element out; std::out_of_range when there is none.
   T pop_back() const {
     access list(all_);
     if (list.size() == 0) detail::throw_beyond_end();
-    taken element(list.at(list.size() - 1));
-    list.pop_back();
-    return std::move(element).get();
+    return pop_from(list, list.size() - 1);
   }
   T pop() const { return pop_back(); }
   T pop(std::size_t index) const {
     access list(all_);
     if (index >= list.size()) detail::throw_beyond_end();
-    taken element(list.at(index));
-    if (index + 1 == list.size()) {
-      list.pop_back();
-    } else {
-      auto all = list.values();
-      if (index >= all.size()) detail::throw_beyond_end();
-      all.erase(all.begin() + static_cast<std::ptrdiff_t>(index));
-      list.assign(all);
-    }
-    return std::move(element).get();
+    return pop_from(list, index);
   }
   /// Runs f(element, args...) here, under the list's lock, and puts back what f has made of the T& it gets; returns
   /// what f returns. If f throws, or the process dies in it, the element is as before. f must not use this list.
@@ -209,6 +202,20 @@ class shared_list {
  private:
   friend struct codec<shared_list>;
   explicit shared_list(detail::shared_container all) noexcept : all_(all) {}
+
+  static void take_out(access& list, std::size_t index) {
+    if (index + 1 == list.size()) return list.pop_back();
+    auto all = list.values();
+    if (index >= all.size()) detail::throw_beyond_end();
+    all.erase(all.begin() + static_cast<std::ptrdiff_t>(index));
+    list.assign(all);
+  }
+  // What cannot be decoded stays.
+  static T pop_from(access& list, std::size_t index) {
+    T element = taken(list.at(index)).get();
+    take_out(list, index);
+    return element;
+  }
 
   template <class R>
   static std::vector<T> collect(R&& more) {

@@ -53,10 +53,15 @@ concept atomic_like = requires(const T& a) {
   T::is_always_lock_free;
   a.load();
 };
-// The compilers spell the type of a closure "<lambda(...)>" and "(lambda at ...)"; it only chooses the sentence.
+// The compilers spell the type of a closure "main()::<lambda(int)>" and "(lambda at file:1:2)".
 template <class T>
 constexpr bool is_closure() {
-  return std::is_class_v<T> && std::string_view(__PRETTY_FUNCTION__).find("lambda") != std::string_view::npos;
+  if constexpr (std::is_class_v<T>) {
+    const std::string_view name = __PRETTY_FUNCTION__;
+    for (const std::string_view mark : {"::<lambda(", " <lambda(", "(lambda at "})
+      if (name.find(mark) != std::string_view::npos) return true;
+  }
+  return false;
 }
 template <class T>
 constexpr bool has_too_many_members() {
