@@ -18,8 +18,11 @@ namespace {
 constexpr std::size_t page = 4096;
 constexpr std::size_t most = std::size_t{1} << 46;
 
-std::size_t whole_pages(std::size_t size) {
+void check_size(std::size_t size) {
   if (size == 0 || size > most) throw os_error("allocate shared memory", "span", size == 0 ? EINVAL : ENOMEM);
+}
+std::size_t whole_pages(std::size_t size) {
+  check_size(size);
   return (size + page - 1) / page * page;
 }
 
@@ -59,7 +62,7 @@ const span_store::span& span_store::make(span_owner owner, std::size_t size) {
 }
 
 const span_store::span& span_store::make_named(span_owner owner, const std::string& name, std::size_t size) {
-  size = whole_pages(size);
+  check_size(size);  // and keep it: whoever opens it gets what was asked for
   unique_fd file = os::make_named_memory(name);
   try {
     os::extend_memory_file(file.get(), size);
@@ -91,7 +94,7 @@ void span_store::keep_only(span_owner owner, std::uint64_t kept) noexcept {
 span_store::place span_store::drop(place at) noexcept {
   const span& s = at->second;
   try {
-    if (!s.name.empty()) os::unlink_named_memory(s.name);
+    if (!s.name.empty()) os::unlink_named_memory(s.name, s.file.get());
     // What the kernel cannot erase is not used again: a new span is zeroed.
     if (!s.file && os::free_memory(file_.get(), s.offset, s.size)) give_back(s.offset, s.size);
   } catch (const std::exception&) {
@@ -130,7 +133,7 @@ void span_store::forget_name(const std::string& name) noexcept {
 
 void span_store::remove_names() noexcept {
   for (auto& [offset, s] : spans_) try {
-      if (!s.name.empty()) os::unlink_named_memory(s.name);
+      if (!s.name.empty()) os::unlink_named_memory(s.name, s.file.get());
       s.name.clear();
     } catch (const error&) {
       // Nobody is left to be told.

@@ -39,4 +39,13 @@ bool unlink_named_memory(const std::string& name) {
   throw os_error("remove the name of shared memory " + name, "shm_unlink", errno);
 }
 
+void unlink_named_memory(const std::string& name, int file) {
+  // Where shm_open(3) has it; looking needs no descriptor.
+  struct stat is {
+  }, was{};
+  if (::stat(("/dev/shm" + name).c_str(), &is) == 0 && ::fstat(file, &was) == 0 && is.st_dev == was.st_dev &&
+      is.st_ino == was.st_ino)
+    unlink_named_memory(name);
+}
+
 }  // namespace kin::os

@@ -16,5 +16,7 @@ unique_fd make_named_memory(const std::string& name);
 unique_fd open_named_memory(const std::string& name);
 /// Removes the name; the memory stays with those who have it. False: there was none. Throws os_error.
 bool unlink_named_memory(const std::string& name);
+/// The same where the name still is that of `file`: somebody may have removed it, and somebody else have made another.
+void unlink_named_memory(const std::string& name, int file);
 
 }  // namespace kin::os

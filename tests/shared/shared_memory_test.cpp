@@ -76,7 +76,7 @@ TEST(shared_memory, with_a_name_is_opened_by_strangers) {
   close(fd);
   EXPECT_STREQ(reinterpret_cast<const char*>(block.data()), "stranger");
   const auto again = kin::shared_memory::open("/" + name);
-  EXPECT_GE(again.size(), 10'000U);
+  EXPECT_EQ(again.size(), 10'000U);
   again.data()[0] = std::byte{'S'};
   EXPECT_EQ(block.data()[0], std::byte{'S'});
 }
@@ -103,6 +103,19 @@ TEST(shared_memory, loses_its_name_with_its_last_handle) {
     EXPECT_TRUE(exists(name));
   }
   EXPECT_FALSE(exists(name));
+}
+
+TEST(shared_memory, leaves_a_name_that_is_a_strangers_by_now) {
+  const std::string name = own_name("taken");
+  {
+    const kin::shared_memory block(10, {.name = name});
+    ASSERT_EQ(shm_unlink(("/" + name).c_str()), 0);
+    const int fd = shm_open(("/" + name).c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+    ASSERT_GE(fd, 0);
+    close(fd);
+  }
+  EXPECT_TRUE(exists(name));
+  EXPECT_TRUE(kin::shared_memory::unlink(name));
 }
 
 TEST(shared_memory, is_unlinked_as_often_as_one_likes) {

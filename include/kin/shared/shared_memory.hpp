@@ -43,7 +43,7 @@ class KIN_EXPORT shared_memory {
   [[nodiscard]] std::byte* data() const noexcept { return object_.data; }
   [[nodiscard]] std::size_t size() const noexcept { return object_.count; }
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return {data(), size()}; }
-  /// As it was given; empty for anonymous memory.
+  /// Without the slash that it may have been given with; empty for anonymous memory.
   [[nodiscard]] std::string name() const;
 
   friend bool operator==(const shared_memory& a, const shared_memory& b) noexcept {
