@@ -96,7 +96,11 @@ void handle(int signal, siginfo_t* info, void* raw_context) {
   head.signal = static_cast<std::uint32_t>(signal);
   head.code = info->si_code;
   head.pid = ::getpid();
-  if (signal != SIGABRT) head.address = reinterpret_cast<std::uint64_t>(info->si_addr);
+  // What else a siginfo has lies in the same bytes.
+  if (info->si_code > 0)
+    head.address = reinterpret_cast<std::uint64_t>(info->si_addr);
+  else if (info->si_code == SI_USER || info->si_code == SI_TKILL || info->si_code == SI_QUEUE)
+    head.sender = info->si_pid;
   head.jumped_to_nowhere = return_from_nowhere(context);
   static walk w;  // not on the alternate stack
   w.start = struck_at(context);

@@ -13,7 +13,8 @@ struct crash_head {
   std::uint32_t signal;
   std::int32_t code;  ///< si_code
   std::int32_t pid;   ///< who: what a worker has forked writes here too
-  std::uint32_t frames, reserved;
+  std::uint32_t frames;
+  std::int32_t sender;    ///< of a signal that a process has sent; else 0
   std::uint64_t address;  ///< that was touched; 0 where it means nothing
   std::uint64_t jumped_to_nowhere;
 };

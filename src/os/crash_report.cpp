@@ -86,6 +86,11 @@ class namer {
 std::string headline(const crash_head& head) {
   const int signal = static_cast<int>(head.signal);
   std::string text = "crashed with " + signal_name(signal);
+  if (head.code <= 0) {
+    if (head.sender == head.pid && signal != SIGABRT) text += ", which it sent itself";  // abort() does so, too
+    if (head.sender != head.pid && head.sender != 0) text += ", sent by process " + std::to_string(head.sender);
+    return text;
+  }
   if (signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL) {
     char place[64];
     std::snprintf(place, sizeof place, " at address 0x%llx", static_cast<unsigned long long>(head.address));

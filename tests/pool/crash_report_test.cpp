@@ -4,6 +4,7 @@
 #include <kin/kin.hpp>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -84,6 +85,25 @@ TEST_P(crash_report, tells_of_a_call_through_a_null_pointer) {
 
 TEST_P(crash_report, tells_of_an_abort) {
   EXPECT_NE(story_of([](int) -> int { std::abort(); }).find("SIGABRT"), std::string::npos);
+}
+
+TEST_P(crash_report, tells_who_sent_a_signal_instead_of_an_address) {
+  const std::string story = story_of([](int) { return std::raise(SIGSEGV); });
+  EXPECT_NE(story.find("crashed with SIGSEGV, which it sent itself"), std::string::npos) << story;
+  kin::pool workers({.workers = 1, .start = GetParam()});
+  const auto pid = workers.apply([] { return ::getpid(); });
+  const kin::event runs;
+  const auto task = workers.apply_async([](const kin::event& e) { e.set(), ::pause(); }, runs);
+  runs.wait();
+  ASSERT_EQ(::kill(pid, SIGBUS), 0);
+  try {
+    task.get();
+    FAIL();
+  } catch (const kin::worker_lost& e) {
+    const std::string text = e.what();
+    EXPECT_NE(text.find("crashed with SIGBUS, sent by process " + std::to_string(::getpid())), std::string::npos)
+        << text;
+  }
 }
 
 // Before kin's: a static object's constructor, in a program that is run anew for each child.
