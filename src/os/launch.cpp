@@ -71,6 +71,7 @@ struct fd_move {
 struct limit_setting {
   int resource;
   rlimit value;
+  bool is_asked_for;
 };
 
 // Everything the child needs, prepared by the parent. `failed_step` and `error` are the child's answer.
@@ -122,6 +123,17 @@ KIN_UNSANITIZED bool arrange_process(child_plan* plan) {
   return true;
 }
 
+KIN_UNSANITIZED bool set_limit(const limit_setting& limit) {
+  if (::syscall(SYS_prlimit64, 0, limit.resource, &limit.value, nullptr) == 0) return true;
+  if (errno != EPERM || limit.is_asked_for) return false;
+  // The hard limit has been lowered since init(), and only root could raise it again: then as near as it goes.
+  rlimit present{};
+  if (::syscall(SYS_prlimit64, 0, limit.resource, nullptr, &present) != 0) return false;
+  if (present.rlim_max > limit.value.rlim_max) present.rlim_max = limit.value.rlim_max;
+  present.rlim_cur = limit.value.rlim_cur < present.rlim_max ? limit.value.rlim_cur : present.rlim_max;
+  return ::syscall(SYS_prlimit64, 0, limit.resource, &present, nullptr) == 0;
+}
+
 KIN_UNSANITIZED bool arrange_descriptors(child_plan* plan) {
   if (::syscall(SYS_dup3, plan->null_fd, 0, 0) < 0) return fail(plan, "dup3");
   for (std::size_t i = 0; i < plan->move_count; ++i)
@@ -129,8 +141,7 @@ KIN_UNSANITIZED bool arrange_descriptors(child_plan* plan) {
   if (::syscall(SYS_close_range, plan->first_fd_to_close, ~0u, 0) != 0) return fail(plan, "close_range");
   // Last of all, because a lower RLIMIT_NOFILE would forbid the dup3 calls above.
   for (std::size_t i = 0; i < plan->limit_count; ++i)
-    if (::syscall(SYS_prlimit64, 0, plan->limits[i].resource, &plan->limits[i].value, nullptr) != 0)
-      return fail(plan, "setrlimit");
+    if (!set_limit(plan->limits[i])) return fail(plan, "setrlimit");
   return true;
 }
 
@@ -179,12 +190,11 @@ constexpr std::size_t stack_size = 64 * 1024;
 std::vector<limit_setting> all_limits(const launch_request& request) {
   std::vector<limit_setting> limits;
   for (std::size_t i = 0; i < request.inherited->limits.size(); ++i)
-    limits.push_back({static_cast<int>(i), request.inherited->limits[i]});
+    limits.push_back({static_cast<int>(i), request.inherited->limits[i], false});
   for (const auto& [resource, value] : request.limits)
     for (auto& setting : limits)
-      if (setting.resource == resource) setting.value = value;
-  // Limits that are as inherited already cost no system call and cannot fail (a hard limit may have been lowered
-  // since init(), and only root could raise it again).
+      if (setting.resource == resource) setting = {resource, value, true};
+  // Limits that are as inherited already cost no system call and cannot fail.
   std::erase_if(limits, [](const limit_setting& s) {
     rlimit present{};
     return ::getrlimit(static_cast<__rlimit_resource>(s.resource), &present) == 0 &&

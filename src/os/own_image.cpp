@@ -224,10 +224,23 @@ std::optional<refused_change> image_plan::apply() const {
   if (auto r = enter_directory(wanted_)) return r;
   if (auto r = set_affinity()) return r;
   for (const auto& [resource, limit] : new_limits_)
-    if (auto r = step("setrlimit", "set a child's limits",
-                      [&, which = static_cast<__rlimit_resource>(resource)] { return ::setrlimit(which, &limit); }))
-      return r;
+    if (auto r = set_limit(resource, limit)) return r;
   return std::nullopt;
+}
+
+std::optional<refused_change> image_plan::set_limit(int resource, const rlimit& limit) const {
+  const auto which = static_cast<__rlimit_resource>(resource);
+  const auto set = [&](const rlimit& to) {
+    return step("setrlimit", "set a child's limits", [&] { return ::setrlimit(which, &to); });
+  };
+  auto refused = set(limit);
+  const bool is_asked_for =
+      std::any_of(wanted_.limits.begin(), wanted_.limits.end(), [&](const auto& l) { return l.first == resource; });
+  rlimit present{};
+  if (!refused || is_asked_for || ::getrlimit(which, &present) != 0) return refused;
+  // The hard limit has been lowered since init(), and only root could raise it again: then as near as it goes.
+  const rlim_t most = std::min(present.rlim_max, limit.rlim_max);
+  return set({std::min(limit.rlim_cur, most), most});
 }
 
 void on_exit_of_copy(void (*end)(int code)) {

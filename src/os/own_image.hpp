@@ -53,6 +53,7 @@ class image_plan {
     return wanted_.environment.empty() ? wanted_.inherited->environment : wanted_.environment;
   }
   [[nodiscard]] std::optional<refused_change> set_affinity() const;
+  [[nodiscard]] std::optional<refused_change> set_limit(int resource, const rlimit& limit) const;
 
   image_changes wanted_;
   bool new_environment_, changes_surroundings_;

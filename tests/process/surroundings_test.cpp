@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -167,6 +169,25 @@ TEST_P(surroundings, hold_nothing_on_stdin_and_default_signals) {
   EXPECT_EQ(f.handled, std::vector<int>{});
 #endif
   EXPECT_EQ(f.blocked, std::vector<int>{});
+}
+
+// Without the right to raise it again.
+TEST_P(surroundings, have_a_hard_limit_that_was_lowered_since_init) {
+  kin::process lowered(kin::start::fork, [&] {
+    __user_cap_header_struct whose{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct nothing[2]{};
+    const rlimit lower{1U << 30, 1U << 30};
+    if (::syscall(SYS_capset, &whose, nothing) != 0 || ::setrlimit(RLIMIT_FSIZE, &lower) != 0) ::_exit(1);
+    kin::process child(with(), [] {
+      rlimit limit{};
+      ::getrlimit(RLIMIT_FSIZE, &limit);
+      ::_exit(limit.rlim_cur == 1U << 30 && limit.rlim_max == 1U << 30 ? 42 : 3);
+    });
+    child.join();
+    ::_exit(child.exitcode().value_or(2));
+  });
+  lowered.join();
+  EXPECT_EQ(lowered.exitcode(), 42);
 }
 
 TEST_P(surroundings, hold_none_of_the_parents_descriptors) {
