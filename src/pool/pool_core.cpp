@@ -124,7 +124,7 @@ deadline pool_core::next_timer() const {
     if (w->now == phase::busy) first = earlier(first, w->task_ends);
     if (w->now == phase::idle) first = earlier(first, w->idle_ends);
   }
-  if (!waiting_.empty() && !next_start_.passed()) first = earlier(first, next_start_);
+  if (!(waiting_.empty() && queued_ == 0) && !next_start_.passed()) first = earlier(first, next_start_);
   return first;
 }
 

@@ -88,8 +88,8 @@ void pool_core::supervise(lock& hold) {
     }
     start_worker(hold);
   }
-  // Nobody will submit any more: idle workers may go as soon as nothing waits.
-  if (closed_ && !terminated_ && waiting_.empty())
+  // Nobody will submit any more: idle workers may go as soon as nothing waits, nor lies behind another worker's task.
+  if (closed_ && !terminated_ && waiting_.empty() && queued_ == 0)
     for (const auto& w : workers_)
       if (w->now == phase::idle || w->now == phase::starting) retire(*w);
 }
@@ -108,13 +108,14 @@ bool pool_core::has_ended(worker& w) const {
 }
 
 bool pool_core::wants_worker() {
-  if (waiting_.empty() || terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers())
-    return false;
+  // What lies behind another worker's task waits, too: whoever comes gets it.
+  const std::size_t wait = waiting_.size() + queued_;
+  if (wait == 0 || terminated_ || live_workers() + starting_ >= options_.workers + blocked_workers()) return false;
   std::size_t coming = starting_;
   // One that is never ready counts until its end is known, which says how long to wait before the next.
   for (const auto& w : workers_) coming += !w->ready || w->now == phase::idle;
   if (failed_starts_ > 0 && coming > 0) return false;  // one attempt at a time
-  return waiting_.size() > coming;
+  return wait > coming;
 }
 
 void pool_core::start_worker(lock& hold) {

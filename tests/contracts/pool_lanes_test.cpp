@@ -9,10 +9,12 @@
 #include <fstream>
 #include <map>
 #include <random>
+#include <stdexcept>
 
 #include <kin/array.hpp>
 #include <kin/event.hpp>
 #include <kin/process.hpp>
+#include <kin/value.hpp>
 
 #include "contracts/pool_contract.hpp"
 #include "support/leaves_nothing_behind.hpp"
@@ -303,6 +305,37 @@ TEST_P(pool_lanes, retire_a_worker_that_nobody_waits_for_after_its_last_task) {
   for (int i = 0; i < 7; ++i) (void)workers.apply_async(square, i);
   for (int seen = retired; seen < 2; seen = retired) retired.wait(seen);
   EXPECT_EQ(workers.apply(square, 3), 9);
+}
+
+bool is_set_in_time(const kin::event& e) { return e.wait_for(20s); }
+
+// The first worker is known to be quick, so the second task is queued behind the first, for the worker that comes.
+TEST_P(pool_lanes, share_their_tasks_out_though_the_worker_that_was_coming_has_failed) {
+  auto o = options(2);
+  const kin::value<int> starts(0);
+  o.initializer = kin::bind(
+      [](const kin::value<int>& n) {
+        if (n.fetch_add(1) == 1) throw std::runtime_error("the second start fails");
+      },
+      starts);
+  kin::pool workers(std::move(o));
+  for (int i = 0; i < 20; ++i) workers.apply(square, i);
+  const kin::event e;
+  const auto waits = workers.apply_async(is_set_in_time, e);
+  workers.apply_async([](const kin::event& of) { of.set(); }, e);
+  EXPECT_TRUE(waits.get());
+}
+
+TEST_P(pool_lanes, share_their_tasks_out_when_the_pool_is_closed) {
+  kin::future<bool> waits;
+  {
+    kin::pool workers(options(2));
+    for (int i = 0; i < 20; ++i) workers.apply(square, i);
+    const kin::event e;
+    waits = workers.apply_async(is_set_in_time, e);
+    workers.apply_async([](const kin::event& of) { of.set(); }, e);
+  }
+  EXPECT_TRUE(waits.get());
 }
 
 }  // namespace
