@@ -36,6 +36,8 @@ struct thread_core::thread_record {
     --core.threads_;
     core.ready_ -= ready ? 1 : 0;
     core.tell(worker_event::kind::retired, "thread " + std::to_string(number));
+    // When nobody is left it is tried anew: those that fail then tell the tasks.
+    if (core.failed_starts_ >= most_failed_starts && core.threads_ <= core.blocked_) core.failed_starts_ = 0;
     if (!core.waiting_.empty() && core.failed_starts_ < most_failed_starts) core.need_thread();
     core.changed_.notify_all();
   }
@@ -86,7 +88,7 @@ bool thread_core::initialise(lock& hold) {
   }
   const std::string text = describe_exception(failure);
   tell(worker_event::kind::start_failed, text);
-  if (++failed_starts_ >= most_failed_starts && ready_ == 0) {
+  if (++failed_starts_ >= most_failed_starts && ready_ <= blocked_) {
     failed_starts_ = 0;
     fail_waiting(std::make_exception_ptr(start_error("kin: the pool's threads do not start (" +
                                                      std::to_string(most_failed_starts) +

@@ -250,6 +250,40 @@ TEST(thread_pool, makes_submitters_wait_while_too_much_is_pending) {
   EXPECT_EQ(workers.stats().completed, 7u);
 }
 
+TEST(thread_pool, fails_what_waits_when_the_initializer_begins_to_throw) {
+  static std::atomic<int> starts;
+  starts = 0;
+  kin::thread_pool workers({.workers = 2,
+                            .initializer = kin::bind([] {
+                              if (++starts > 1) throw std::runtime_error("only once");
+                            }),
+                            .max_tasks_per_worker = 5});
+  const kin::event go_on;
+  std::vector<kin::future<void>> all;
+  for (int i = 0; i < 20; ++i) all.push_back(workers.apply_async([go_on] { go_on.wait(); }));
+  while (starts < 4) std::this_thread::yield();
+  go_on.set();
+  int done = 0, failed = 0;
+  for (const auto& f : all) try {
+      f.get();
+      ++done;
+    } catch (const kin::start_error&) {
+      ++failed;
+    }
+  EXPECT_EQ(done, 5);
+  EXPECT_EQ(failed, 15);
+}
+
+TEST(thread_pool, fails_the_tasks_of_a_waiting_task_when_no_thread_can_be_had_for_them) {
+  static std::atomic<int> starts;
+  starts = 0;
+  kin::thread_pool workers({.workers = 1, .initializer = kin::bind([] {
+                                            if (++starts > 1) throw std::runtime_error("only once");
+                                          })});
+  auto outer = workers.apply_async([&] { return workers.apply([] { return 1; }); });
+  EXPECT_THROW((void)outer.get(), kin::start_error);
+}
+
 TEST(thread_pool, fails_what_waits_when_the_initializer_throws) {
   kin::thread_pool workers({.workers = 2, .initializer = kin::bind([] { throw std::runtime_error("no database"); })});
   std::vector<kin::future<int>> all;
