@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <kin/core/error.hpp>
+#include <kin/os/duplicate.hpp>
 #include <kin/wire/outcome.hpp>
 
 #include "memory/cpu.hpp"
@@ -254,33 +255,59 @@ bool pool_core::withdraw_task(task_state& state) {
   return true;
 }
 
-// The request is decoded as in a worker: the task cannot change what the caller holds.
-bool pool_core::run_here(task_state& state) {
-  require_owner();
-  std::unique_ptr<task> mine;
-  parcel request;
-  {
-    const lock hold(mutex_);
-    mine = take_unbegun(state);
-    assign_waiting();
-    if (!mine) return false;
-    request = whole_request(*mine);
-    ++running_here_;
-  }
+namespace {
+parcel copy_of(const parcel& original) {
+  parcel copy{original.bytes, {}, {}, original.block, original.in_block};
+  for (const unique_fd& each : original.fds) copy.fds.push_back(os::duplicate(each.get()));
+  return copy;
+}
+}  // namespace
+
+// The request is decoded as in a worker: the task cannot change what the caller holds. True: to be tried again.
+bool pool_core::attempt_here(task& t) {
   parcel outcome;
   std::exception_ptr failure;
   try {
-    const task_context context(shared_from_this(), mine->depth, sharers_);
+    parcel request;
+    {
+      const lock hold(mutex_);
+      const bool may_repeat = t.retries_left > 0 && t.request;
+      request = may_repeat ? copy_of(*t.request) : whole_request(t);
+    }
+    const task_context context(shared_from_this(), t.depth, sharers_);
     outcome = run_request(std::move(request));
   } catch (...) {
     failure = std::current_exception();
   }
   const lock hold(mutex_);
+  if (failure) {
+    settle(t, failure);
+    return false;
+  }
+  const bool failed = outcome_failed(outcome);
+  if (failed && t.retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !t.state->ready()) {
+    --t.retries_left;
+    ++counts_.retried;
+    return true;
+  }
+  if (t.state->settle(std::move(outcome), "the caller")) note_settled(*t.state, failed);
+  return false;
+}
+
+bool pool_core::run_here(task_state& state) {
+  require_owner();
+  std::unique_ptr<task> mine;
+  {
+    const lock hold(mutex_);
+    mine = take_unbegun(state);
+    assign_waiting();
+    if (!mine) return false;
+    ++running_here_;
+  }
+  while (attempt_here(*mine)) {
+  }
+  const lock hold(mutex_);
   --running_here_;
-  if (failure)
-    settle(*mine, failure);
-  else if (const bool failed = outcome_failed(outcome); mine->state->settle(std::move(outcome), "the caller"))
-    note_settled(*mine->state, failed);
   wake();
   return true;
 }

@@ -118,6 +118,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   // request_heads.cpp
   void keep_request(task& t, task_work& work);
   [[nodiscard]] std::optional<std::size_t> head_number(const call_head& head, std::span<const std::byte> bytes);
+  bool attempt_here(task& t);
   [[nodiscard]] parcel whole_request(task& t) const;
 
   // dispatcher.cpp

@@ -192,6 +192,26 @@ TEST_P(claimed_map, tries_the_range_of_a_worker_that_died_again) {
   EXPECT_EQ(workers.stats().retried, 1u);
 }
 
+struct fails_once {
+  kin::value<int> failures;
+  int most;
+  int operator()(int n) const {
+    if (n % 100 == 50 && failures.fetch_add(1) < most) throw kin::retryable("again");
+    return n + 1;
+  }
+};
+
+TEST_P(claimed_map, tries_the_ranges_again_that_failed_in_the_caller) {
+  kin::pool workers(options(2));
+  const auto in = counting(1000);
+  for (const std::size_t retries : {1u, 3u}) {
+    const kin::array<int> out(1000, -1);
+    workers.map(fails_once{kin::value<int>(0), static_cast<int>(retries)}, in, out,
+                {.chunk = 10, .caller_takes_part = true, .task = {.retries = retries}});
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(out[static_cast<std::size_t>(i)], i + 1);
+  }
+}
+
 TEST_P(claimed_map, is_done_or_tells_a_loss_whenever_workers_die) {
   auto o = options(2);
   // Each worker ends at a moment of its own.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // What comes back from map and starmap, over which ranges and in which order, from whatever workers.
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <forward_list>
 #include <list>
 #include <map>
@@ -11,6 +15,9 @@
 #include <sstream>
 #include <string_view>
 #include <tuple>
+
+#include <kin/array.hpp>
+#include <kin/event.hpp>
 
 #include "contracts/any_pool_contract.hpp"
 
@@ -49,6 +56,40 @@ KIN_ANY_POOL_TEST(pool_maps, maps_over_any_range) {
   const std::map<std::string, int> ages{{"x", 1}, {"y", 2}};
   EXPECT_EQ(workers.map([](const std::pair<const std::string, int>& p) { return p.second; }, ages),
             (std::vector<int>{1, 2}));
+}
+
+struct fails_at_first {
+  kin::array<int> attempts;
+  kin::array<int> callers;  // where it ran in process `caller`
+  int caller;
+  int operator()(int n) const {
+    const auto i = static_cast<std::size_t>(n);
+    if (::getpid() == caller) std::atomic_ref(callers[i]).store(1);
+    if (std::atomic_ref(attempts[i]).fetch_add(1) == 0) throw kin::retryable("again");
+    return n * n;
+  }
+};
+
+KIN_ANY_POOL_TEST(pool_maps, tries_again_what_the_caller_runs_as_what_workers_run) {
+  Pool workers(options(1));
+  const kin::event is_busy, go_on;
+  const auto busy =
+      workers.apply_async([](const kin::event& a, const kin::event& b) { a.set(), b.wait(); }, is_busy, go_on);
+  is_busy.wait();
+  const std::vector<int> numbers{0, 1, 2, 3};
+  const std::vector<int> expected{0, 1, 4, 9};
+  fails_at_first f{kin::array<int>(4), kin::array<int>(4), ::getpid()};
+  EXPECT_EQ(workers.map(f, numbers, {.chunk = 1, .caller_takes_part = true, .task = {.retries = 1}}), expected);
+  EXPECT_TRUE(std::ranges::equal(f.attempts, std::vector{2, 2, 2, 2}));
+  EXPECT_TRUE(std::ranges::equal(f.callers, std::vector{1, 1, 1, 1}));
+  EXPECT_EQ(workers.stats().retried, 4U);
+  f.attempts = kin::array<int>(4);
+  try {
+    (void)workers.map(f, numbers, {.chunk = 1, .caller_takes_part = true});
+    ADD_FAILURE() << "no exception";
+  } catch (const kin::retryable&) {
+  }
+  go_on.set();
 }
 
 KIN_ANY_POOL_TEST(pool_maps, maps_over_bools_and_to_bools) {

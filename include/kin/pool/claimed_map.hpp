@@ -249,13 +249,14 @@ class claimed_map {
   std::exception_ptr take_part(std::uint32_t who, const F& f, const In& in, MakeTo& to, const Limit& limit) {
     claimed_part part = *part_;
     part.who = who;
-    try {
-      callable_box<F> mine{f};
-      claimed_chunks<F, In, To>::run(mine, in, to(), part, limit);
-    } catch (...) {
-      return std::current_exception();
-    }
-    return nullptr;
+    for (std::size_t retries_left = options_.task.retries;; --retries_left) try {
+        callable_box<F> mine{f};
+        claimed_chunks<F, In, To>::run(mine, in, to(), part, limit);
+        return nullptr;
+      } catch (...) {
+        const std::exception_ptr why = std::current_exception();
+        if (retries_left == 0 || !is_retryable(why)) return why;
+      }
   }
   static constexpr int most_in_vain = 20;
 
