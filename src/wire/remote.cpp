@@ -237,6 +237,14 @@ std::exception_ptr decode_exception(reader& in, const std::string& worker) {
   return rebuild(chain, 0);
 }
 
+remote_error as_remote_error(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (...) {
+    return remote_error(story());
+  }
+}
+
 std::string describe_exception(std::exception_ptr exception) {
   std::string text;
   for (std::size_t depth = 0; exception != nullptr && depth < longest_chain; ++depth) {

@@ -151,6 +151,39 @@ KIN_ANY_POOL_TEST(pool_futures, of_maps_can_be_awaited_where_they_are_made) {
   EXPECT_EQ(got, (std::vector<std::string>{"a!", "b!", "c1"}));
 }
 
+fire await_twice(kin::future<std::string> word, kin::future<std::unique_ptr<int>> box, std::vector<std::string>& got) {
+  got.push_back(co_await word);
+  got.push_back(co_await word);
+  got.push_back(std::to_string(*co_await std::move(box)));
+  got.push_back(word.get());
+}
+KIN_ANY_POOL_TEST(pool_futures, give_their_value_to_everybody_who_awaits_them) {
+  std::vector<std::string> got;
+  {
+    Pool workers(options(2));
+    await_twice(workers.apply_async([] { return std::string(100, 'x'); }),
+                workers.apply_async([] { return std::make_unique<int>(4); }), got);
+    workers.close();
+    workers.join();
+  }
+  const std::string word(100, 'x');
+  EXPECT_EQ(got, (std::vector<std::string>{word, word, "4", word}));
+}
+
+KIN_ANY_POOL_TEST(pool_futures, tell_of_what_is_no_standard_exception) {
+  std::vector<std::string> told;
+  {
+    Pool workers(options(1));
+    workers.apply_async([] { throw 42; })
+        .on_error([&](const std::exception& e) { told.emplace_back(e.what()); })
+        .on_error([&](const std::exception_ptr& e) { told.emplace_back(e ? "pointer" : "none"); })
+        .on_error([&] { told.emplace_back("nothing"); });
+    workers.close();
+    workers.join();
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"int: 42", "pointer", "nothing"}));
+}
+
 KIN_ANY_POOL_TEST(pool_futures, can_be_awaited) {
   std::atomic<int> sum{0};
   {

@@ -16,6 +16,7 @@
 #include <kin/core/error.hpp>
 #include <kin/pool/task_state.hpp>
 #include <kin/wire/copyable.hpp>
+#include <kin/wire/remote.hpp>
 
 namespace kin {
 
@@ -125,18 +126,10 @@ class future {
     return *this;
   }
 
-  /// co_await: resumes on the callback thread.
-  auto operator co_await() const {
-    struct awaiter {
-      future of;
-      bool await_ready() const { return of.ready(); }
-      void await_suspend(std::coroutine_handle<> h) const {
-        of.state().when_settled([h] { h.resume(); });
-      }
-      T await_resume() const { return future(of).get(); }
-    };
-    return awaiter{*this};
-  }
+  /// co_await: resumes on the callback thread. Gives a copy of the value, so it may be repeated; moves it out where it
+  /// cannot be copied, and out of `co_await std::move(x)` or `co_await pool.apply_async(f)`.
+  auto operator co_await() const& { return awaiter<detail::is_copyable<T>>{*this}; }
+  auto operator co_await() && { return awaiter<false>{std::move(*this)}; }
 
   /// For kin.
   [[nodiscard]] const std::shared_ptr<detail::result_state<T>>& shared_state() const {
@@ -145,6 +138,20 @@ class future {
   }
 
  private:
+  template <bool Copies>
+  struct awaiter {
+    future of;
+    bool await_ready() const { return of.ready(); }
+    void await_suspend(std::coroutine_handle<> h) const {
+      of.state().when_settled([h] { h.resume(); });
+    }
+    T await_resume() const {
+      if constexpr (Copies)
+        return of.get();
+      else
+        return future(of).get();
+    }
+  };
   [[noreturn]] static void throw_empty() {
     throw std::logic_error("kin: this kin::future refers to no task (default-made or moved from)");
   }
@@ -174,7 +181,7 @@ class future {
       } catch (const std::exception& e) {
         std::invoke(f, e);
       } catch (...) {
-        // Nothing that kin rebuilds is anything else.
+        std::invoke(f, static_cast<const std::exception&>(detail::as_remote_error(failure)));
       }
     } else if constexpr (std::is_invocable_v<F&, std::exception_ptr>) {
       std::invoke(f, failure);

@@ -114,6 +114,9 @@ void raise_exception(reader& in, remote_info&& info, bool nested) {
 KIN_EXPORT void encode_exception(writer& out, std::exception_ptr exception);
 [[nodiscard]] KIN_EXPORT std::exception_ptr decode_exception(reader& in, const std::string& worker);
 
+/// For what is no std::exception: one that tells of it.
+[[nodiscard]] KIN_EXPORT remote_error as_remote_error(const std::exception_ptr& exception);
+
 /// "std::out_of_range: text"; what it was caused by on lines of their own.
 [[nodiscard]] KIN_EXPORT std::string describe_exception(std::exception_ptr exception);
 [[nodiscard]] KIN_EXPORT bool is_retryable(const std::exception_ptr& exception) noexcept;
