@@ -216,6 +216,21 @@ bool tell_given_up(std::span<const hold_word> words, bool at_once) noexcept {
   }
 }
 
+void learn_of_deaths() noexcept {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  if (s.me.member == 0) return;  // whoever becomes one later is told of deaths first
+  try {
+    if (s.root) {
+      const std::lock_guard root(*s.root);
+      return s.root->bury_dead();
+    }
+    std::vector<unique_fd> fds;
+    ask(s, {family_request::verb::deaths, s.me.member, 0}, -1, "learn of a death", fds);
+  } catch (const std::exception&) {
+  }
+}
+
 unique_fd take_flag(std::uint64_t object) {
   (void)self();
   state& s = the();

@@ -47,6 +47,10 @@ inline claim self() {
 inline bool is_dead(claim c) noexcept { return table->is_dead(c); }
 inline bool light_publication() noexcept { return table->light_publication != 0; }
 
+/// Whoever of the family has ended is dead for everybody from here on: for those who have seen an end by themselves,
+/// and earlier than the root may have. Where the root cannot be asked it will tell a moment later.
+void learn_of_deaths() noexcept;
+
 /// A zeroed piece of the arena, at most a window. Throws os_error.
 struct piece {
   std::uint64_t offset;

@@ -21,6 +21,7 @@
 #include "memory/object_header.hpp"
 #include "memory/passage.hpp"
 #include "os/memory_barrier.hpp"
+#include "os/pidfd.hpp"
 #include "os/surroundings.hpp"
 
 namespace kin::detail {
@@ -67,10 +68,7 @@ void supervisor::run() {
     // The dead first, all of a storm at once; a request of theirs may still be there.
     bool deaths = false;
     for (std::size_t i = 0; i < n; ++i)
-      if (ready[i] != requests_key) {
-        bury(static_cast<std::uint32_t>(ready[i]));
-        deaths = true;
-      }
+      if (ready[i] != requests_key) deaths |= bury(static_cast<std::uint32_t>(ready[i]));
     if (deaths && !mutant("death not announced")) rouse_everybody();
     for (std::size_t i = 0; i < n; ++i)
       // Several at once: a look at the lists of holds for all of them costs no more than for one.
@@ -80,9 +78,15 @@ void supervisor::run() {
   }
 }
 
-void supervisor::bury(std::uint32_t member) {
+// Not where somebody else had it buried meanwhile, whose number another process may have got.
+bool supervisor::bury(std::uint32_t member) {
   const auto found = pidfds_.find(member);
-  if (found == pidfds_.end()) return;
+  if (found == pidfds_.end()) return false;
+  try {
+    if (!os::wait_for_end(found->second.get(), deadline::now())) return false;
+  } catch (const os_error&) {
+    return false;  // no memory: it will be told of again
+  }
   watched_.remove(found->second.get());
   pidfds_.erase(found);
   own_table().generation[member].store(0);
@@ -92,6 +96,22 @@ void supervisor::bury(std::uint32_t member) {
     f = f->second.users.empty() ? flags_.erase(f) : std::next(f);
   }
   forget_holds(member);
+  return true;
+}
+
+void supervisor::bury_dead() {
+  std::array<std::uint64_t, 64> ready;
+  bool deaths = false;
+  for (bool more = true; more;) {
+    const std::size_t n = watched_.wait_for(ready, std::chrono::milliseconds(0));
+    more = false;
+    for (std::size_t i = 0; i < n; ++i)
+      if (ready[i] != requests_key) more |= bury(static_cast<std::uint32_t>(ready[i]));
+    deaths |= more;
+  }
+  if (!deaths) return;
+  if (!mutant("death not announced")) rouse_everybody();
+  suspect({}, urgency::at_once);
 }
 
 // Without memory for it, what the dead one had alone (its objects, its chunks) is nobody's while the family lives, and
@@ -352,6 +372,9 @@ family_answer supervisor::answer(const family_request& request, os::packet& mess
       break;
     case family_request::verb::chunk:
       answer_about_chunk(request, reply);
+      break;
+    case family_request::verb::deaths:
+      bury_dead();
       break;
     default:
       return answer_about_spans(request, fds);

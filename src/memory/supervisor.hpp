@@ -47,6 +47,7 @@ struct family_request {
     flag,
     leave_flag,
     holds,
+    deaths,  ///< are to be known to all
     gave_up  ///< no answer
   };
   verb what;
@@ -91,6 +92,8 @@ class supervisor {
   family_answer answer_about_spans(const family_request& request, std::vector<int>& fds);
   /// At the root's exit.
   void remove_names() noexcept;
+  /// With the lock held: the table says of all members that have ended that they are dead.
+  void bury_dead();
 
   /// With the lock held: an eventfd that goes with an object, one for all its users; made for the first, closed when
   /// the last has left or died. The supervisor keeps it. Throws os_error.
@@ -115,7 +118,7 @@ class supervisor {
   family_answer answer(const family_request& request, os::packet& message, std::vector<int>& fds);
   membership join(unique_fd pidfd);
   membership new_member();
-  void bury(std::uint32_t member);
+  bool bury(std::uint32_t member);
   void forget_holds(std::uint32_t member) noexcept;
   void rouse_everybody();
   void give_holds(std::uint32_t member, std::size_t words, family_answer& reply);

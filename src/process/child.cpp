@@ -9,6 +9,7 @@
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
 
+#include "memory/family.hpp"
 #include "os/crash_report.hpp"
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
@@ -56,6 +57,7 @@ bool child::join(deadline until) {
   if (!os::wait_for_end(pidfd_.get(), until)) return false;
   // A server takes its children's; what it has to tell of them is only waited for by those who ask.
   if (!server_) take_status();
+  family::learn_of_deaths();
   return true;
 }
 
