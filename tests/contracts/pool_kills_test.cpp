@@ -2,6 +2,7 @@
 // Promise 1 in bulk: whenever workers are killed, each task is done once or lost once. What ran is counted where it
 // ran.
 #include <algorithm>
+#include <map>
 #include <random>
 
 #include <kin/array.hpp>
@@ -46,27 +47,30 @@ outcome work_in_two(const kin::array<int>& begun, const kin::array<int>& ended, 
   return {n, std::move(bulk)};
 }
 
-// Kills a worker every 10 ms, or as much more as a start takes here, sooner or later than that, whichever it is and
-// whatever it does. But no more than six until one is ready again: twelve the pool rightly takes for such as never
+// Kills a worker every 10 ms, or as much more as a start takes here and now, sooner or later than that, whichever it is
+// and whatever it does. But no more than six until one is ready again: twelve the pool rightly takes for such as never
 // start.
 class killer {
  public:
   explicit killer(unsigned seed) : random_(seed) {}
   void watch(kin::pool_options& its) {
     its.on_worker_event = [this](const kin::worker_event& e) {
-      if (e.what == kin::worker_event::kind::ready) since_ready_ = 0;
+      if (e.what == kin::worker_event::kind::started) started_[e.pid] = clock::now();
+      if (e.what != kin::worker_event::kind::ready) return;
+      since_ready_ = 0;
+      if (const auto start = started_.extract(e.pid)) note_start(clock::now() - start.mapped());
     };
   }
   void measure_start(kin::pool& workers) {
     const auto begin = clock::now();
     EXPECT_EQ(workers.apply(square, 2), 4);
-    pause_ = std::max(pause_, std::chrono::duration_cast<std::chrono::microseconds>(1.5 * (clock::now() - begin)));
-    next_ = clock::now() + pause_;
+    note_start(clock::now() - begin);
+    next_ = clock::now() + pause_.load();
   }
   void strike_until(const kin::future<outcome>& f) {
     do {
       if (clock::now() < next_) continue;
-      next_ = clock::now() + random_() % 200 * pause_ / 100;
+      next_ = clock::now() + random_() % 200 * pause_.load() / 100;
       const auto children = kin::active_children();
       if (children.empty() || ++since_ready_ > 6) continue;
       kills += ::kill(children[random_() % children.size()].pid(), SIGKILL) == 0;
@@ -76,8 +80,14 @@ class killer {
 
  private:
   std::mt19937 random_;
+  void note_start(clock::duration took) {
+    pause_ =
+        std::max(std::chrono::microseconds(10'000), std::chrono::duration_cast<std::chrono::microseconds>(1.5 * took));
+  }
+
   std::atomic<int> since_ready_{0};
-  std::chrono::microseconds pause_{10'000};
+  std::atomic<std::chrono::microseconds> pause_{};
+  std::map<int, clock::time_point> started_;  // by pid; on the callback thread
   clock::time_point next_;
 };
 
