@@ -22,7 +22,7 @@ class count {
  private:
   template <class Integer>
   static constexpr std::size_t checked(Integer n) {
-    if (!std::in_range<std::size_t>(n)) throw std::out_of_range("kin: a count cannot be negative");
+    if (n < Integer{}) throw std::out_of_range("kin: a count cannot be negative");
     return static_cast<std::size_t>(n);
   }
   std::size_t value_ = 0;

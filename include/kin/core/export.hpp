@@ -4,6 +4,10 @@
 // built with -fvisibility=hidden must still catch what the library throws.
 #pragma once
 
+#if !defined(__cpp_rtti) || !defined(__cpp_exceptions)
+#error "kin needs exceptions and RTTI: compile without -fno-exceptions and -fno-rtti"
+#endif
+
 #define KIN_EXPORT __attribute__((visibility("default")))
 
 namespace kin::detail {

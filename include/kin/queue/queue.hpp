@@ -209,7 +209,9 @@ class queue {
   bool put_before(U&& item, const deadline& until, const char* operation) const {
     if constexpr (!std::is_same_v<T, std::remove_cvref_t<U>>) {
       const T made = [&]() -> T {
-        if constexpr (std::convertible_to<U, T>)
+        if constexpr (std::is_arithmetic_v<std::remove_cvref_t<U>> && std::is_arithmetic_v<T>)
+          return static_cast<T>(item);  // as the caller's own conversion would: no warning out of this header
+        else if constexpr (std::convertible_to<U, T>)
           return std::forward<U>(item);
         else
           return stored_t<U>(std::forward<U>(item));

@@ -35,7 +35,12 @@ class array {
   using difference_type = std::ptrdiff_t;
   using reference = T&;
   using pointer = T*;
+  using const_reference = const T&;
+  using const_pointer = const T*;
   using iterator = T*;
+  using const_iterator = const T*;
+  using reverse_iterator = std::reverse_iterator<iterator>;
+  using const_reverse_iterator = std::reverse_iterator<const_iterator>;
 
   /// No elements.
   array() : array(count(0)) {}
@@ -61,8 +66,10 @@ class array {
   [[nodiscard]] T* end() const noexcept { return data() + size(); }
   [[nodiscard]] const T* cbegin() const noexcept { return begin(); }
   [[nodiscard]] const T* cend() const noexcept { return end(); }
-  [[nodiscard]] auto rbegin() const noexcept { return std::reverse_iterator(end()); }
-  [[nodiscard]] auto rend() const noexcept { return std::reverse_iterator(begin()); }
+  [[nodiscard]] reverse_iterator rbegin() const noexcept { return reverse_iterator(end()); }
+  [[nodiscard]] reverse_iterator rend() const noexcept { return reverse_iterator(begin()); }
+  [[nodiscard]] const_reverse_iterator crbegin() const noexcept { return const_reverse_iterator(cend()); }
+  [[nodiscard]] const_reverse_iterator crend() const noexcept { return const_reverse_iterator(cbegin()); }
 
   [[nodiscard]] T& operator[](std::size_t index) const noexcept { return data()[index]; }
   /// Throws std::out_of_range.
