@@ -118,7 +118,7 @@ void run_claimed(F& f, const Item* from, Result* to, const claimed_part& part, c
         failed = *range;
       }
     }
-    if (limit.reached_by(++taken)) {
+    if (limit.reached_by(++taken) && !mine.has_left()) {  // what is claimed and left is nobody else's
       mine.finish();
       break;
     }

@@ -61,6 +61,8 @@ class KIN_EXPORT claimant {
   std::optional<std::size_t> next();
   /// The last one is done, and no more are wanted for now.
   void finish() noexcept;
+  /// Whether next() still has to give some of an attempt before.
+  [[nodiscard]] bool has_left() const noexcept { return !left_.empty(); }
   /// The last one will not be done.
   void fail() noexcept { current_.reset(); }
 
