@@ -8,6 +8,7 @@
 #include <span>
 #include <stdexcept>
 
+#include <kin/core/export.hpp>
 #include <kin/wire/codec.hpp>
 
 #include "memory/family.hpp"
@@ -98,6 +99,7 @@ bool has_dead(const group& all) noexcept {
 // Its place. A newcomer takes the place of one who has left, then of a dead one (it replaces it), then of anybody.
 std::size_t enter(const group& all, claim me) noexcept {
   const std::size_t n = all.who.size();
+  KIN_ASSERT(n > 0);  // there is no barrier without room for one, nor is a smaller one decoded
   for (std::size_t i = 0; i < n; ++i)
     if (all.who[i].load(std::memory_order_relaxed) == me) return i;
   const auto take = [&](auto may_go) {

@@ -254,7 +254,7 @@ class claimed_map {
         claimed_chunks<F, In, To>::run(mine, in, to(), part, limit);
         return nullptr;
       } catch (...) {
-        const std::exception_ptr why = std::current_exception();
+        std::exception_ptr why = std::current_exception();
         if (retries_left == 0 || !is_retryable(why)) return why;
       }
   }
