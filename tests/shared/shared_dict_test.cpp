@@ -24,12 +24,14 @@
 #include <vector>
 
 #include "os/gate.hpp"
+#include "shared/no_fourteen.hpp"
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
 
 namespace {
 
 using kin_test::forked;
+using kin_test::no_fourteen;
 
 const bool warm = kin_test::warm_up([] {
   const kin::array<char> large(100'000);
@@ -319,16 +321,6 @@ TEST(shared_dict, ten_thousand_cost_no_descriptor_and_no_mapping) {
   for (auto& d : many) d.set(1, 2);
   EXPECT_EQ(many.back()[1], 2);
 }
-
-// Some cannot be decoded any more.
-struct no_fourteen {
-  int n = 0;
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(n);
-    if (Archive::is_loading && n == 14) throw std::runtime_error("no 14 here");
-  }
-};
 
 TEST(shared_dict, keeps_what_it_cannot_hand_out) {
   const kin::shared_dict<int, no_fourteen> dict{{1, {14}}};

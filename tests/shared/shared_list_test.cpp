@@ -15,12 +15,14 @@
 #include <thread>
 #include <vector>
 
+#include "shared/no_fourteen.hpp"
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
 
 namespace {
 
 using kin_test::forked;
+using kin_test::no_fourteen;
 
 const bool warm = kin_test::warm_up([] {
   const kin::shared_memory large(1);
@@ -167,16 +169,6 @@ TEST(shared_list, is_made_of_any_range) {
   EXPECT_EQ(kin::shared_list(std::vector{1, 2}).snapshot(), (std::vector{1, 2}));
   EXPECT_EQ((kin::shared_list<std::string>(std::vector<const char*>{"a"}).snapshot()), (std::vector<std::string>{"a"}));
 }
-
-// Some cannot be decoded any more.
-struct no_fourteen {
-  int n = 0;
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive(n);
-    if (Archive::is_loading && n == 14) throw std::runtime_error("no 14 here");
-  }
-};
 
 TEST(shared_list, keeps_what_it_cannot_hand_out) {
   const kin::shared_list<no_fourteen> list{{14}, {2}, {14}};
