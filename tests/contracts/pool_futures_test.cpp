@@ -43,6 +43,19 @@ KIN_ANY_POOL_TEST(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
   EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
 }
 
+KIN_ANY_POOL_TEST(pool_futures, take_callbacks_that_can_only_be_moved) {
+  std::string log;
+  {
+    Pool workers(options(1));
+    const auto with = [&](auto number) {
+      return [&log, held = std::make_unique<int>(number)](const auto&...) { log += std::to_string(*held); };
+    };
+    workers.apply_async(square, 3).then(with(1)).when_ready(with(2));
+    workers.apply_async([] { throw std::runtime_error("no"); }).on_error(with(3));
+  }
+  EXPECT_EQ(log, "123");
+}
+
 KIN_ANY_POOL_TEST(pool_futures, survive_callbacks_that_throw_submit_block_and_wait) {
   std::atomic<int> sum{0};
   {

@@ -92,21 +92,23 @@ class future {
   /// exceptions are logged and affect nothing else. Returns this future.
   template <class F>
   future then(F f) const {
-    state().when_settled([self = state_, f = std::move(f)]() mutable {
-      if (self->failed()) return;
-      if constexpr (std::is_void_v<T>) {
-        (void)self->value();
-        std::invoke(f);
-      } else {
-        std::invoke(f, std::as_const(self->value()));
-      }
-    });
+    static_assert(takes_value<F>, "kin: then(f) calls f(const T&) with the value of this future<T>, f() for void");
+    if constexpr (takes_value<F>)
+      when_settled([self = state_, f = std::move(f)]() mutable {
+        if (self->failed()) return;
+        if constexpr (std::is_void_v<T>) {
+          (void)self->value();
+          std::invoke(f);
+        } else {
+          std::invoke(f, std::as_const(self->value()));
+        }
+      });
     return *this;
   }
   /// Calls f(std::exception_ptr) or f(const std::exception&), whichever fits, when the task has failed.
   template <class F>
   future on_error(F f) const {
-    state().when_settled([self = state_, f = std::move(f)]() mutable {
+    when_settled([self = state_, f = std::move(f)]() mutable {
       std::exception_ptr failure;
       try {
         (void)self->value();
@@ -122,7 +124,9 @@ class future {
   /// Calls f() in this process, on a callback thread, once the outcome is there, whatever it is.
   template <class F>
   future when_ready(F f) const {
-    state().when_settled([self = state_, f = std::move(f)]() mutable { std::invoke(f); });
+    static_assert(std::is_invocable_v<F&>, "kin: when_ready(f) calls f()");
+    if constexpr (std::is_invocable_v<F&>)
+      when_settled([self = state_, f = std::move(f)]() mutable { std::invoke(f); });
     return *this;
   }
 
@@ -158,6 +162,21 @@ class future {
   [[nodiscard]] detail::result_state<T>& state() const {
     if (!state_) throw_empty();
     return *state_;
+  }
+  template <class F>
+  static constexpr bool takes_value = [] {
+    if constexpr (std::is_void_v<T>)
+      return std::is_invocable_v<F&>;
+    else
+      return std::is_invocable_v<F&, const T&>;
+  }();
+  // A std::function copies what it holds; a callback may be one that can only be moved.
+  template <class Callback>
+  void when_settled(Callback callback) const {
+    if constexpr (std::is_copy_constructible_v<Callback>)
+      state().when_settled(std::move(callback));
+    else
+      state().when_settled([held = std::make_shared<Callback>(std::move(callback))] { (*held)(); });
   }
   template <class Self>
   static auto get_before(Self&& self, deadline until) {
