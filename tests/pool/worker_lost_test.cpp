@@ -116,7 +116,10 @@ TEST_P(worker_lost, tells_of_the_out_of_memory_killer) {
   const kin::worker_lost e = loss_of(
       [](const std::string& folder) {
         std::ofstream(folder + "/cgroup.procs") << ::getpid() << std::flush;
-        for (;;) std::memset(std::malloc(1 << 20), 1, 1 << 20);
+        for (;;) {
+          void* const memory = std::memset(std::malloc(1 << 20), 1, 1 << 20);
+          asm volatile("" ::"r"(memory) : "memory");  // else the compiler may do without it
+        }
       },
       *group);
   EXPECT_EQ(e.signal(), SIGKILL);
