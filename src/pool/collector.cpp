@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // collector: station 7: takes outcomes from workers and settles futures.
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <kin/core/error.hpp>
@@ -24,16 +25,26 @@ void pool_core::collect(worker& from, std::size_t most) {
     if (from.pump.flush()) start_clock(from);
     while (auto frame = from.pump.receive(most)) take_frame(from, frame->signature, std::move(frame->message));
   } catch (const error& e) {
-    cannot_understand(from, e.what());
+    cannot_understand(from, e);
   }
   (void)harvest(from);
 }
 
+namespace {
+std::exception_ptr answer_not_taken(const std::string& name, const error& why) {
+  if (const auto* refused = dynamic_cast<const os_error*>(&why)) {
+    const int number = refused->code().value();
+    const std::string hint = number == EMFILE ? " (is RLIMIT_NOFILE reached?)" : "";
+    return std::make_exception_ptr(os_error("take the worker's answer to " + name + hint, "recvmsg", number));
+  }
+  return std::make_exception_ptr(
+      decode_error("kin: the worker's answer to " + name + " could not be taken: " + why.what()));
+}
+}  // namespace
+
 // It wrote over its channel or its lane, or this process is out of descriptors.
-void pool_core::cannot_understand(worker& w, const std::string& why) {
-  if (!w.has.empty())
-    settle(w.has.front(), std::make_exception_ptr(decode_error("kin: the worker's answer to " + w.has.front().name() +
-                                                               " could not be taken: " + why)));
+void pool_core::cannot_understand(worker& w, const error& why) {
+  if (!w.has.empty()) settle(w.has.front(), answer_not_taken(w.has.front().name(), why));
   kill(w, verdict::broken);
   wake();
 }
@@ -96,7 +107,7 @@ bool pool_core::harvest(worker& from) {
       return found == near_lane::found::in_frame;
     }
   } catch (const error& e) {
-    cannot_understand(from, e.what());
+    cannot_understand(from, e);
     return false;
   }
 }

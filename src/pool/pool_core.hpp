@@ -166,7 +166,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void take_small_outcome(worker& from, std::span<const std::byte> outcome);
   [[nodiscard]] std::unique_ptr<task> take_answered(worker& from);
   void take_frame(worker& from, std::uint64_t kind, parcel message);
-  void cannot_understand(worker& w, const std::string& why);
+  void cannot_understand(worker& w, const error& why);
   void become_idle(worker& w);
 
   // nested_tasks.cpp

@@ -23,7 +23,7 @@ void pool_core::recall(worker& w) {
     const std::size_t kept = w.lane.recall();
     while (w.has.size() > kept) back.push_back(w.has.pop_back());
   } catch (const error& e) {
-    cannot_understand(w, e.what());
+    cannot_understand(w, e);
   }
   give_back(std::move(back));
   lanes_full_ = false;
@@ -39,7 +39,7 @@ void pool_core::recall_all() {
       const std::size_t kept = w->lane.recall();
       while (w->has.size() > kept) back.push_back(w->has.pop_back());
     } catch (const error& e) {
-      cannot_understand(*w, e.what());
+      cannot_understand(*w, e);
     }
     if (w->has.empty() && w->now == phase::busy) w->now = phase::idle;
   }

@@ -2,8 +2,11 @@
 // Large arguments and results, which lie in shared memory that is used again: what comes is what was sent, whoever dies
 // meanwhile.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <numeric>
 #include <optional>
@@ -53,6 +56,27 @@ TEST_P(pool_large, results_that_nobody_wants_give_their_memory_back) {
   kin::pool workers(options(1));
   for (std::uint64_t i = 0; i < 40; ++i) (void)workers.apply_async(plus_one, count_from(i));
   EXPECT_EQ(workers.apply(plus_one, count_from(7)), count_from(8));
+}
+
+TEST_P(pool_large, a_result_for_which_no_descriptor_is_left_says_so) {
+  kin::pool workers(options(1));
+  workers.apply(square, 1);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(kin::unique_fd(::dup(STDERR_FILENO)).get());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto result = workers.apply_async(kept, 5u);
+  result.wait();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  try {
+    (void)result.get();
+    FAIL() << "a descriptor was left";
+  } catch (const kin::os_error& e) {
+    EXPECT_EQ(e.code().value(), EMFILE);
+    EXPECT_THAT(e.what(), testing::HasSubstr("RLIMIT_NOFILE"));
+  }
+  EXPECT_EQ(workers.apply(kept, 5u), count_from(5));
 }
 
 TEST_P(pool_large, results_outlive_their_pool) {
