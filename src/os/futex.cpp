@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <climits>
-
 #include "os/gate.hpp"
 #include "os/monotonic_time.hpp"
 
@@ -24,10 +22,6 @@ bool futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t seen, dead
   if (result == 0 || errno == EAGAIN || errno == EINTR) return true;
   if (errno == ETIMEDOUT) return false;
   throw os_error("wait on shared memory", "futex", errno);
-}
-
-void futex_wake_all(const std::atomic<std::uint32_t>& word) noexcept {
-  ::syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 }  // namespace kin::os

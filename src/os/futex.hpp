@@ -13,7 +13,4 @@ namespace kin::os {
 /// no reason (a signal, a word that had already changed): look again. Throws os_error.
 bool futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t seen, deadline until);
 
-/// Wakes everybody who sleeps on `word`, in all processes that map it.
-void futex_wake_all(const std::atomic<std::uint32_t>& word) noexcept;
-
 }  // namespace kin::os

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "memory/bell.hpp"
 #include "os/robust_mutex.hpp"
 
 namespace kin::detail {
@@ -66,13 +67,6 @@ struct ledger {
   std::array<free_list, size_classes> free;
 };
 
-/// Something to sleep on. Rung before a commit and under the lock: the woken get the lock when the change is committed,
-/// or when its author has died, so no death loses a wake. Everybody is woken: one alone might die before it looks.
-struct line_bell {
-  std::atomic<std::uint32_t> rings;
-  std::uint32_t sleepers;  ///< at least as many as sleep; the dead are forgotten at the next ring
-};
-
 struct header {
   // Written before anybody else sees the queue.
   std::uint64_t magic;
@@ -81,7 +75,9 @@ struct header {
   std::uint64_t with_line;  ///< items may have descriptors
 
   alignas(64) os::robust_mutex lock;
-  line_bell items, space, done;
+  // Rung before a commit and under the lock: the woken get the lock when the change is committed, or when its author
+  // has died, so no death loses a wake. Everybody is woken: one alone might die before it looks.
+  bell items, space, done;
   std::uint64_t tags;    ///< the last one given out; never taken back
   std::uint32_t polled;  ///< somebody has asked for native_handle()
   std::atomic<std::uint32_t> current;

@@ -12,8 +12,6 @@
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
-#include "os/futex.hpp"
-
 namespace kin::detail {
 namespace {
 
@@ -25,12 +23,7 @@ deadline for_lock(const deadline& until) {
   return deadline::at(until.when() + patience);
 }
 
-void ring(line_bell& b) noexcept {
-  if (b.sleepers == 0) return;
-  b.rings.fetch_add(1, std::memory_order_relaxed);
-  os::futex_wake_all(b.rings);
-  b.sleepers = 0;
-}
+void ring_all(bell& b) noexcept { ring(b, all_sleepers); }
 
 os::fd_line receive_line(reader& from) {
   unique_fd in = from.fd();
@@ -73,16 +66,14 @@ line_queue::line_queue(std::uint64_t signature, reader& from)
   if (store_.header().with_line == 0) throw decode_error("kin: this queue has come without its sockets");
 }
 
-bool line_queue::sleep(hold& lock, line_bell& on, const deadline& until) {
+bool line_queue::wait_for_ring(hold& lock, bell& on, const deadline& until) {
   if (until.passed()) return false;
-  const std::uint32_t seen = on.rings.load(std::memory_order_relaxed);
-  ++on.sleepers;
+  sleep asleep(on, spinning::useless);
+  asleep.announce(false);  // under the lock: nothing has changed since we looked
   lock.unlock();
-  os::futex_wait(on.rings, seen, until);
+  asleep.until_rung(until);
   lock.lock(until);
-  if (!lock) return false;
-  if (on.rings.load(std::memory_order_relaxed) == seen && on.sleepers > 0) --on.sleepers;
-  return true;
+  return static_cast<bool>(lock);
 }
 
 std::vector<unique_fd> line_queue::look_for(std::uint64_t tag) {
@@ -125,13 +116,13 @@ queue_answer line_queue::put(std::span<const std::byte> bytes, std::span<const u
     ledger draft = store_.read();
     if (draft.closed != 0) return queue_answer::closed;
     if (shared.capacity != 0 && draft.count >= shared.capacity) {
-      if (!sleep(lock, shared.space, until)) return queue_answer::timed_out;
+      if (!wait_for_ring(lock, shared.space, until)) return queue_answer::timed_out;
       continue;
     }
     const std::uint64_t tag = fds.empty() ? 0 : ++shared.tags;
     store_.append(draft, bytes, tag);
     if (tag != 0) line_.put(tag, fds);
-    ring(shared.items);
+    ring_all(shared.items);
     if (draft.count == 1) show_readable(draft);
     store_.commit(draft);
     return queue_answer::done;
@@ -146,7 +137,7 @@ queue_answer line_queue::get(item_target& into, std::vector<unique_fd>& fds, con
     ledger draft = store_.read();
     if (draft.count == 0) {
       if (draft.closed != 0) return queue_answer::closed;
-      if (!sleep(lock, shared.items, until)) return queue_answer::timed_out;
+      if (!wait_for_ring(lock, shared.items, until)) return queue_answer::timed_out;
       continue;
     }
     auto [tag, bytes] = store_.first(draft);
@@ -154,7 +145,7 @@ queue_answer line_queue::get(item_target& into, std::vector<unique_fd>& fds, con
     fds.clear();
     if (tag != 0) fds = look_for(tag);
     store_.remove_first(draft);
-    ring(shared.space);
+    ring_all(shared.space);
     store_.commit(draft);
     if (draft.count == 0) show_readable(draft);
     if (!fds.empty()) line_.drop();  // the first: we have just looked at it
@@ -168,14 +159,14 @@ void line_queue::task_done() {
   hold lock(*this);
   ledger draft = store_.read();
   if (draft.unfinished == 0) throw std::logic_error("kin: task_done() was called more often than items were put");
-  if (--draft.unfinished == 0) ring(store_.header().done);
+  if (--draft.unfinished == 0) ring_all(store_.header().done);
   store_.commit(draft);
 }
 
 bool line_queue::join(const deadline& until) {
   hold lock(*this, until);
   while (lock && store_.read().unfinished != 0)
-    if (!sleep(lock, store_.header().done, until)) return false;
+    if (!wait_for_ring(lock, store_.header().done, until)) return false;
   return static_cast<bool>(lock);
 }
 
@@ -184,8 +175,8 @@ void line_queue::close() {
   header& shared = store_.header();
   ledger draft = store_.read();
   draft.closed = 1;
-  ring(shared.items);
-  ring(shared.space);
+  ring_all(shared.items);
+  ring_all(shared.space);
   show_readable(draft);
   store_.commit(draft);
 }

@@ -34,7 +34,7 @@ class line_queue final : public item_queue::body {
   class hold;
   // Gives the lock up until the bell rings, and takes it again; look again then. False at the deadline, with or without
   // the lock.
-  bool sleep(hold& lock, line_bell& on, const deadline& until);
+  bool wait_for_ring(hold& lock, bell& on, const deadline& until);
   // The descriptors of the item with this tag, which stay in the line, where they are now the first.
   std::vector<unique_fd> look_for(std::uint64_t tag);
   // Drops what belongs to no item. Best effort: what it misses is dropped when it is met.
