@@ -29,7 +29,8 @@ namespace kin::detail {
 //   put: item's size, tag, bytes            free or never used: no meaning
 //   put: descriptors into the line          their tag is no item's: dropped by whoever meets them
 //   put: next of the last item              no meaning
-//   put, get: bell, wake                    somebody looks, finds nothing new and sleeps again
+//   put, get: bell                          whoever gets the lock next, and is told of the death, wakes all
+//   put, get: wake                          somebody looks, finds nothing new and sleeps again
 //   put: native handle set                  who next gets the lock is told of the death, and sets it right
 //   get: more of the item's last extent     no meaning
 //   all: the ledger that is not current     no meaning

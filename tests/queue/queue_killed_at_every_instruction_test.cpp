@@ -199,6 +199,15 @@ bool one_kill(const scenario& s, long steps, long& made) {
     // A consumer or producer with something to do is on its way; one without is left alone for a moment only.
     return other->served(2) || (s.puts ? q.size() != 0 : q.size() < s.before) ? other->served(5000) : false;
   });
+  // Who was not served yet is by the next one.
+  if (s.with_sleeper && !testing::Test::HasFatalFailure() && !other->served(0))
+    [&] {
+      if (s.puts)
+        q.put(make_item<Item>('y', s.size, false));
+      else
+        (void)q.get();
+      ASSERT_TRUE(other->served(10'000)) << "the next one does not wake who sleeps";
+    }();
   return inside;
 }
 
