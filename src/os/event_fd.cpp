@@ -2,7 +2,9 @@
 // event_fd: non-blocking, so that neither set nor clear ever waits.
 #include "os/event_fd.hpp"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -28,6 +30,13 @@ void event_fd::clear(int fd) noexcept {
   std::uint64_t count = 0;
   while (::read(fd, &count, sizeof count) < 0 && errno == EINTR) {
   }
+}
+
+// It has no kind of file, like few others.
+bool event_fd::is_one(int fd) noexcept {
+  struct stat about {};
+  const int flags = ::fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) != 0 && ::fstat(fd, &about) == 0 && (about.st_mode & S_IFMT) == 0;
 }
 
 }  // namespace kin::os

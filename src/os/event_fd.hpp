@@ -17,6 +17,8 @@ class event_fd {
   static void set(int fd) noexcept;
   void clear() const noexcept { clear(fd_.get()); }
   static void clear(int fd) noexcept;
+  /// Whether a descriptor that came from another process may be one: setting and clearing it never waits.
+  static bool is_one(int fd) noexcept;
   /// Gives the descriptor up to its taker.
   [[nodiscard]] unique_fd release() && noexcept { return std::move(fd_); }
   [[nodiscard]] int get() const noexcept { return fd_.get(); }

@@ -29,11 +29,11 @@
 #include <kin/pool/task_pool.hpp>
 #include <kin/process/child.hpp>
 
+#include "memory/spin.hpp"
 #include "os/event_fd.hpp"
 #include "pool/block_store.hpp"
 #include "pool/lane_memory.hpp"
 #include "pool/opened_blocks.hpp"
-#include "pool/spin_habit.hpp"
 #include "pool/stderr_tail.hpp"
 #include "pool/task_lane.hpp"
 #include "pool/task_row.hpp"

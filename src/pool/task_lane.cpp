@@ -11,6 +11,8 @@
 namespace kin::detail {
 namespace {
 
+constexpr spin_rhythm while_awake{96, 1, 16};
+
 constexpr unsigned quick_rounds = 32, pause_between_moves = 400;
 
 [[noreturn]] void throw_wild() {
@@ -148,11 +150,11 @@ bool far_lane::spin() noexcept {
       static_cast<std::uint32_t>(os::current_processor() + 1)) {
     near_ = 0;
     std::uint32_t nobody = 0;
-    if (only_spinner_ == 0) return habit_.until([this] { return something_to_do(); });
+    if (only_spinner_ == 0) return habit_.spin(while_awake, [this] { return something_to_do(); });
     if (home_.spinner.load(std::memory_order_relaxed) != 0 ||
         !home_.spinner.compare_exchange_strong(nobody, only_spinner_, std::memory_order_relaxed))
       return something_to_do();
-    const bool seen = habit_.until([this] { return something_to_do(); });
+    const bool seen = habit_.spin(while_awake, [this] { return something_to_do(); });
     home_.spinner.store(0, std::memory_order_relaxed);
     return seen;
   }

@@ -20,7 +20,7 @@
 #include "memory/bell.hpp"
 #include "memory/cpu.hpp"
 #include "memory/mutant.hpp"
-#include "pool/spin_habit.hpp"
+#include "memory/spin.hpp"
 
 namespace kin::detail {
 

@@ -11,7 +11,7 @@
 namespace kin::detail {
 
 ring_ends::pair ring_ends::make(directions how) {
-  const auto memory = std::make_shared<const ring_memory>();
+  const auto memory = std::make_shared<const ring_memory>(how == directions::both ? 2U : 1U);
   pair ends{std::make_unique<ring_ends>(), std::make_unique<ring_ends>()};
   const auto connect = [&](unsigned direction, ring_ends& from, ring_ends& to) {
     if (!memory->allocate(direction, 0, ring_capacity(0))) throw os_error("make a pipe", "fallocate", ENOMEM);
@@ -31,13 +31,18 @@ ring_ends::pair ring_ends::make(directions how) {
 }
 
 void ring_ends::pass(writer& to) const {
-  to.fd(attached_ ? memory_->file() : luggage_.memory.get());
+  const auto event = [&](unsigned direction) {
+    to.fd(attached_ ? memory_->event(direction) : luggage_.memory.events[direction].get());
+  };
+  to.fd(attached_ ? memory_->file() : luggage_.memory.file.get());
   if (sends_) {
     to(out_);
+    event(out_);
     to.fd(attached_ ? sender_->socket() : luggage_.sending.get());
   }
   if (receives_) {
     to(in_);
+    event(in_);
     to.fd(attached_ ? receiver_->socket() : luggage_.receiving.get());
     const std::span<const unique_fd> arrived = attached_ ? receiver_->arrived() : luggage_.arrived.descriptors;
     to(attached_ ? receiver_->descriptors_lost() : luggage_.arrived.some_lost);
@@ -51,10 +56,11 @@ std::unique_ptr<ring_ends> ring_ends::passed(reader& from, bool receives, bool s
   auto end = std::make_unique<ring_ends>();
   end->receives_ = receives;
   end->sends_ = sends;
-  end->luggage_.memory = from.fd();
+  end->luggage_.memory.file = from.fd();
   const auto direction = [&](unsigned& number) {
     from(number);
     if (number > 1) throw decode_error("kin: a connection came that has no such direction");
+    end->luggage_.memory.events[number] = from.fd();
   };
   if (sends) {
     direction(end->out_);
@@ -68,7 +74,7 @@ std::unique_ptr<ring_ends> ring_ends::passed(reader& from, bool receives, bool s
     // Each takes bytes of the message: n cannot run away.
     for (; n > 0; --n) end->luggage_.arrived.descriptors.push_back(from.fd());
   }
-  ring_memory::check(end->luggage_.memory.get());
+  ring_memory::check(end->luggage_.memory);
   return end;
 }
 

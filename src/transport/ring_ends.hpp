@@ -54,7 +54,8 @@ class ring_ends {
   void attach();
 
   struct luggage {
-    unique_fd memory, sending, receiving;
+    ring_memory::descriptors memory;
+    unique_fd sending, receiving;
     ring_receiver::arrivals arrived;
   };
   std::mutex attaching_;

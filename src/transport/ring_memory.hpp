@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// ring_memory: the memory file of one pipe: a byte ring in each direction. Shared by the ends in one process, passed
-// along when an end moves to another.
+// ring_memory: the memory file of one pipe: a byte ring in each direction, and for each the event that its reader
+// sleeps on. Shared by the ends in one process, passed along when an end moves to another.
 //
 // One page of control blocks and tables, then the areas of both rings, then blocks; only what is in use has pages.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include <kin/os/unique_fd.hpp>
@@ -17,14 +18,21 @@ namespace kin::detail {
 
 class ring_memory {
  public:
-  /// Throws os_error.
-  ring_memory();
-  /// What another process passed on; takes the file over when it succeeds. Throws decode_error, os_error.
-  explicit ring_memory(unique_fd& file);
-  /// Throws decode_error for a file that is none of these.
-  static void check(int file);
+  /// What it is made of. A direction that an end has no part in may be without its event.
+  struct descriptors {
+    unique_fd file;
+    std::array<unique_fd, 2> events;
+  };
+  /// For one direction, number 0, or for both. Throws os_error.
+  explicit ring_memory(unsigned directions);
+  /// What another process passed on; takes it over when it succeeds. Throws decode_error, os_error.
+  explicit ring_memory(descriptors& passed);
+  /// Throws decode_error for what cannot be these.
+  static void check(const descriptors& passed);
 
-  [[nodiscard]] int file() const noexcept { return file_.get(); }
+  [[nodiscard]] int file() const noexcept { return made_of_.file.get(); }
+  /// Readable: whoever sleeps in this direction's reader is to look.
+  [[nodiscard]] int event(unsigned direction) const noexcept { return made_of_.events[direction].get(); }
   [[nodiscard]] ring_control& control(unsigned direction) const noexcept;
   [[nodiscard]] block_table& blocks(unsigned direction) const noexcept;
   [[nodiscard]] std::byte* data(unsigned direction) const noexcept;
@@ -40,7 +48,7 @@ class ring_memory {
   void free(std::uint64_t offset, std::uint64_t size) const noexcept;
 
  private:
-  unique_fd file_;
+  descriptors made_of_;
   os::mapping map_;
   bool light_ = false;
 };

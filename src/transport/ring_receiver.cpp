@@ -10,6 +10,7 @@
 
 #include "memory/mutant.hpp"
 #include "memory/wake_cost.hpp"
+#include "os/event_fd.hpp"
 #include "os/pidfd.hpp"
 #include "os/poll.hpp"
 #include "os/streak.hpp"
@@ -18,8 +19,10 @@
 namespace kin::detail {
 namespace {
 
+// What comes as soon as the other processor answers comes within this many looks.
+constexpr spin_rhythm for_an_answer{96, 1, 8};
 // A reader in a streak looks seldom, so that the writer gets ahead and the lines between them change hands less often.
-constexpr int pauses_in_a_streak = 16;
+constexpr spin_rhythm in_streaks{0, 16, 8};
 
 // As long as it sleeps now and then a reader keeps its writer's fences.
 constexpr unsigned waits_for_care = 16;
@@ -77,9 +80,22 @@ os::io_result ring_receiver::take_rings() {
   return receive_rings([&](auto& into) { return os::recv_some(socket_.get(), into, arrived_, 0, &descriptors_lost_); });
 }
 
-os::io_result ring_receiver::wait_for_rings(const deadline& until) {
-  return receive_rings(
-      [&](auto& into) { return os::recv_waiting(socket_.get(), into, arrived_, until, &descriptors_lost_); });
+// Not while somebody waits for what has just been rung for.
+void ring_receiver::clear_event() noexcept {
+  if (std::exchange(event_set_, false)) os::event_fd::clear(memory_->event(direction_));
+}
+
+// In the socket are descriptors on their way, what was rung for a poller, and the end.
+ring_receiver::rung ring_receiver::wait_for_ring(const deadline& until) {
+  std::array<pollfd, 2> either{{{memory_->event(direction_), POLLIN, 0}, {socket_.get(), POLLIN, 0}}};
+  if (os::poll_until(either, until) == 0) return rung::deadline;
+  if (either[0].revents != 0) {
+    event_set_ = true;
+    note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
+  }
+  if (either[1].revents == 0) return rung::yes;
+  bell_set_ = false;  // should the first poller's byte be there, it is taken here
+  return take_rings().state == os::io_state::closed ? rung::end : rung::yes;
 }
 
 // --- waiting --------------------------------------------------------------------------------------------------------
@@ -90,9 +106,8 @@ ring_receiver::arrival ring_receiver::wait_longer(const deadline& until) {
   note_processor(control_.reader_processor);
   // All that had been sent is read. In a streak the writer is given time to get ahead; else an answer may be near.
   if (until.is_never() || !until.passed()) {
-    const bool found =
-        spin_until(control_.writer_processor, in_a_streak_ ? pauses_in_a_streak : 0, habit_.halvings(), look_again);
-    habit_.note(found);
+    const spin_rhythm rhythm = in_a_streak_ ? in_streaks : for_an_answer;
+    const bool found = runs_elsewhere(control_.writer_processor) ? habit_.spin(rhythm, look_again) : look();
     if (found) {
       if (control_.reader_care.load(std::memory_order_relaxed) != 0) [[unlikely]]
         sleep_carelessly();
@@ -108,71 +123,74 @@ void ring_receiver::sleep_carelessly() noexcept {
     control_.reader_care.store(0, std::memory_order_relaxed);
 }
 
-void ring_receiver::set_bell() {
+void ring_receiver::show_bell(std::uint32_t whose) {
+  control_.reader_bell.fetch_or(whose);
+  if (whose == bell_watched) bell_set_ = true;
+}
+
+void ring_receiver::set_bell(std::uint32_t whose) {
   awake_ = 0;
   if (control_.reader_care.load(std::memory_order_relaxed) == care_settled ||
       mutant("careless sleep without a barrier")) {
-    control_.reader_bell.fetch_or(bell_asleep);
-    bell_set_ = true;
+    show_bell(whose);
     return cpu::full_fence();
   }
   control_.reader_care.store(care_begun, std::memory_order_relaxed);
-  set_bell_beside_another();
+  set_bell_beside_another(whose);
   // Whoever begins to publish from here on has seen that fences are wanted.
   control_.reader_care.store(care_settled, std::memory_order_relaxed);
 }
 
 // Where another thread may be changing the care.
-void ring_receiver::set_bell_beside_another() {
-  control_.reader_bell.fetch_or(bell_asleep);
-  bell_set_ = true;
+void ring_receiver::set_bell_beside_another(std::uint32_t whose) {
+  show_bell(whose);
   if (!mutant("reader's barrier left out")) before_last_look(light_);
 }
 
-void ring_receiver::clear_bell() {
-  if ((control_.reader_bell.fetch_and(~bell_asleep) & bell_asleep) == 0 && !mutant("late ring forgotten"))
-    ring_due_ = true;
-  bell_set_ = false;
-}
-
+// A ring for a message that is found without it comes late, and wakes the next sleeper for nothing.
 ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
   for (;;) {
-    set_bell();
-    if (!mutant("reader's last look left out") && look()) {
-      clear_bell();
-      return arrival::data;
-    }
-    const os::io_result woken = wait_for_rings(until);
-    if (woken.state == os::io_state::done) {
-      ring_due_ = false;
-      note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
-      // Taken by the writer who has rung; else the byte was an older one.
-      if ((control_.reader_bell.load() & bell_asleep) != 0) {
-        if (!look()) continue;
-        clear_bell();
-      }
-      bell_set_ = false;
-    } else {
-      clear_bell();
-    }
-    if (mutant("no look at the end of file") && woken.state == os::io_state::closed) return arrival::end;
+    clear_event();
+    set_bell(bell_asleep);
+    rung how = rung::yes;
+    if (mutant("reader's last look left out") || !look()) how = wait_for_ring(until);
+    if (mutant("no look at the end of file") && how == rung::end) return arrival::end;
     // After the end of file, too: what the writer did before it ended is all there.
-    if (look()) return arrival::data;
-    if (woken.state == os::io_state::closed) return arrival::end;
-    if (woken.state == os::io_state::would_block) return arrival::deadline;
+    const bool found = look();
+    if (!found && how == rung::yes && !until.passed()) continue;
+    // Taken already by a writer who has rung.
+    if ((control_.reader_bell.load(std::memory_order_relaxed) & bell_asleep) != 0)
+      control_.reader_bell.fetch_and(~bell_asleep);
+    if (!found) return how == rung::end ? arrival::end : arrival::deadline;
+    tell_pollers();  // somebody may have become one meanwhile
+    return arrival::data;
   }
 }
 
 // The bytes stay in the socket for as long as there is something to be read: they are what pollers see.
 ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until) {
+  bool rings_taken = false;
+  const auto found = [&] {
+    if (!look()) return false;
+    if (rings_taken) tell_pollers();
+    return true;
+  };
   for (;;) {
-    set_bell();
-    if (!mutant("reader's last look left out") && look()) return arrival::data;
+    set_bell(bell_watched);
+    if (!mutant("reader's last look left out") && found()) return arrival::data;
     const bool in_time = os::poll_until(socket_.get(), POLLIN, until);
-    if (look()) return arrival::data;
+    if (found()) return arrival::data;
     if (!in_time) return arrival::deadline;
-    if (take_rings().state == os::io_state::closed) return look() ? arrival::data : arrival::end;
+    rings_taken = true;
+    if (take_rings().state == os::io_state::closed) return found() ? arrival::data : arrival::end;
   }
+}
+
+// A message is there, and its byte perhaps taken: they are told in another way, until it is taken, too.
+void ring_receiver::tell_pollers() {
+  if (!pollers_.in_use()) return;
+  const auto hold = pollers_.lock();
+  pollers_.set();
 }
 
 bool ring_receiver::poll(const deadline& until) {
@@ -229,17 +247,16 @@ void ring_receiver::let_ringer_finish() {
 void ring_receiver::settle(occasion when) {
   const auto hold = pollers_.lock();
   if (is_empty()) {
-    const bool taken = when == occasion::taking && bell_set_ && (control_.reader_bell.load() & bell_asleep) == 0;
-    if ((taken || ring_due_) && !mutant("ringer not waited for")) let_ringer_finish();
-    // At the first poll a thread may sleep here already, for whom that byte is.
-    if ((when == occasion::taking || ring_due_) && !mutant("rings left in the socket")) take_rings();
-    ring_due_ = false;
+    const bool taken = bell_set_ && (control_.reader_bell.load() & bell_watched) == 0;
+    if (taken && !mutant("ringer not waited for")) let_ringer_finish();
+    // At the first poll nobody was rung by bytes, and a thread may sleep here that takes descriptors out.
+    if (when == occasion::taking && !mutant("rings left in the socket")) take_rings();
     if (!mutant("poller's flag left set")) pollers_.clear();
     if (mutant("no bell for pollers")) return;
     if (when == occasion::taking)
-      set_bell();
+      set_bell(bell_watched);
     else
-      set_bell_beside_another();
+      set_bell_beside_another(bell_watched);
     if (is_empty() || mutant("poller's last look left out")) return;
   }
   if (!mutant("poller not told of what is left")) pollers_.set();

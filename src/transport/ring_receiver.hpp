@@ -85,14 +85,16 @@ class ring_receiver {
   arrival sleep(const deadline& until);
   arrival sleep_beside_pollers(const deadline& until);
   std::size_t next_piece(std::uint64_t left, const deadline& until);
-  void set_bell();
-  void set_bell_beside_another();
+  void show_bell(std::uint32_t whose);
+  void set_bell(std::uint32_t whose);
+  void set_bell_beside_another(std::uint32_t whose);
   void sleep_carelessly() noexcept;
-  void clear_bell();
   template <class Receive>
   os::io_result receive_rings(Receive&& receive);
   os::io_result take_rings();
-  os::io_result wait_for_rings(const deadline& until);
+  enum class rung { yes, deadline, end };
+  void clear_event() noexcept;
+  rung wait_for_ring(const deadline& until);
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
   void take_bytes(Sink&& sink, const deadline& until);
@@ -109,6 +111,7 @@ class ring_receiver {
   }
   template <class End>
   void leave_by(End&& end) noexcept;
+  void tell_pollers();
   void ring_writer(std::uint64_t position);
   [[nodiscard]] bool is_empty() const;
   void settle(occasion when);
@@ -121,7 +124,7 @@ class ring_receiver {
   std::vector<unique_fd> arrived_;
   bool descriptors_lost_ = false;  // those that came after arrived_
   std::uint64_t frame_ = 0;        // the word of the frame that was seen last
-  halved_spins habit_;
+  spin_habit habit_;
   unsigned awake_ = 0;        // waits without a sleep, in a row
   bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame
   frame_header header_{};
@@ -131,8 +134,8 @@ class ring_receiver {
   std::size_t shown_before_ = 0, shown_now_ = 0;
   readiness pollers_;
   std::shared_ptr<ring_blocks> blocks_;  // made when the first one comes
-  std::atomic<bool> bell_set_{false};    // by this end; perhaps taken since
-  std::atomic<bool> ring_due_{false};    // a byte is in the socket, or soon will be, that nobody waits for
+  bool event_set_ = false;               // found so by this end, and not cleared
+  std::atomic<bool> bell_set_{false};    // for pollers, by this end; perhaps taken since
   unsigned direction_;
   bool light_;
 };

@@ -64,7 +64,7 @@ block_claim ring_sender::lend(std::size_t size) {
   // All are on the way, or with a receiver that keeps them. One that is at work gives one back at once; a sender does
   // not sleep for it, and does not try each time.
   const auto look = [&] { return static_cast<bool>(found = blocks_->lend(size)); };
-  if (!found && !waited_in_vain_ && !spin_until(control_.reader_processor, 1, 0, look)) {
+  if (!found && !waited_in_vain_ && !spin_for(control_.reader_processor, {}, look)) {
     // As long as it would take to copy a message of that size.
     const auto over = deadline::after(std::chrono::nanoseconds(size / copied_in_a_nanosecond));
     while (!look() && !over.passed()) std::this_thread::yield();
@@ -81,10 +81,12 @@ void ring_sender::send_block(block_claim built, const deadline& until) {
 }
 
 // Publishing in memory tells nobody whether the reader still lives. It is asked for before a message, whenever time may
-// have passed: in a streak of sends now and then, else each time; and when a reader has said that it closes its end.
-// Not after the message: a reader that has seen it, and left, was sent it.
+// have passed: in a streak of sends now and then, else each time; when its bell is to be rung; and when a reader has
+// said that it closes its end. Not after the message: a reader that has seen it, and left, was sent it, and one that
+// exits says nothing.
 void ring_sender::look_around_sometimes() {
   const bool in_a_streak = std::exchange(os::streak, this) == this;
+  has_looked_ = false;
   if ((control_.reader_bell.load(std::memory_order_relaxed) & bell_closed) != 0) [[unlikely]] {
     control_.reader_bell.fetch_and(~bell_closed);
     if (os::is_hung_up(socket_.get())) throw_peer_closed();
@@ -104,6 +106,7 @@ void ring_sender::look_around() {
   const std::uint64_t now = cpu::ticks();
   if (now - looked_at_ < cpu::a_moment()) return;
   looked_at_ = now;
+  has_looked_ = true;
   if (os::is_hung_up(socket_.get())) throw_peer_closed();
 }
 
@@ -182,24 +185,36 @@ bool ring_sender::grow() {
   return ring_.grow([&](std::size_t at, std::size_t size) { return memory_->allocate(direction_, at, size); });
 }
 
+// False: nobody is at the other end any more. An event does not tell, so that is asked before, unless it just was.
+bool ring_sender::ring(std::uint32_t whose) {
+  bool is_there = true;
+  if ((whose & (bell_asleep | bell_ringing)) != 0) {
+    is_there = has_looked_ || !os::is_hung_up(socket_.get());
+    ring_by_event(memory_->event(direction_), control_.reader_rung_at);
+  }
+  if ((whose & (bell_watched | bell_ringing)) != 0)
+    is_there = ring_by_socket(socket_.get(), control_.reader_rung_at) && is_there;
+  return is_there;
+}
+
 void ring_sender::ring_sleeping_reader() {
   if (mutant("reader's bell not rung")) return;
-  if (mutant("reader's bell taken after it is rung")) (void)ring_by_socket(socket_.get(), control_.reader_rung_at);
+  if (mutant("reader's bell taken after it is rung")) (void)ring(control_.reader_bell.load());
   const bool always = mutant("rung for what has been read");
   const std::uint32_t here = bell_rung_here();
   // Nobody sleeps beside what has been read meanwhile, and a poller would be told of nothing.
   if (control_.position.load(std::memory_order_acquire) == control_.tail.load(std::memory_order_relaxed) && !always)
     return;
-  // Taken before the byte is sent, so that a reader who finds it taken knows that a byte comes.
+  // Taken before it is rung, so that a reader who finds it taken knows that a ring comes.
   const std::uint32_t bell = control_.reader_bell.exchange(here);
   // That somebody closes this end now is the next message's matter.
   const std::uint32_t kept = bell & bell_closed;
-  const bool to_ring = (bell & (mutant("ringer's death ignored") ? bell_asleep : bell_asleep | bell_ringing)) != 0 &&
-                       !mutant("reader's bell taken after it is rung");
-  const bool is_gone = to_ring && !ring_by_socket(socket_.get(), control_.reader_rung_at);
+  constexpr std::uint32_t sleepers = bell_asleep | bell_watched;
+  const std::uint32_t whose = bell & (mutant("ringer's death ignored") ? sleepers : sleepers | bell_ringing);
+  const bool is_gone = whose != 0 && !mutant("reader's bell taken after it is rung") && !ring(whose);
   // An end that was closed meanwhile may have seen this message first; the next one is refused.
   const bool was_closed = ((bell | control_.reader_bell.load()) & bell_closed) != 0;
-  control_.reader_bell.fetch_and(bell_asleep | bell_closed);
+  control_.reader_bell.fetch_and(sleepers | bell_closed);
   if (kept != 0) control_.reader_bell.fetch_or(kept);
   if (is_gone && !was_closed) tell_of_closed_end();
 }
@@ -214,7 +229,7 @@ void ring_sender::wait_for_room(std::size_t size, const deadline& until) {
   // Once it waits it waits for half of the ring, so that the reader does not wake it for every message.
   const std::size_t wanted = std::max(size, ring_.capacity() / 2);
   const std::size_t worth_it = std::max(size, ring_.capacity() / 8);
-  if (spin_until(control_.reader_processor, 1, 0, [&] { return ring_.room() >= worth_it; })) return;
+  if (spin_for(control_.reader_processor, {}, [&] { return ring_.room() >= worth_it; })) return;
   std::array<std::byte, 64> rings;
   std::vector<unique_fd> no_fds;
   for (;;) {

@@ -46,6 +46,7 @@ class ring_sender {
   void look_around_sometimes();
   void look_around();
   void tell_of_closed_end() const;
+  [[nodiscard]] bool ring(std::uint32_t whose);
   void send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun);
   void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until,
                    bool& begun);
@@ -74,6 +75,7 @@ class ring_sender {
   bool waited_in_vain_ = false;          // for a block, since there was one
   trial past_the_caches_{past_the_caches};
   std::uint64_t looked_at_ = 0;  // ticks
+  bool has_looked_ = false;      // for this message
   unsigned direction_;
   unsigned streak_ = 0;
   bool light_;

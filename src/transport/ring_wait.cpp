@@ -5,6 +5,7 @@
 #include <kin/core/error.hpp>
 
 #include "memory/wake_cost.hpp"
+#include "os/event_fd.hpp"
 #include "os/fork_hooks.hpp"
 #include "os/memory_barrier.hpp"
 #include "os/process_id.hpp"
@@ -38,6 +39,11 @@ std::uint32_t bell_rung_here() {
   return bell_rung_by(pid);
 }
 
+void ring_by_event(int event, std::atomic<std::uint64_t>& rung_at) noexcept {
+  rung_at.store(steady_now(), std::memory_order_relaxed);
+  os::event_fd::set(event);
+}
+
 bool ring_by_socket(int socket, std::atomic<std::uint64_t>& rung_at) {
   rung_at.store(steady_now(), std::memory_order_relaxed);
   const std::byte any{0};
@@ -52,13 +58,8 @@ void note_processor(std::atomic<std::uint32_t>& mine) noexcept {
   if (mine.load(std::memory_order_relaxed) != here) mine.store(here, std::memory_order_relaxed);
 }
 
-std::uint64_t worth_spinning(std::uint32_t theirs) noexcept {
-  const std::uint64_t budget = spin_budget();
-  if (budget == 0) return 0;
-  return theirs == static_cast<std::uint32_t>(os::current_processor() + 1) ? 0 : budget;
+bool runs_elsewhere(const std::atomic<std::uint32_t>& theirs) noexcept {
+  return theirs.load(std::memory_order_relaxed) != static_cast<std::uint32_t>(os::current_processor() + 1);
 }
-
-std::uint64_t spin_end(std::uint64_t budget) noexcept { return steady_now() + budget; }
-bool is_past(std::uint64_t end) noexcept { return steady_now() >= end; }
 
 }  // namespace kin::detail

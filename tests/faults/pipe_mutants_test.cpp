@@ -75,7 +75,6 @@ constexpr broken all_broken[] = {
     {"poller not told of what is left", "pollers see what is there"},
     {"poller's flag left set", "pollers see what is there"},
     {"rings left in the socket", "pollers see what is there"},
-    {"late ring forgotten", "pollers see no more than there is"},
     {"rung for what has been read", "pollers see no more than there is", 1000},
     {"ringer not waited for", "pollers see no more than there is"},
 };

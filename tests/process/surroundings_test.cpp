@@ -196,7 +196,7 @@ TEST_P(surroundings, hold_none_of_the_parents_descriptors) {
   for (int i = 0; i < 100; ++i) inheritable.emplace_back(::open("/proc/version", O_RDONLY));
   const found f = look(with());
   for (const auto& [fd, where] : f.leads_to) EXPECT_NE(where, "/proc/version") << fd;
-  EXPECT_LT(f.descriptors.size(), 12u);
+  EXPECT_LT(f.descriptors.size(), 14u);
 }
 
 int global = 1;

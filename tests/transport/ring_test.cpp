@@ -4,9 +4,11 @@
 #include <kin/transport/connection.hpp>
 #include <kin/transport/wait.hpp>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -416,7 +418,7 @@ TEST(ring, waits_for_the_byte_of_one_who_rings_just_now) {
     pipe.to_here().reader_bell = kin::detail::bell_rung_by(::getpid());
     std::thread slow([&] {
       EXPECT_EQ(::send(pipe.other_socket, &byte, 1, MSG_NOSIGNAL), 1);
-      pipe.to_here().reader_bell.fetch_and(kin::detail::bell_asleep);
+      pipe.to_here().reader_bell.fetch_and(kin::detail::bell_asleep | kin::detail::bell_watched);
     });
     EXPECT_EQ(pipe.here.recv<int>(), i);
     EXPECT_FALSE(is_readable(handle)) << i;
@@ -440,7 +442,7 @@ TEST(ring, does_not_wait_long_for_the_ring_of_one_who_is_stopped) {
   EXPECT_FALSE(is_readable(handle));
   // It goes on.
   EXPECT_EQ(::send(pipe.other_socket, &byte, 1, MSG_NOSIGNAL), 1);
-  pipe.to_here().reader_bell.fetch_and(kin::detail::bell_asleep);
+  pipe.to_here().reader_bell.fetch_and(kin::detail::bell_asleep | kin::detail::bell_watched);
   pipe.there.send(2);
   EXPECT_TRUE(is_readable(handle, 10'000));
   EXPECT_EQ(pipe.here.recv<int>(), 2);
@@ -448,6 +450,39 @@ TEST(ring, does_not_wait_long_for_the_ring_of_one_who_is_stopped) {
   pipe.there.send(3);
   EXPECT_TRUE(is_readable(handle, 10'000));
   EXPECT_EQ(pipe.here.recv<int>(), 3);
+}
+
+// A thread waits in poll(), and takes nothing, while another asks for the first handle.
+TEST(ring, is_readable_for_who_becomes_a_poller_while_another_polls) {
+  for (int i = 0; i < 20; ++i) {
+    lying_pipe pipe;
+    std::thread other([&] { EXPECT_TRUE(pipe.here.poll(10s)); });
+    const bool late = i % 2 == 0;
+    while (late && (pipe.to_here().reader_bell & kin::detail::bell_asleep) == 0) std::this_thread::yield();
+    const int handle = pipe.here.native_handle();
+    pipe.there.send(i);
+    other.join();
+    EXPECT_TRUE(is_readable(handle)) << i;
+    EXPECT_EQ(pipe.here.recv<int>(), i);
+    EXPECT_FALSE(is_readable(handle)) << i;
+  }
+}
+
+TEST(ring, keeps_what_a_dead_peer_has_sent_when_a_large_message_is_refused) {
+  auto [here, there] = kin::pipe();
+  forked peer([&end = there] {
+    end.send(1);
+    end.send(2);
+    ::pause();
+  });
+  there.close();
+  EXPECT_EQ(here.recv<int>(), 1);
+  EXPECT_TRUE(here.poll(10s));
+  ::kill(peer.pid(), SIGKILL);
+  (void)peer.join();
+  EXPECT_THROW(here.send_bytes(std::vector<std::byte>(1 << 20)), kin::closed_error);
+  EXPECT_EQ(here.recv<int>(), 2);
+  EXPECT_THROW((void)here.recv<int>(), kin::closed_error);
 }
 
 // --- descriptors ----------------------------------------------------------------------------------------------------
@@ -615,14 +650,35 @@ TEST(ring, does_not_believe_descriptors_in_the_ring_that_never_come) {
   EXPECT_THROW((void)pipe.here.recv_bytes(), kin::decode_error);
 }
 
-TEST(ring, refuses_memory_that_is_not_a_pipes) {
+// A receiving end as it comes from another process, with other descriptors than kin's.
+void receive_end_of(int memory, int event) {
+  auto [from, to] = kin::detail::ring_ends::make(kin::detail::ring_ends::directions::one);
   kin::writer out;
-  out(true, true, true);
-  kin::unique_fd wrong(::memfd_create("wrong", MFD_CLOEXEC));
-  out.fd(wrong.get());
+  out(true, false, true);
+  out.fd(memory < 0 ? to->memory()->file() : memory);
+  out(0U);
+  out.fd(event < 0 ? to->memory()->event(0) : event);
+  out.fd(to->receiver().socket());
+  out(false, std::uint64_t{0});
   kin::detail::parcel message = out.take();
   kin::reader in(message);
-  EXPECT_THROW((void)kin::detail::channel::passed(in), kin::decode_error);
+  (void)kin::detail::channel::passed(in);
+}
+
+TEST(ring, answers_in_time_though_its_event_cannot_be_cleared) {
+  lying_pipe pipe;
+  const kin::unique_fd stays(::eventfd(1 << 20, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
+  ASSERT_GE(::dup3(stays.get(), pipe.memory->event(1), O_CLOEXEC), 0);
+  EXPECT_FALSE(pipe.here.poll(20ms));
+}
+
+TEST(ring, refuses_descriptors_that_are_not_a_pipes) {
+  receive_end_of(-1, -1);
+  const kin::unique_fd wrong(::memfd_create("wrong", MFD_CLOEXEC));
+  EXPECT_THROW(receive_end_of(wrong.get(), -1), kin::decode_error);
+  EXPECT_THROW(receive_end_of(-1, wrong.get()), kin::decode_error);
+  const kin::unique_fd waits(::eventfd(0, EFD_CLOEXEC));
+  EXPECT_THROW(receive_end_of(-1, waits.get()), kin::decode_error);
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ late_ring a_ring_comes_late(long n, long& made) {
   const int handle = p.reader.native_handle();
   stepped_copy writer([&] { return send(p.writer, '1'), 0; }, stepped_copy::traced);
   writer.steps(n, &made);
-  const bool is_there = p.has_message(), has_taken = p.control().reader_bell != kin::detail::bell_asleep;
+  const bool is_there = p.has_message(), has_taken = p.control().reader_bell != kin::detail::bell_watched;
   stepped_copy reader([&] { return receive(p.reader) == '1' ? 0 : 1; });
   if (is_there)
     while (!reader.is_over() && !reader.is_asleep()) ::usleep(50);
