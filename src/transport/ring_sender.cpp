@@ -199,12 +199,12 @@ bool ring_sender::ring(std::uint32_t whose) {
 
 void ring_sender::ring_sleeping_reader() {
   if (mutant("reader's bell not rung")) return;
-  if (mutant("reader's bell taken after it is rung")) (void)ring(control_.reader_bell.load());
   const bool always = mutant("rung for what has been read");
   const std::uint32_t here = bell_rung_here();
   // Nobody sleeps beside what has been read meanwhile, and a poller would be told of nothing.
   if (control_.position.load(std::memory_order_acquire) == control_.tail.load(std::memory_order_relaxed) && !always)
     return;
+  if (mutant("reader's bell taken after it is rung")) (void)ring(control_.reader_bell.load());
   // Taken before it is rung, so that a reader who finds it taken knows that a ring comes.
   const std::uint32_t bell = control_.reader_bell.exchange(here);
   // That somebody closes this end now is the next message's matter.

@@ -57,7 +57,7 @@ constexpr broken all_broken[] = {
     {"reader's last look left out", "both in turn come to their end"},
     {"writer's last look left out", "no room is missed on the way to sleep"},
     {"writer's last look at what it was told", "no room is missed on the way to sleep"},
-    {"reader's bell taken after it is rung", "a slow ringer silences no later ring"},
+    {"reader's bell taken after it is rung", "a slow ringer silences no later ring", 1000},
     {"writer's bell taken whatever it says", "a bell set anew is left alone"},
     {"writer's bell taken before it is rung", "a copy of a killed receiver's end goes on"},
     {"ringer's death ignored", "a copy of a killed sender's end goes on"},

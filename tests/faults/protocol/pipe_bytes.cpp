@@ -63,25 +63,33 @@ void a_closed_end_is_heard_of() {
 
 namespace {
 
+enum class first_send { asks_after_the_reader, is_in_a_streak };
+
 // One who sends twice: 0 if only the second message is refused.
 struct sender_to_one_who_leaves {
-  explicit sender_to_one_who_leaves(pipe_under_test& p)
-      : copy([&] { p.reader.close(); },
-             [&] {
-               try {
-                 send(p.writer, 'x');
-               } catch (const kin::closed_error&) {
-                 return 1;
-               }
-               stepped_copy::mark();
-               try {
-                 send(p.writer, 'y');
-               } catch (const kin::closed_error&) {
-                 return 0;
-               }
-               return 2;
-             },
-             stepped_copy::traced) {}
+  sender_to_one_who_leaves(pipe_under_test& p, first_send how)
+      : copy(
+            [&] {
+              p.reader.close();
+              if (how == first_send::is_in_a_streak) send(p.writer, 'w');
+            },
+            [&] {
+              try {
+                send(p.writer, 'x');
+              } catch (const kin::closed_error&) {
+                return 1;
+              }
+              stepped_copy::mark();
+              try {
+                send(p.writer, 'y');
+              } catch (const kin::closed_error&) {
+                return 0;
+              }
+              return 2;
+            },
+            stepped_copy::traced) {
+    if (how == first_send::is_in_a_streak && receive(p.reader) != 'w') violated("a message is not received");
+  }
   void ends(bool seen, bool with_a_word, const std::string& where) {
     if (!copy.finishes()) violated("a send does not end" + where);
     if (with_a_word && copy.status() == 2) violated("a message was sent to nobody" + where);
@@ -94,7 +102,7 @@ struct sender_to_one_who_leaves {
 template <bool Exits>
 long sender_is_stopped(long n) {
   pipe_under_test p;
-  sender_to_one_who_leaves writer(p);
+  sender_to_one_who_leaves writer(p, first_send::asks_after_the_reader);
   p.control().reader_bell = kin::detail::bell_asleep;  // it was on its way to sleep when it saw the message
   long made = 0;
   writer.copy.steps(n, &made);
@@ -109,9 +117,10 @@ long sender_is_stopped(long n) {
 }
 
 // The sender has taken the bell, and the reader is stopped anywhere on its way out.
+template <first_send How>
 long reader_is_stopped(long n) {
   pipe_under_test p;
-  sender_to_one_who_leaves writer(p);
+  sender_to_one_who_leaves writer(p, How);
   stepped_copy reader(
       [&] {
         p.reader.close();
@@ -141,7 +150,8 @@ long reader_is_stopped(long n) {
 void who_has_seen_a_message_may_leave() {
   all_over("send to one who leaves", 60, sender_is_stopped<false>);
   all_over("send to one who exits", 60, sender_is_stopped<true>);
-  all_over("close of one who has seen a message", 150, reader_is_stopped);
+  all_over("close of one who has seen a message", 150, reader_is_stopped<first_send::asks_after_the_reader>);
+  all_over("close of one who has seen a message of a streak", 150, reader_is_stopped<first_send::is_in_a_streak>);
 }
 
 }  // namespace kin_test
