@@ -29,6 +29,7 @@ WRONG = {
         ["CLEARED_BLINDLY"],
         ["NO_FENCE"],
         ["STILL_SETTLED"],
+        ["CLEARED_LATE"],
         [*COPIED, "TAIL_BELIEVED"],
         [*COPIED, "RINGING_IGNORED"],
     ],

@@ -7,15 +7,16 @@
 // themselves, by a locked instruction or system call of its own, or by the other side's membarrier; so does the
 // reader's position, and its care: whether it wants the writer to make a fence before that look, so that the reader
 // need not call membarrier for each sleep. A plain look at the other's bell may come before that. Bells are only changed
-// by locked instructions. A socket is a number of bytes; a side that dies hangs up. The sender may be killed before any step
-// (KILL), when what it has stored drains, and a copy of its end may go on then (COPY): behind the tail, or behind a
-// message that was published there. The reader tells of its position late or never; a writer that goes to sleep looks
-// at the position itself.
+// by locked instructions. A socket is a number of bytes, and so is the reader's event, which is cleared on the way to the
+// next sleep; a side that dies hangs up. The sender may be killed before any step (KILL), when what it has stored
+// drains, and a copy of its end may go on then (COPY): behind the tail, or behind a message that was published there.
+// The reader tells of its position late or never; a writer that goes to sleep looks at the position itself.
 //
 // Mutants, each of which must be found wrong: NO_BARRIER, NO_LAST_LOOK, NO_END (the word behind a message is left as it
 // was a lap ago), LAST_LOOK_AT_HEAD, CLEARED_BLINDLY (the writer's bell by a late reader), TAIL_BELIEVED (the copy does
 // not look for a published message), RINGING_IGNORED (the trace of a sender killed while it rings), NO_FENCE
-// (where it is wanted), STILL_SETTLED (the reader wants no fences any more, and sleeps as if it did).
+// (where it is wanted), STILL_SETTLED (the reader wants no fences any more, and sleeps as if it did), CLEARED_LATE (the
+// event, after the last look).
 //
 // Claim: nobody sleeps for ever: the receiver gets every message, in order, or the end of file after those that were
 // published. A sleeper left behind is an invalid end state. Not in the model: sizes, growth, wild positions, spinning.
@@ -37,7 +38,7 @@ byte word[WORDS];                         // as all processors see them: 0, or a
 byte tail, position, head;
 bool reader_asleep, reader_ringing;       // the reader's bell
 byte writer_bell;                         // the position that a sleeping writer waits for; 0: none
-byte to_reader, to_writer;                // bytes in the sockets
+byte to_reader, to_writer;                // rings: of the reader's event, bytes in the writer's socket
 bool sender_gone;                         // every holder of the sending end
 bool died, dying;
 
@@ -137,6 +138,9 @@ proctype receiver() {
   byte got, wanted;
   do
   :: word[got % WORDS] == 0 -> // nothing there: set the bell, membarrier if need be, look a last time
+#ifndef CLEARED_LATE
+     to_reader = 0;
+#endif
      if
      :: settled -> atomic { drain_reader; reader_asleep = true }
      :: !settled ->
@@ -154,8 +158,11 @@ proctype receiver() {
 #else
      :: true ->
 #endif
+#ifdef CLEARED_LATE
+        to_reader = 0;
+#endif
         if
-        :: to_reader > 0 -> to_reader = 0
+        :: to_reader > 0
         :: to_reader == 0 && sender_gone ->
            if
            :: word[got % WORDS] == 0 -> break
