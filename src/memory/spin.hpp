@@ -14,9 +14,10 @@ namespace kin::detail {
 
 /// How often to look. Each look takes a line away from who is about to write it.
 struct spin_rhythm {
-  int looks_at_once = 0;  ///< without a pause, which would be noticed, and before the clock is read, which costs as
-                          ///< much as a short task
-  int pauses = 1;  ///< before each look after those
+  /// Without a pause, which would be noticed, and before the clock is read, which costs as much as a short task.
+  int looks_at_once = 0;
+  /// Before each look after those.
+  int pauses = 1;
   int looks_a_clock = 8;
 };
 
