@@ -79,11 +79,15 @@ void ring_slowly(bell& b, int most) noexcept {
   }
 }
 
+void wake_all(bell& b) noexcept {
+  b.word.fetch_add(one_ring);
+  os::futex_wake(b.word, os::everybody);
+}
+
 bool rouse(bell& b) noexcept {
   // Before the word: a sleeper reads the word first and sets slept_on after it.
   if (b.slept_on.exchange(0) == 0) return false;
-  b.word.fetch_add(one_ring);
-  os::futex_wake(b.word, os::everybody);
+  wake_all(b);
   return true;
 }
 

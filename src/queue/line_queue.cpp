@@ -45,9 +45,9 @@ class line_queue::hold {
     const os::lock_result result = of_.store_.header().lock.lock(for_lock(until));
     held_ = result != os::lock_result::timed_out;
     if (result == os::lock_result::owner_died) {
-      // It may have taken a bell without waking those who sleep there.
+      // It may have taken a bell without waking those who sleep there. Should we die here, the next one is told, too.
       for (bell* each : {&of_.store_.header().items, &of_.store_.header().space, &of_.store_.header().done})
-        (void)rouse(*each);
+        wake_all(*each);
       of_.show_readable(of_.store_.read());
       of_.drop_orphans();
     }

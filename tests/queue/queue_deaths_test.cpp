@@ -5,12 +5,15 @@
 #include <kin/queue.hpp>
 
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <new>
 #include <random>
 #include <string>
@@ -19,6 +22,8 @@
 #include <kin/process.hpp>
 
 #include "support/leaves_nothing_behind.hpp"
+#include "support/refused_system_call.hpp"
+#include "sync/forked.hpp"
 
 namespace {
 
@@ -170,7 +175,7 @@ TEST(queue, wakes_the_others_when_one_who_waits_is_killed) {
     waiting[static_cast<std::size_t>(round) % 4].kill();
     auto answer = answers.get_for(50ms);
     // If the item still waits, those who are left have to hear of the death, however busy the machine is.
-    if (!answer && q.size() != 0) {
+    if (!answer && !q.empty()) {
       answer = answers.get_for(20s);
       if (!answer) {
         for (auto& w : waiting) w.kill();
@@ -184,7 +189,7 @@ TEST(queue, wakes_the_others_when_one_who_waits_is_killed) {
       ASSERT_EQ(answers.get_for(30s), round);
     }
     q.put(-1), q.put(-1), q.put(-1);
-    while (q.size() > 0 && answers.get_for(20ms)) {
+    while (!q.empty() && answers.get_for(20ms)) {
     }
     for (auto& w : waiting) w.kill(), w.join();
     while (q.try_get()) {
@@ -192,6 +197,29 @@ TEST(queue, wakes_the_others_when_one_who_waits_is_killed) {
     while (answers.try_get()) {
     }
   }
+}
+
+// A putter dies at its wake: the bell says that nobody sleeps. So does the next one, which is told of that death and
+// wakes for it. Whoever comes then wakes the getter.
+TEST(queue, wakes_who_sleeps_after_two_who_died_at_the_wake) {
+  const kin::queue<kin::unique_fd> q;
+  const kin::queue<int> answers;
+  kin_test::forked getter([&] {
+    (void)q.get();
+    answers.put(1);
+  });
+  getter.wait_until_asleep();
+  for (int i = 0; i < 2; ++i) {
+    kin_test::forked putter([&] {
+      const kin_test::refused_calls wakes{.argument = 1, .mask = 0x7f, .value = FUTEX_WAKE};
+      if (!kin_test::die_at(SYS_futex, wakes)) ::_exit(2);
+      q.put(kin::unique_fd(::dup(0)));
+    });
+    ASSERT_EQ(putter.join(), -SIGSYS);
+  }
+  q.put(kin::unique_fd(::dup(0)));
+  ASSERT_TRUE(answers.get_for(kin_test::patience())) << "an item waits, and its getter sleeps";
+  EXPECT_EQ(getter.join(), 0);
 }
 
 }  // namespace
