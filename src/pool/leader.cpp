@@ -107,7 +107,7 @@ bool pool_core::spin_for_answers(lock& hold) {
     return news_.load(std::memory_order_relaxed) != news ||
            std::any_of(signs_.begin(), signs_.end(), [](const near_lane::sign& s) { return s.shows(); });
   };
-  const bool seen = near || crowded ? any() : habit_.spin({.looks_at_once = 96, .looks_a_clock = 16}, any);
+  const bool seen = near || crowded ? any() : habit_.spin(while_awake, any);
   hold.lock();
   return seen;
 }

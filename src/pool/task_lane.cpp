@@ -11,8 +11,6 @@
 namespace kin::detail {
 namespace {
 
-constexpr spin_rhythm while_awake{96, 1, 16};
-
 constexpr unsigned quick_rounds = 32, pause_between_moves = 400;
 
 [[noreturn]] void throw_wild() {

@@ -55,6 +55,9 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 inline constexpr std::size_t lane_capacity = 127;
 
+/// Of either side, while it waits awake for the other.
+inline constexpr spin_rhythm while_awake{96, 1, 16};
+
 // The worker dies (the pool's death is its workers' death; a stopped pool holds up its workers and nobody else):
 //   before `begun`                                  its task goes back to the pool, with what is behind it
 //   after it, before the number of its answer       this one task is lost; what is behind it goes back
