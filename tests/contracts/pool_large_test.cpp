@@ -2,7 +2,6 @@
 // Large arguments and results, which lie in shared memory that is used again: what comes is what was sent, whoever dies
 // meanwhile.
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <optional>
 
 #include "contracts/pool_contract.hpp"
+#include "support/room_for_descriptors.hpp"
 
 namespace kin_test {
 namespace {
@@ -61,14 +61,10 @@ TEST_P(pool_large, results_that_nobody_wants_give_their_memory_back) {
 TEST_P(pool_large, a_result_for_which_no_descriptor_is_left_says_so) {
   kin::pool workers(options(1));
   workers.apply(square, 1);
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  rlimit none = before;
-  none.rlim_cur = static_cast<rlim_t>(kin::unique_fd(::dup(STDERR_FILENO)).get());
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  std::optional<room_for_descriptors> none(0);
   const auto result = workers.apply_async(kept, 5u);
   result.wait();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  none.reset();
   try {
     (void)result.get();
     FAIL() << "a descriptor was left";

@@ -10,7 +10,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,6 +25,7 @@
 #include <vector>
 
 #include "os/socket.hpp"
+#include "support/room_for_descriptors.hpp"
 #include "sync/forked.hpp"
 #include "transport/ring_ends.hpp"
 #include "transport/ring_wait.hpp"
@@ -526,25 +526,6 @@ TEST(ring, moves_with_descriptors_that_had_arrived) {
   for (std::size_t i = 2; i <= 5; ++i) EXPECT_EQ(number_of(moved.recv<numbered>().files.at(0)), i);
 }
 
-// Room for `left` more descriptors, until it goes.
-class room_for_descriptors {
- public:
-  explicit room_for_descriptors(unsigned left) {
-    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
-    std::vector<kin::unique_fd> held;
-    for (unsigned i = 0; i <= left; ++i) held.push_back(a_number(0));
-    rlimit lower = before_;
-    lower.rlim_cur = static_cast<rlim_t>(held.back().get());  // the lowest free ones were given in their order
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &lower), 0);
-  }
-  room_for_descriptors(const room_for_descriptors&) = delete;
-  room_for_descriptors& operator=(const room_for_descriptors&) = delete;
-  ~room_for_descriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
 // The sender has sent a message's descriptors, and not yet the message.
 void send_ahead(int socket, std::size_t n) {
   std::vector<kin::unique_fd> fds;
@@ -559,7 +540,7 @@ TEST(ring, fails_only_the_message_whose_descriptors_find_no_room) {
   pipe.there.send(a_number(7));
   EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), 7u);
   send_ahead(pipe.other_socket, 100);
-  const room_for_descriptors few(20);
+  const kin_test::room_for_descriptors few(20);
   EXPECT_FALSE(pipe.here.poll(0s));  // meets them where it waits for something else
   pipe.there.send(std::string("before"));
   EXPECT_EQ(pipe.here.recv<std::string>(), "before");
@@ -577,7 +558,7 @@ TEST(ring, tells_who_gets_it_that_descriptors_were_lost) {
   lying_pipe pipe;
   send_ahead(pipe.other_socket, 100);
   {
-    const room_for_descriptors few(20);
+    const kin_test::room_for_descriptors few(20);
     EXPECT_FALSE(pipe.here.poll(0s));
   }
   kin::writer out;
