@@ -150,7 +150,7 @@ void pool_core::become_idle(worker& w) {
     return;
   }
   w.now = phase::idle;
-  lanes_full_ = false;
+  workers_changed();
   w.task_ends = deadline::never();
   w.idle_ends =
       options_.idle_timeout > options_.idle_timeout.zero() ? deadline::after(options_.idle_timeout) : deadline::never();

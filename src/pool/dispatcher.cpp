@@ -22,13 +22,14 @@ namespace {
 
 // So often whoever submits looks whether workers have ended something, if nobody else does.
 constexpr std::uint64_t looks_a_task = 16;
+constexpr std::size_t most_in_a_row = 8;
 
 }  // namespace
 
 void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                        const task_options& options) {
   require_owner();
-  auto t = std::make_unique<task>();
+  auto t = std::make_unique_for_overwrite<task>();
   t->label = name;
   t->state = std::move(state);
   t->options = options;
@@ -49,8 +50,9 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
   }
   // What is queued behind other tasks must not run before something more urgent.
   if (queued_ > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
-  waiting_.push_back(std::move(t));
   ++counts_.submitted;
+  if (queue_where_the_last_one_is(t)) return;
+  waiting_.push_back(std::move(t));
   if (!lanes_full_) assign_waiting();
   if (!waiting_.empty() && led_ == nullptr && tasks_numbered_ % looks_a_task == 0) look_at_lanes();
   if (wants_worker()) {
@@ -122,8 +124,24 @@ void pool_core::queue_waiting() {
       return;
     }
     queued_rank_ = waiting_tasks::rank_of(*next);
+    in_a_row_ = {to, std::min(room_behind(*to) / 8, most_in_a_row)};
     assign(*to, next_waiting());
   }
+}
+
+// Of many tasks in a row, a few go where the last one has gone, without a look at all workers, for as long as nothing
+// has come between that queue_waiting() went by. Else `t` is left as it is.
+bool pool_core::queue_where_the_last_one_is(std::unique_ptr<task>& t) {
+  auto& [to, more] = in_a_row_;
+  if (to == nullptr) return false;
+  if (more == 0 || !waiting_.empty() || !may_queue(*t) || room_behind(*to) == 0) {
+    in_a_row_ = {};
+    return false;
+  }
+  --more;
+  queued_rank_ = waiting_tasks::rank_of(*t);
+  assign(*to, std::move(t));
+  return true;
 }
 
 bool pool_core::in_slot(const task& t) noexcept {
@@ -152,11 +170,11 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
   to.has.push_back(std::move(t));
   to.now = phase::busy;
   if (first) {
+    to.lane.tell_processor(static_cast<std::uint32_t>(os::current_processor() + 1));
+    if (leader_sleeps_) to.lane.ring_after(0);
     start_clock(to);
     if (to.last_words.native_handle() >= 0) to.last_words.forget();
   }
-  to.lane.tell_processor(static_cast<std::uint32_t>(os::current_processor() + 1));
-  if (first && leader_sleeps_) to.lane.ring_after(0);
   if (led_ == nullptr && now.state->watched_by_owner && !to.asked_to_tell) {
     to.lane.ask_to_tell();
     to.asked_to_tell = true;
@@ -198,7 +216,6 @@ void pool_core::start_clock(worker& w) {
 void pool_core::note_settled(task_state& state, bool failed) {
   ++(failed ? counts_.failed : counts_.completed);
   if (std::exchange(state.watched_by_owner, false)) --watched_;
-  changed_.notify_all();
   if (&state == led_) rouse_leader();
   for (follower* const f : followers_)
     if (f->state == &state) {
@@ -308,6 +325,7 @@ bool pool_core::run_here(task_state& state) {
   }
   const lock hold(mutex_);
   --running_here_;
+  changed_.notify_all();
   wake();
   return true;
 }

@@ -43,7 +43,7 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
     take_submission(from, std::move(message));
   } else if (kind == blocked_frame || kind == unblocked_frame) {
     from.blocked = kind == blocked_frame && !from.has.empty();
-    lanes_full_ = false;
+    workers_changed();
     if (from.blocked) recall(from);  // what is behind its task must not wait for that
   } else if (kind == withdraw_frame) {
     reader in(message);
@@ -58,7 +58,7 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
 }
 
 void pool_core::take_submission(worker& from, parcel message) {
-  auto t = std::make_unique<task>();
+  auto t = std::make_unique_for_overwrite<task>();
   std::vector<unique_fd> none;
   reader in(message.bytes, none);
   const auto number = in.take<std::uint64_t>();

@@ -126,6 +126,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void look_at_short_ones();
   void assign(worker& to, std::unique_ptr<task> t);
   void queue_waiting();
+  [[nodiscard]] bool queue_where_the_last_one_is(std::unique_ptr<task>& t);
   [[nodiscard]] static bool in_slot(const task& t) noexcept;
   [[nodiscard]] bool may_queue(const task& t) const;
   [[nodiscard]] std::size_t room_behind(const worker& w) const;
@@ -236,8 +237,18 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool woke_one_ = false;               // since the leader last gave way
   spin_habit habit_;
   waiting_tasks::rank queued_rank_{};  // of the tasks that are behind others in lanes
-  bool lanes_full_ = false;            // none has room; until one has answered, or a worker comes or is free
-  std::size_t watched_ = 0;            // tasks of which somebody is to be told who does not wait in wait_for()
+  struct row {
+    worker* to = nullptr;
+    std::size_t more = 0;
+  };
+  row in_a_row_;  // who got the last task behind others, and how many more it may get; null: something has changed
+  // What room there is behind workers' tasks, and whether there has to be, is to be looked at anew.
+  void workers_changed() noexcept {
+    lanes_full_ = false;
+    in_a_row_ = {};
+  }
+  bool lanes_full_ = false;  // none has room; until one has answered, or a worker comes or is free
+  std::size_t watched_ = 0;  // tasks of which somebody is to be told who does not wait in wait_for()
 
   // The first bytes of small requests, which say what is called. What they name is never unloaded.
   struct request_head {

@@ -168,14 +168,13 @@ void thread_core::run(lock& hold, std::unique_ptr<pooled_task> t) {
 __attribute__((no_sanitize("null"))) bool thread_core::run_once(pooled_task& t) {
   std::exception_ptr failure;
   parcel outcome;
-  auto* const job = std::get_if<std::unique_ptr<local_job>>(&t.work);
   const bool may_repeat = t.retries_left > 0;
   bool retryable = false;
   try {
-    if (job) {
-      (*job)->run(may_repeat ? attempt::repeatable : attempt::last);
+    if (t.job) {
+      t.job->run(may_repeat ? attempt::repeatable : attempt::last);
     } else {
-      parcel request = may_repeat ? parcel{std::get<parcel>(t.work).bytes, {}} : std::move(std::get<parcel>(t.work));
+      parcel request = may_repeat ? parcel{t.request->bytes, {}} : std::move(*t.request);
       outcome = run_request(std::move(request));
       retryable = outcome_retryable(outcome);
     }
@@ -196,8 +195,8 @@ __attribute__((no_sanitize("null"))) bool thread_core::run_once(pooled_task& t) 
   }
   if (failure) {
     settle(*t.state, std::move(failure));
-  } else if (job) {
-    if ((*job)->settle()) note_settled(false);
+  } else if (t.job) {
+    if (t.job->settle()) note_settled(false);
   } else if (const bool failed = outcome_failed(outcome); t.state->settle(std::move(outcome), {})) {
     note_settled(failed);
   }

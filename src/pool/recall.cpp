@@ -26,7 +26,7 @@ void pool_core::recall(worker& w) {
     cannot_understand(w, e);
   }
   give_back(std::move(back));
-  lanes_full_ = false;
+  workers_changed();
   // It had not begun even the first one.
   if (w.has.empty() && w.now == phase::busy) w.now = phase::idle;
 }
@@ -43,7 +43,7 @@ void pool_core::recall_all() {
     }
     if (w->has.empty() && w->now == phase::busy) w->now = phase::idle;
   }
-  lanes_full_ = false;
+  workers_changed();
   give_back(std::move(back));
 }
 

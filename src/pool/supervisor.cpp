@@ -56,6 +56,7 @@ void pool_core::tell(worker_event::kind what, int pid, const std::string& text) 
 
 // One round of everything that is due. Called by the pool's thread, with the lock.
 void pool_core::supervise(lock& hold) {
+  in_a_row_ = {};
   check_timers();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
@@ -271,6 +272,7 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
 // Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.
 void pool_core::retire(worker& w) {
   w.now = phase::leaving;
+  in_a_row_ = {};
   w.told_to_leave = true;
   w.lane.leave();
   w.pump.shut();
@@ -282,6 +284,7 @@ void pool_core::retire(worker& w) {
 void pool_core::kill(worker& w, verdict why) {
   if (w.judged == verdict::none) w.judged = why;
   w.now = phase::leaving;
+  in_a_row_ = {};
   w.process->signal_group(SIGKILL);
 }
 

@@ -11,6 +11,7 @@
 namespace kin::detail {
 namespace {
 
+constexpr unsigned lines_ahead = 1;
 constexpr unsigned quick_rounds = 32, pause_between_moves = 400;
 
 [[noreturn]] void throw_wild() {
@@ -54,6 +55,8 @@ void near_lane::put(unsigned number, std::span<const std::byte> head, unsigned d
 void near_lane::publish(order_slot& s) noexcept {
   // Release: with what was written before. Pairs with far_lane::is_there().
   s.number.store(++put_, std::memory_order_release);
+  // The worker has read those of a lap ago: the next ones come while this one works on what is before them.
+  cpu::prefetch_to_write(&orders_->slots[(put_ + lines_ahead) % lane_capacity]);
   lane_fence(light_);
   if (!mutant("pool: bell not rung")) kin::detail::ring(answers_->bell, all_sleepers);
 }

@@ -76,12 +76,12 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   if (options_.max_pending > 0 && !nested)
     changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });
   if (terminated_ || (closed_ && !nested)) throw closed_error("kin: the pool is closed and takes no more tasks");
-  auto t = std::make_unique<pooled_task>();
+  auto t = std::make_unique_for_overwrite<pooled_task>();
   t->number = ++tasks_numbered_;
-  if (std::holds_alternative<written_request>(work))
-    t->work = take_request(work);
+  if (auto* const job = std::get_if<std::unique_ptr<local_job>>(&work))
+    t->job = std::move(*job);
   else
-    t->work = std::move(work);
+    t->request = std::make_shared<parcel>(take_request(work));
   t->label = name;
   t->state = std::move(state);
   t->options = options;

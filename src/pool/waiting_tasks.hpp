@@ -31,18 +31,18 @@ struct pooled_task {
   [[nodiscard]] std::span<const std::byte> rest() const noexcept { return {small.data(), small_size}; }
 
   std::uint64_t number = 0;
-  task_work work;                   // of a task for a thread
-  std::shared_ptr<parcel> request;  // of a task for another process; null: it is small
-  std::uint8_t head = 0;            // of a small one: which of the pool's heads it begins with
-  std::uint8_t small_size = 0;
-  std::array<std::byte, near_lane::most_bytes> small;
-  task_label label;
   std::shared_ptr<task_state> state;
+  std::unique_ptr<local_job> job;   // of a task for a thread, if it was not encoded
+  std::shared_ptr<parcel> request;  // what was encoded; null: it is small, and for another process
+  pooled_task *before = nullptr, *after = nullptr;
   task_options options;
   std::size_t retries_left = 0;
-  std::size_t returns = 0;  // from workers that died before they began it
-  unsigned depth = 0;       // of tasks that wait for tasks of their own pool
-  pooled_task *before = nullptr, *after = nullptr;
+  unsigned returns = 0;  // from workers that died before they began it
+  unsigned depth = 0;    // of tasks that wait for tasks of their own pool
+  task_label label;
+  std::uint8_t head = 0;  // of a small one: which of the pool's heads it begins with
+  std::uint8_t small_size = 0;
+  std::array<std::byte, near_lane::most_bytes> small;  // so many of them; the rest stays as it was
 };
 
 class waiting_tasks {

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
+#include <future>
 #include <random>
+#include <thread>
 
 #include <kin/event.hpp>
 #include <kin/process.hpp>
@@ -43,6 +45,34 @@ TEST_P(process_pool_ends, ends_at_once_when_an_exception_unwinds_the_stack) {
       std::runtime_error);
   EXPECT_LT(ms_since(start), 2000 * patience);
   EXPECT_THAT(failure_of(f), testing::StartsWith("cancelled_error"));
+}
+
+TEST_P(process_pool_ends, joins_when_the_caller_has_the_last_task_and_the_workers_are_gone) {
+  std::promise<void> retired;
+  kin::pool_options with = options(1);
+  with.on_worker_event = [&](const kin::worker_event& e) {
+    if (e.what == kin::worker_event::kind::retired) retired.set_value();
+  };
+  kin::pool workers(std::move(with));
+  const kin::event caller_has_one, go_on;
+  const auto part = kin::bind(
+      [](const kin::event& has_one, const kin::event& go, int caller, int n) {
+        if (::getpid() != caller) return has_one.wait(), n;
+        has_one.set();
+        go.wait();
+        return n;
+      },
+      caller_has_one, go_on, static_cast<int>(::getpid()));
+  std::vector<int> all;
+  std::thread caller([&] { all = workers.map(part, {0, 1}, {.chunk = 1, .caller_takes_part = true}); });
+  caller_has_one.wait();
+  workers.close();
+  std::thread joins([&] { workers.join(); });
+  retired.get_future().wait();
+  go_on.set();
+  joins.join();
+  caller.join();
+  EXPECT_EQ(all, (std::vector{0, 1}));
 }
 
 KIN_ANY_POOL_TEST(pool_ends, cancels_what_runs_and_what_waits_when_it_is_terminated) {
