@@ -4,7 +4,10 @@
 add_test(NAME house.rooms COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/tools/check_rooms.py")
 add_test(NAME house.check_rooms_finds_each_fault
          COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/tests/house/check_rooms_test.py")
-set_tests_properties(house.rooms house.check_rooms_finds_each_fault PROPERTIES LABELS house TIMEOUT 60)
+add_test(NAME house.every_mutant_is_compiled_and_tested
+         COMMAND Python3::Interpreter "${PROJECT_SOURCE_DIR}/tests/house/mutants_test.py")
+set_tests_properties(house.rooms house.check_rooms_finds_each_fault house.every_mutant_is_compiled_and_tested
+                     PROPERTIES LABELS house TIMEOUT 60)
 
 if(KIN_VERIFY_HEADERS)
   add_test(NAME house.each_header_compiles_alone
