@@ -79,9 +79,10 @@ void ring_slowly(bell& b, int most) noexcept {
   }
 }
 
-void wake_all(bell& b) noexcept {
+void wake(bell& b, int most) noexcept {
   b.word.fetch_add(one_ring);
-  os::futex_wake(b.word, os::everybody);
+  b.rung_at.store(steady_now(), std::memory_order_relaxed);
+  os::futex_wake(b.word, most);
 }
 
 bool rouse(bell& b) noexcept {

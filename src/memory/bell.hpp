@@ -54,8 +54,9 @@ inline void hold_up(bell& b) noexcept {
   // Without the bit there is nobody: who sets it looks after this.
   if ((b.word.load() & bell::asleep) != 0) b.word.fetch_add(bell::one_ring);
 }
-/// Wakes everybody who sleeps, to look again, whatever the bell says. Killed in it: to be called again.
-void wake_all(bell& b) noexcept;
+/// Wakes as many who sleep, to look again, whatever the bell says. Killed in it: to be called again.
+void wake(bell& b, int most) noexcept;
+inline void wake_all(bell& b) noexcept { wake(b, all_sleepers); }
 /// The same if somebody has slept here since the last time; false: nobody has. For the supervisor, after it has marked
 /// a death in the table: its own death is everybody's.
 bool rouse(bell& b) noexcept;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // lane_memory: where task lanes lie: a memory file a worker, whose orders the worker maps read-only; and one page a
-// pool, the home word. Neither is inherited by copies that somebody forks.
+// pool, its home. Neither is inherited by copies that somebody forks.
 #pragma once
 
 #include <kin/os/unique_fd.hpp>
@@ -26,7 +26,7 @@ class lane_mapping {
   int owner_ = -1;
 };
 
-/// The pool's home word, made with the pool.
+/// The pool's home, made with the pool.
 class home_memory {
  public:
   /// Throws os_error.

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "os/futex.hpp"
-#include "os/futex_wake.hpp"
 #include "os/memory_barrier.hpp"
 #include "os/process_id.hpp"
 #include "os/processors.hpp"
@@ -113,7 +111,8 @@ bool pool_core::spin_for_answers(lock& hold) {
 }
 
 bool pool_core::sleep_for_answers(lock& hold, deadline until) {
-  const std::uint32_t seen = home_.home().rings.load();
+  sleep wait(home_.home().bell, spinning::useless);
+  wait.announce(false);  // the barrier comes below, when it is said what to ring for
   signs_.clear();
   leader_sleeps_ = true;
   for (const auto& w : workers_) {
@@ -130,7 +129,7 @@ bool pool_core::sleep_for_answers(lock& hold, deadline until) {
       lane_fence(core.light_);  // before it looks: see far_lane::pool_must_look()
     }
   } const after{*this};
-  order_before_looking();
+  order_before_looking();  // the answers, published without a fence
   const bool answered = std::any_of(signs_.begin(), signs_.end(), [](const auto& s) { return s.shows(); });
   if (answered || led_->ready()) return answered;
   hold.unlock();
@@ -138,7 +137,7 @@ bool pool_core::sleep_for_answers(lock& hold, deadline until) {
     lock& hold;
     ~relock() { hold.lock(); }
   } const again{hold};
-  os::futex_wait(home_.home().rings, seen, until);
+  (void)wait.until_rung(until);
   return false;
 }
 
@@ -153,8 +152,7 @@ void pool_core::order_before_looking() const noexcept {
 void pool_core::rouse_leader() {
   news_.store(news_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (!leader_sleeps_) return;
-  home_.home().rings.fetch_add(1);
-  os::futex_wake(home_.home().rings, os::everybody);
+  wake_all(home_.home().bell);
 }
 
 // While nobody leads, workers tell the pool's thread of an outcome if somebody waits for it in another way than by

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "os/futex_wake.hpp"
 #include "os/memory_barrier.hpp"
 #include "os/processors.hpp"
 
@@ -192,8 +191,7 @@ void far_lane::publish(std::uint16_t size) noexcept {
   const std::uint64_t ring_at = orders_.ring_at.load(std::memory_order_seq_cst);
   if (ring_at == 0 || at_ < ring_at || ring_at == rung_at_ || mutant("worker: bell not rung")) return;
   rung_at_ = ring_at;
-  home_.rings.fetch_add(1);
-  os::futex_wake(home_.rings, 1);
+  wake(home_.bell, 1);
 }
 
 }  // namespace kin::detail

@@ -68,7 +68,7 @@ struct lane_orders {
   std::atomic<std::uint32_t> leaving;         ///< no more will come
   std::atomic<std::uint32_t> tell;            ///< if it is new: tell the pool's thread of the next answer; 0: do not
   std::atomic<std::uint32_t> pool_processor;  ///< + 1, where the pool was last seen; a hint
-  // A thread of the pool sleeps on the home word until so many answers are there; 0: none does.
+  // A thread of the pool sleeps at home (lane_home) until so many answers are there; 0: none does.
   std::atomic<std::uint64_t> ring_at;
   alignas(64) std::atomic<std::uint64_t> taken;  ///< answers that the pool has
   alignas(128) order_slot slots[lane_capacity];
@@ -145,7 +145,7 @@ class near_lane {
   /// The worker has said so: after what take() has given. Throws decode_error if that cannot be.
   void check_answers(std::uint64_t said) const;
 
-  /// The home word (see lane_home) is rung once, when the outcome is there that next_sign(after) is about.
+  /// The home is rung once, when the outcome is there that next_sign(after) is about.
   void ring_after(std::size_t after) noexcept { orders_->ring_at.store(taken_ + after + 1, std::memory_order_relaxed); }
   void ring_no_more() noexcept { orders_->ring_at.store(0, std::memory_order_relaxed); }
   /// The worker tells of its next answer, once. Order it before a look at what is answered (os::heavy_barrier).
@@ -174,10 +174,10 @@ class near_lane {
   std::uint32_t heads_known_ = 0;  // a bit each
 };
 
-/// Where a thread of the pool sleeps until workers have answered: one word a pool, that workers add to and wake. Only
-/// lane_orders::ring_at, which they cannot write, says whether they have to.
+/// Where a thread of the pool sleeps until workers have answered, one for all of them. They can write to it, and what
+/// it says of sleepers is not believed: lane_orders::ring_at, which they cannot write, says whether one has to ring.
 struct lane_home {
-  std::atomic<std::uint32_t> rings;
+  kin::detail::bell bell;
   alignas(64) std::atomic<std::uint32_t> spinner;  ///< the worker that waits awake, where only one may; a hint
 };
 

@@ -174,7 +174,7 @@ void a_sleeping_pool_is_woken() {
   const shared_world w;
   near_lane pool = pool_of(*w);
   pool.ring_after(0);
-  const copy leader([&] { kin::os::futex_wait(w->home.rings, 0, kin::deadline::never()); });
+  const copy leader([&] { kin::os::futex_wait(w->home.bell.word, 0, kin::deadline::never()); });
   leader.wait_until_asleep();
   put(pool, 1);
   pool.leave();
