@@ -45,7 +45,13 @@ class KIN_EXPORT manager {
   /// A T made of `args` in the server. Throws what its constructor throws there, closed_error, encode_error.
   template <class T, class... A>
   [[nodiscard]] proxy<T> make(A&&... args) const {
-    return detail::run_in_server(server(), detail::construct<T>{}, std::forward<A>(args)...);
+    if constexpr (detail::callable_once<detail::construct<T>, stored_t<A>...>)
+      return detail::run_in_server(server(), detail::construct<T>{}, std::forward<A>(args)...);
+    else
+      static_assert(
+          detail::callable_once<detail::construct<T>, stored_t<A>...>,
+          "kin: this class has no constructor for these arguments. make<T>(args...) makes a T(args...) in the "
+          "server, from copies of the arguments; a string literal arrives as a std::string");
   }
 
   /// An empty list, or one of the elements of `initial`.

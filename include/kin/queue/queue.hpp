@@ -41,8 +41,8 @@ concept item_for = std::convertible_to<U, T> || std::convertible_to<stored_t<U>,
 /// which queue this is. Every method may throw os_error or, when a process has scribbled over the memory, decode_error.
 template <class T>
 class queue {
-  static_assert(std::is_same_v<T, std::remove_cvref_t<T>>,
-                "kin: a queue is of plain values: queue<T>, not of T& or const T");
+  static_assert(std::is_same_v<T, std::remove_cvref_t<T>> && !std::is_void_v<T>,
+                "kin: a queue is of plain values: queue<T>, not of T&, const T or void");
 
  public:
   using value_type = T;
