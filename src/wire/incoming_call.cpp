@@ -60,8 +60,15 @@ call_target find_call(std::span<const std::byte> head) {
 }
 
 std::string_view incoming_call::name() const {
-  if (name_.empty()) name_ = name_of_call(*descriptor_, function_);
-  return name_;
+  if (!name_.empty()) return name_;
+  if (function_ == nullptr && descriptor_->function_type != 0) try {
+      std::vector<unique_fd> none;
+      reader again(rest_, none);
+      function_ = decode_function(again, descriptor_->function_type);
+    } catch (const error&) {
+      // damaged, which run() has found, too
+    }
+  return name_ = name_of_call(*descriptor_, function_);
 }
 
 void incoming_call::run(writer& result) { descriptor_->run(in_, result, phase_, known_function_); }

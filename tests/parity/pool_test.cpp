@@ -344,6 +344,17 @@ TEST_P(python_pool, fails_each_of_many_tasks_whose_results_cannot_be_encoded) {
   EXPECT_EQ(workers.stats().workers_started, workers.stats().workers);
 }
 
+never_encoded make_one(int n) { return {n}; }
+never_encoded make_sum(int a, int b) { return {a + b}; }
+TEST_P(python_pool, names_the_function_of_a_map_whose_results_cannot_be_encoded) {
+  kin::pool workers(options(1));
+  EXPECT_THAT(failure_of(workers.map_async(make_one, {1, 2})), HasSubstr("make_one(int) could not be encoded"));
+  EXPECT_THAT(failure_of(workers.map_async(kin::bind(make_sum, 1), {1, 2})),
+              HasSubstr("make_sum(int, int) could not be encoded"));
+  EXPECT_THAT(failure_of(workers.starmap_async(make_sum, std::vector<std::pair<int, int>>{{1, 1}})),
+              HasSubstr("make_sum(int, int) could not be encoded"));
+}
+
 TEST_P(python_pool, tells_of_an_exception_that_cannot_be_built_again) {
   kin::pool workers(options(1));
   EXPECT_THAT(failure_of(workers.apply_async([] { throw never_built(); })), HasSubstr("cannot be built again"));

@@ -107,6 +107,12 @@ struct starmap_chunk {
   }
 };
 
+// What is called is the user's callable, by its name.
+template <class Way, class F, class Item>
+struct callee<map_chunk<Way, F, Item>> : callee<F> {};
+template <class Way, class F, class Tuple>
+struct callee<starmap_chunk<Way, F, Tuple>> : callee<F> {};
+
 /// What an item becomes in a Chunk of items.
 template <template <class, class, class> class Chunk, class Value>
 struct find_item {

@@ -31,7 +31,8 @@ class incoming_call {
   KIN_EXPORT explicit incoming_call(parcel request);
   /// A call of what was found before: `rest` is the request without its head, and outlives this.
   incoming_call(const call_target& found, std::span<const std::byte> rest) noexcept
-      : in_(rest, request_.fds),
+      : rest_(rest),
+        in_(rest, request_.fds),
         descriptor_(found.descriptor),
         known_function_(found.function),
         function_(found.function) {}
@@ -47,12 +48,13 @@ class incoming_call {
 
  private:
   parcel request_;
+  std::span<const std::byte> rest_;  // where there is no request_
   reader in_;
   const call_descriptor* descriptor_;
   const void* known_function_ = nullptr;  // and so not in the request
   call_phase phase_ = call_phase::decode;
-  const void* function_ = nullptr;  // for the name
-  mutable std::string name_;        // made when asked for
+  mutable const void* function_ = nullptr;  // for the name
+  mutable std::string name_;                // made when asked for
 };
 
 }  // namespace kin::detail
