@@ -91,17 +91,25 @@ std::optional<std::size_t> range_claims::left_by(std::uint32_t who, std::size_t 
 
 // ---- one who takes part
 
+namespace {
+bool claim(std::atomic<std::uint32_t>& word, std::uint32_t who) noexcept {
+  std::uint32_t free = 0;
+  return word.load(std::memory_order_relaxed) == 0 &&
+         word.compare_exchange_strong(free, who, std::memory_order_relaxed);
+}
+}  // namespace
+
 claimant::claimant(const range_claims& claims, std::uint32_t who, std::size_t ranges, std::size_t others)
     : claims_(claims),
+      words_(claims_.shared()),
       who_(who),
       process_(os::own_pid()),
       ranges_(ranges),
       sections_(std::clamp<std::size_t>(others, 1, most_sections)) {
   if (who == 0 || (who & is_done) != 0 || ranges > range_claims::most_ranges)
     throw decode_error("kin: a part of a map that cannot be");
-  const range_claims::words& w = claims_.shared();
   for (std::size_t r = ranges; r-- > 0;)
-    if (w.of[r].load(std::memory_order_relaxed) == who) left_.push_back(r);
+    if (words_.of[r].load(std::memory_order_relaxed) == who) left_.push_back(r);
   take_section();
 }
 
@@ -109,14 +117,14 @@ claimant::~claimant() {
   if (in_copy()) return;
   tell();
   // Somebody may go on there. The section of one that died stays its own, and is taken from its end.
-  if (own_) claims_.shared().sections[*own_].store(0, std::memory_order_relaxed);
+  if (own_) words_.sections[*own_].store(0, std::memory_order_relaxed);
 }
 
 bool claimant::in_copy() const noexcept { return os::own_pid() != process_; }
 
 void claimant::take_section() {
   thread_local std::size_t last = 0;
-  auto& sections = claims_.shared().sections;
+  auto& sections = words_.sections;
   for (std::size_t i = 0; i < sections_ && !own_; ++i) {
     const std::size_t section = (last + i) % sections_;
     std::uint32_t nobody = 0;
@@ -131,46 +139,41 @@ void claimant::take_section() {
 void claimant::tell() noexcept {
   if (untold_ == 0) return;
   // release: all that was done of them is to be seen by whoever sees that all is done.
-  claims_.shared().done.fetch_add(untold_, std::memory_order_release);
+  words_.done.fetch_add(untold_, std::memory_order_release);
   untold_ = 0;
 }
 
 void claimant::finish() noexcept {
-  if (!current_ || in_copy()) return;
-  claims_.shared().of[*current_].store(who_ | is_done, std::memory_order_release);
+  if (current_ && !in_copy()) end_current();
+}
+
+// release: what was done of it is seen by whoever sees this.
+void claimant::end_current() noexcept {
+  words_.of[*current_].store(who_ | is_done, std::memory_order_release);
   ++untold_;
   current_.reset();
 }
 
 std::optional<std::size_t> claimant::next() {
   if (in_copy()) return std::nullopt;
-  finish();
-  current_ = find();
-  if (!current_) tell();
-  return current_;
-}
-
-bool claimant::claim(std::size_t range) {
-  std::uint32_t free = 0;
-  auto& word = claims_.shared().of[range];
-  return word.load(std::memory_order_relaxed) == 0 &&
-         word.compare_exchange_strong(free, who_, std::memory_order_relaxed);
-}
-
-std::optional<std::size_t> claimant::find() {
+  if (current_) end_current();
   if (!left_.empty()) {
-    const std::size_t range = left_.back();
+    current_ = left_.back();
     left_.pop_back();
-    return range;
+    return current_;
   }
   while (at_ < end_)
-    if (claim(at_++)) return at_ - 1;
+    if (claim(words_.of[at_++], who_)) return current_ = at_ - 1;
   tell();
+  return current_ = find_elsewhere();
+}
+
+std::optional<std::size_t> claimant::find_elsewhere() noexcept {
   for (; others_ < sections_; ++others_, sweep_ = 0) {
     const std::size_t section = (own_.value_or(0) + others_) % sections_;
     const std::size_t begin = begin_of(section), end = begin_of(section + 1);
     while (sweep_ < end - begin)
-      if (claim(end - ++sweep_)) return end - sweep_;
+      if (claim(words_.of[end - ++sweep_], who_)) return end - sweep_;
   }
   return std::nullopt;
 }

@@ -56,7 +56,6 @@ void pool_core::tell(worker_event::kind what, int pid, const std::string& text) 
 
 // One round of everything that is due. Called by the pool's thread, with the lock.
 void pool_core::supervise(lock& hold) {
-  in_a_row_ = {};
   check_timers();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
@@ -71,6 +70,7 @@ void pool_core::supervise(lock& hold) {
       auto given = std::move(w.given);
       if (led_ != nullptr) buried_.push_back(std::move(w.memory));
       it = workers_.erase(it);
+      in_a_row_ = {};  // which may have been this one, until now
       home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(std::move(given));
     } else {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -84,7 +83,7 @@ class for_a_moment {
   /// Looks at the clock after 1, 2, 4 … ranges: whether there is much more to do, going by those.
   [[nodiscard]] bool reached_by(std::size_t ranges) const {
     constexpr std::chrono::microseconds long_enough{3};  // to judge by
-    if (!std::has_single_bit(ranges)) return false;
+    if ((ranges & (ranges - 1)) != 0) return false;
     const auto took = std::chrono::steady_clock::now() - began_;
     const auto left = took / static_cast<std::int64_t>(ranges) * static_cast<std::int64_t>(all_ - ranges);
     return took >= moment || (took >= long_enough && left >= 2 * moment);

@@ -67,14 +67,15 @@ class KIN_EXPORT claimant {
   void fail() noexcept { current_.reset(); }
 
  private:
-  bool claim(std::size_t range);
   [[nodiscard]] bool in_copy() const noexcept;
   void take_section();
-  std::optional<std::size_t> find();
+  void end_current() noexcept;
+  std::optional<std::size_t> find_elsewhere() noexcept;
   void tell() noexcept;
   [[nodiscard]] std::size_t begin_of(std::size_t section) const noexcept { return section * ranges_ / sections_; }
 
-  range_claims claims_;
+  range_claims claims_;  // keeps the words
+  range_claims::words& words_;
   std::uint32_t who_;
   int process_;
   std::size_t ranges_, sections_;
