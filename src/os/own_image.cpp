@@ -84,13 +84,16 @@ struct kernel_sigaction {
   unsigned long mask;
 };
 
+void set_blocked_signals(const unsigned long& now, unsigned long* before = nullptr) {
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &now, before, sizeof now);
+}
+
 void default_signals() {
   const kernel_sigaction default_action{};
   for (int s = 1; s < 65; ++s)
     if (s != SIGKILL && s != SIGSTOP && s != 32 && s != 33)  // the last two are glibc's own
       ::syscall(SYS_rt_sigaction, s, &default_action, nullptr, 8);
-  const unsigned long none = 0;
-  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, 8);
+  set_blocked_signals(0);
 }
 
 // Strings that the copied code may hold by getenv stay where they are.
@@ -186,6 +189,9 @@ std::vector<std::pair<int, rlimit>> new_limits(const image_changes& changes) {
 }
 
 }  // namespace
+
+signals_wait::signals_wait() noexcept { set_blocked_signals(~0UL, &before_); }
+signals_wait::~signals_wait() { set_blocked_signals(before_); }
 
 image_plan::image_plan(image_changes wanted)
     : wanted_(std::move(wanted)),

@@ -32,6 +32,19 @@ struct refused_change {
   int error = 0;
 };
 
+/// While it lives, signals to this thread wait. A copy that is forked meanwhile begins so, and takes what was sent to
+/// it when its image_plan has set the signals to their defaults: until then it has its parent's handlers.
+class signals_wait {
+ public:
+  signals_wait() noexcept;
+  signals_wait(const signals_wait&) = delete;
+  signals_wait& operator=(const signals_wait&) = delete;
+  ~signals_wait();
+
+ private:
+  unsigned long before_ = 0;  // as the kernel has it
+};
+
 /// fork(2), with stdio and iostreams flushed first so that nothing is printed twice. Throws os_error (EAGAIN, ENOMEM).
 int fork_process();
 

@@ -3,6 +3,7 @@
 #include <clocale>
 #include <csignal>
 #include <mutex>
+#include <optional>
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
@@ -135,6 +136,7 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
   auto [child_line, parent_line] = os::make_lifeline();
   unique_fd crash_file = make_crash_file(role);
   if (crash_file) os::prepare_crash_reports();
+  std::optional<os::signals_wait> unhandled(std::in_place);
   const int pid = os::fork_process();
   if (pid == 0) {
     starting.release();  // it is a new mutex here
@@ -142,6 +144,7 @@ std::shared_ptr<child> fork_child(const process_options& options, child_role rol
     parent_line.reset();
     copy.live(std::move(theirs), std::move(child_line), std::move(crash_file), body);
   }
+  unhandled.reset();
   theirs.reset();
   child_line.reset();
   unique_fd pidfd;

@@ -289,6 +289,23 @@ TEST_P(process, answers_whether_it_has_ended) {
   EXPECT_EQ(child.exitcode(), 0);
 }
 
+void wait_for_ever() {
+  for (;;) ::pause();
+}
+TEST_P(process, is_ended_by_a_signal_sent_right_after_its_start_whatever_its_parent_does_with_it) {
+  for (const auto handler : {+[](int) {}, SIG_IGN}) {
+    const auto before = std::signal(SIGTERM, handler);
+    for (int i = 0; i < 5; ++i) {
+      kin::process child(with(), wait_for_ever);
+      child.terminate();
+      EXPECT_TRUE(child.join_for(30s));
+      EXPECT_EQ(child.exitcode(), -SIGTERM);
+      child.kill();
+    }
+    std::signal(SIGTERM, before);
+  }
+}
+
 TEST_P(process, is_ended_by_a_signal_of_its_parents) {
   for (const int signal : {SIGTERM, SIGKILL, SIGINT}) {
     auto [a, b] = kin::pipe();
