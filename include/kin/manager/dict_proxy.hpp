@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <kin/core/read_only.hpp>
 #include <kin/manager/dict_object.hpp>
 #include <kin/manager/proxy.hpp>
 #include <kin/wire/repr.hpp>
@@ -75,8 +76,8 @@ class dict_proxy {
   value_type popitem() const { return dict_.template call<&object::pop_last>(); }
 
   /// A copy of the value.
-  [[nodiscard]] V operator[](const K& key) const { return dict_.template call<&object::at>(key); }
-  [[nodiscard]] V at(const K& key) const { return (*this)[key]; }
+  [[nodiscard]] detail::read_only<V> operator[](const K& key) const { return dict_.template call<&object::at>(key); }
+  [[nodiscard]] detail::read_only<V> at(const K& key) const { return (*this)[key]; }
   [[nodiscard]] V get(const K& key, V otherwise) const {
     return dict_.template call<&object::try_get>(key).value_or(std::move(otherwise));
   }

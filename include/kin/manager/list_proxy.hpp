@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <kin/core/read_only.hpp>
 #include <kin/manager/list_object.hpp>
 #include <kin/manager/proxy.hpp>
 #include <kin/wire/repr.hpp>
@@ -62,9 +63,11 @@ class list_proxy {
   }
 
   /// A copy of the element.
-  [[nodiscard]] T operator[](std::size_t index) const { return list_.template call<&object::get>(index); }
-  [[nodiscard]] T at(std::size_t index) const { return (*this)[index]; }
-  [[nodiscard]] T front() const { return (*this)[0]; }
+  [[nodiscard]] detail::read_only<T> operator[](std::size_t index) const {
+    return list_.template call<&object::get>(index);
+  }
+  [[nodiscard]] detail::read_only<T> at(std::size_t index) const { return (*this)[index]; }
+  [[nodiscard]] detail::read_only<T> front() const { return (*this)[0]; }
   [[nodiscard]] std::size_t size() const { return list_.template call<&object::size>(); }
   [[nodiscard]] bool empty() const { return size() == 0; }
   /// A copy of all elements at one moment.

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <kin/core/read_only.hpp>
 #include <kin/shared/element.hpp>
 #include <kin/wire/repr.hpp>
 #include <kin/wire/snapshot_iterator.hpp>
@@ -122,7 +123,7 @@ class shared_dict {
   }
 
   /// A copy of the value.
-  [[nodiscard]] V operator[](const K& key) const {
+  [[nodiscard]] detail::read_only<V> operator[](const K& key) const {
     if constexpr (raw && std::is_trivially_default_constructible_v<V>) {
       V copy;  // where the caller wants it, by way of no optional
       if (!all_.read(encoded_key(key).bytes(), std::as_writable_bytes(std::span(&copy, 1)))) missing(key);
@@ -133,7 +134,7 @@ class shared_dict {
       return std::move(*found);
     }
   }
-  [[nodiscard]] V at(const K& key) const { return (*this)[key]; }
+  [[nodiscard]] detail::read_only<V> at(const K& key) const { return (*this)[key]; }
   [[nodiscard]] std::optional<V> get(const K& key) const {
     const encoded_key k(key);
     if constexpr (raw) {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <kin/core/read_only.hpp>
 #include <kin/shared/element.hpp>
 #include <kin/wire/repr.hpp>
 #include <kin/wire/snapshot_iterator.hpp>
@@ -112,7 +113,7 @@ class shared_list {
   }
 
   /// A copy of the element.
-  [[nodiscard]] T operator[](std::size_t index) const {
+  [[nodiscard]] detail::read_only<T> operator[](std::size_t index) const {
     return [&] {
       const access list(all_);
       if (index >= list.size()) detail::throw_beyond_end();
@@ -120,7 +121,7 @@ class shared_list {
     }()
                .get();
   }
-  [[nodiscard]] T at(std::size_t index) const { return (*this)[index]; }
+  [[nodiscard]] detail::read_only<T> at(std::size_t index) const { return (*this)[index]; }
   /// Nothing beyond the end.
   [[nodiscard]] std::optional<T> get(std::size_t index) const {
     auto found = [&]() -> std::optional<taken> {
@@ -131,8 +132,8 @@ class shared_list {
     if (!found) return std::nullopt;
     return std::move(*found).get();
   }
-  [[nodiscard]] T front() const { return (*this)[0]; }
-  [[nodiscard]] T back() const {
+  [[nodiscard]] detail::read_only<T> front() const { return (*this)[0]; }
+  [[nodiscard]] detail::read_only<T> back() const {
     return [&] {
       const access list(all_);
       if (list.size() == 0) detail::throw_beyond_end();
