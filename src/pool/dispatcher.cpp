@@ -36,6 +36,12 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
   t->retries_left = options.retries;
   if (passengers carried = take_carried(work); !carried.empty()) t->state->keep_until_settled(std::move(carried));
   lock hold(mutex_);
+  if (is_too_late(options)) {
+    if (closed_) throw closed_error("kin: the pool is closed and takes no more tasks");
+    ++counts_.submitted;
+    settle(*t, too_late(name, options));
+    return;
+  }
   if (options_.max_pending > 0) {
     ++space_waiters_;
     changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });

@@ -70,7 +70,7 @@ void pool_core::supervise(lock& hold) {
       auto given = std::move(w.given);
       if (led_ != nullptr) buried_.push_back(std::move(w.memory));
       it = workers_.erase(it);
-      in_a_row_ = {};  // which may have been this one, until now
+      in_a_row_ = {};                                            // which may have been this one, until now
       home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(std::move(given));
     } else {

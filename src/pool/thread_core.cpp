@@ -34,7 +34,7 @@ void check_options(const pool_options& o) {
 
 void check_task(const task_options& o, const task_work& work) {
   refuse(
-      o.timeout > o.timeout.zero(), "timeout",
+      o.timeout != o.timeout.zero(), "timeout",
       "a thread cannot be stopped from outside. Use a kin::pool, or future::get_for(), which gives up waiting alone");
   refuse(o.memory_limit > 0, "memory_limit", "all threads share one memory. Use a kin::pool");
   if (const auto* job = std::get_if<std::unique_ptr<local_job>>(&work))

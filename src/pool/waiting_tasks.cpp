@@ -2,7 +2,14 @@
 // waiting_tasks: see the header. A state's `place` is its task while that is here.
 #include "pool/waiting_tasks.hpp"
 
+#include <kin/core/error.hpp>
+
 namespace kin::detail {
+
+std::exception_ptr too_late(const task_label& label, const task_options& options) {
+  return std::make_exception_ptr(task_timeout("kin: " + (options.name.empty() ? label.text() : options.name) +
+                                              " was submitted with a timeout below zero, and so was not begun"));
+}
 
 waiting_tasks::~waiting_tasks() {
   while (pop()) {

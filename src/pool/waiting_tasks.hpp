@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -44,6 +45,12 @@ struct pooled_task {
   std::uint8_t small_size = 0;
   std::array<std::byte, near_lane::most_bytes> small;  // so many of them; the rest stays as it was
 };
+
+/// A time that was over before the task was submitted: a timeout below zero.
+[[nodiscard]] inline bool is_too_late(const task_options& options) noexcept {
+  return options.timeout < options.timeout.zero();
+}
+[[nodiscard]] std::exception_ptr too_late(const task_label& label, const task_options& options);
 
 class waiting_tasks {
  public:

@@ -16,6 +16,7 @@
 #include "os/surroundings.hpp"
 #include "pool/block_reference.hpp"
 #include "pool/task_context.hpp"
+#include "pool/waiting_tasks.hpp"
 #include "process/bootstrap.hpp"
 
 namespace kin::detail {
@@ -170,6 +171,10 @@ void worker_pool::submit(task_work work, task_label name, std::shared_ptr<task_s
   require_owner();
   require_shallow(depth_);
   require_reader();
+  if (is_too_late(options)) {
+    state->settle(too_late(name, options));
+    return;
+  }
   if (passengers carried = take_carried(work); !carried.empty()) state->keep_until_settled(std::move(carried));
   parcel request = take_request(work);
   std::uint64_t number = 0;

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include <kin/process.hpp>
+#include <kin/value.hpp>
 
 #include "contracts/pool_contract.hpp"
 
@@ -115,6 +116,22 @@ TEST_P(pool_limits, counts_a_timeout_from_the_start_of_the_task) {
   auto big = workers.apply_async(
       {.timeout = 10s}, [](const std::vector<char>& v) { return v.size(); }, std::vector<char>(32u << 20));
   EXPECT_EQ(big.get(), 32u << 20);
+}
+
+TEST_P(pool_limits, does_not_begin_a_task_whose_time_is_over) {
+  kin::pool workers(options(1));
+  const kin::value<bool> begun{false};
+  const auto begin = [](const kin::value<bool>& b) { b.store(true); };
+  EXPECT_THAT(failure_of(workers.apply_async({.timeout = -1ns, .retries = 2, .name = "late"}, begin, begun)),
+              testing::AllOf(testing::StartsWith("task_timeout"), HasSubstr("late")));
+  EXPECT_THROW(workers.map(square, {1, 2}, {.task = {.timeout = -1s}}), kin::task_timeout);
+  const auto from_a_task = [](const kin::value<bool>& b, auto inner) {
+    return failure_of(kin::current_pool().apply_async({.timeout = -1ns}, inner, b));
+  };
+  EXPECT_THAT(workers.apply(from_a_task, begun, begin), testing::StartsWith("task_timeout"));
+  EXPECT_FALSE(begun.load());
+  EXPECT_EQ(workers.stats().workers_lost, 0U);
+  EXPECT_EQ(workers.stats().failed, 3U);
 }
 
 TEST_P(pool_limits, takes_the_children_of_a_task_along_at_its_timeout) {

@@ -15,10 +15,11 @@
 
 namespace kin {
 
-/// What a task may cost. `timeout` counts from the task's start and kills its worker; 0: none. `retries`: how often it
-/// is run again after worker_lost, a timeout or an exception derived from kin::retryable. `memory_limit`: bytes that it
-/// may take beyond what its worker has: then allocations fail, which is std::bad_alloc, or worker_lost if the task
-/// cannot bear it; 0: none. Higher `priority` runs first.
+/// What a task may cost. `timeout` counts from the task's start and kills its worker; 0: none; below zero (a budget
+/// that is used up): task_timeout at once. `retries`: how often it is run again after worker_lost, a timeout or an
+/// exception derived from kin::retryable. `memory_limit`: bytes that it may take beyond what its worker has: then
+/// allocations fail, which is std::bad_alloc, or worker_lost if the task cannot bear it; 0: none. Higher `priority`
+/// runs first.
 struct task_options {
   std::chrono::nanoseconds timeout{};
   count retries = 0;
