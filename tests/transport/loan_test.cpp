@@ -134,10 +134,10 @@ TEST(loan, waits_for_a_large_block_that_a_receiver_is_about_to_give_back) {
     std::thread receiver([&] {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       kept[0].reset();
+      kept[0] = pipe.b.recv_view();  // here: a copy is larger than the pipe
     });
     pipe.a.loan(size).commit();
     receiver.join();
-    kept[0] = pipe.b.recv_view();
     waited = kept[0]->in_place();
     if (!waited) {
       send_built(pipe.a, size, 'k');
