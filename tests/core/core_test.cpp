@@ -33,6 +33,13 @@ TEST(count, refuses_a_negative_number) {
   EXPECT_THROW(taken(std::numeric_limits<long>::min()), std::out_of_range);
 }
 
+TEST(deadline, has_passed_if_it_was_long_ago_or_is_no_time) {
+  EXPECT_TRUE(kin::deadline::at(std::chrono::system_clock::time_point::min()).passed());
+  EXPECT_TRUE(kin::deadline::at(std::chrono::steady_clock::time_point::min()).passed());
+  EXPECT_FALSE(kin::deadline::at(std::chrono::system_clock::time_point::max()).passed());
+  EXPECT_TRUE(kin::deadline::after(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())).passed());
+}
+
 TEST(deadline, of_a_negative_or_no_time_has_passed_at_once) {
   EXPECT_TRUE(kin::deadline::after(0s).passed());
   EXPECT_TRUE(kin::deadline::after(-5s).passed());

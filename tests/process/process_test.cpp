@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -287,6 +288,20 @@ TEST_P(process, answers_whether_it_has_ended) {
   EXPECT_FALSE(child.is_alive());
   child.join();
   EXPECT_EQ(child.exitcode(), 0);
+}
+
+TEST_P(process, has_alone_what_is_moved_to_it) {
+  auto [mine, theirs] = kin::pipe();
+  kin::unique_fd open_file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto serve = [](kin::connection c, kin::unique_fd fd) { c.send(fd.get() >= 0); };
+  kin::process child = GetParam().which() == kin::start_method(kin::start::fork).which()
+                           ? kin::process(kin::start::fork, serve, std::move(theirs), std::move(open_file))
+                           : kin::process(with(), serve, std::move(theirs), std::move(open_file));
+  EXPECT_TRUE(mine.recv<bool>());
+  EXPECT_TRUE(theirs.closed());
+  EXPECT_LT(open_file.get(), 0);
+  child.join();
+  EXPECT_THROW((void)mine.recv<bool>(), kin::closed_error);
 }
 
 void wait_for_ever() {

@@ -18,17 +18,19 @@ class deadline {
   template <class Rep, class Period>
   static deadline after(std::chrono::duration<Rep, Period> d) {
     const auto start = clock::now();
-    if (d <= d.zero()) return deadline{start};
+    if (!(d > d.zero())) return deadline{start};  // also what is no number
     const auto room = std::chrono::duration<long double>(clock::time_point::max() - start);
     if (std::chrono::duration<long double>(d) >= room) return never();
     return deadline{start + std::chrono::ceil<clock::duration>(d)};
   }
   template <class Clock, class Duration>
   static deadline at(std::chrono::time_point<Clock, Duration> t) {
-    if constexpr (std::is_same_v<Clock, clock>)
+    if constexpr (std::is_same_v<Clock, clock>) {
       return deadline{std::chrono::ceil<clock::duration>(t)};
-    else
-      return after(t - Clock::now());
+    } else {
+      const auto now = Clock::now();
+      return t <= now ? deadline::now() : after(t - now);  // a time long ago is further away than can be told
+    }
   }
 
   [[nodiscard]] constexpr bool is_never() const noexcept { return !when_; }

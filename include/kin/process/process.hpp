@@ -80,8 +80,8 @@ class KIN_EXPORT process {
     }
   }
 
-  /// A copy of this process, made in the calling thread: any closure works, arguments need no codec. Throws
-  /// start_error while threads that kin did not start exist.
+  /// A copy of this process, made in the calling thread: any closure works, arguments need no codec; those that are
+  /// moved in are the child's alone afterwards. Throws start_error while threads that kin did not start exist.
   template <class F, class... Args>
   process(start::fork_t, F&& f, Args&&... args)
       : process(start::fork, process_options{}, std::forward<F>(f), std::forward<Args>(args)...) {}
@@ -89,8 +89,11 @@ class KIN_EXPORT process {
   process(start::fork_t, process_options options, F&& f, Args&&... args) {
     static_assert(std::is_invocable_v<F, Args...>, "kin: the callable cannot be called with these arguments");
     options.start = start::fork;
-    child_ = detail::fork_child(options, detail::child_role::process,
-                                [&] { std::invoke(std::forward<F>(f), std::forward<Args>(args)...); });
+    // Held here, so that what was moved in (a connection's end, say) is gone from this process by the end of this.
+    std::tuple<forked_t<F>, forked_t<Args>...> held(std::forward<F>(f), std::forward<Args>(args)...);
+    child_ = detail::fork_child(options, detail::child_role::process, [&] {
+      std::apply([](auto&&... each) { std::invoke(std::forward<decltype(each)>(each)...); }, std::move(held));
+    });
     note_unwinding();
   }
 
@@ -136,6 +139,10 @@ class KIN_EXPORT process {
   [[nodiscard]] int native_handle() const { return get().pidfd(); }
 
  private:
+  // What a copy of this process is called with, as it was given: by reference where it is the caller's, or cannot move.
+  template <class A>
+  using forked_t = std::conditional_t<std::is_lvalue_reference_v<A> || std::is_move_constructible_v<A>, A, A&&>;
+
   detail::child& get() const;
   void start(const process_options& options, detail::parcel call);
   void note_unwinding() noexcept;
