@@ -12,6 +12,4 @@ class counter {
   int n_;
 };
 
-void call(const kin::manager& m) {
-  (void)m.make<counter>("one", 2);
-}
+void call(const kin::manager& m) { (void)m.make<counter>("one", 2); }
