@@ -130,6 +130,7 @@ void pool_core::queue_waiting() {
       return;
     }
     queued_rank_ = waiting_tasks::rank_of(*next);
+    // Not more than an eighth of its room: the others are to have as many.
     in_a_row_ = {to, std::min(room_behind(*to) / 8, most_in_a_row)};
     assign(*to, next_waiting());
   }

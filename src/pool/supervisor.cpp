@@ -69,8 +69,9 @@ void pool_core::supervise(lock& hold) {
       lost(w);
       auto given = std::move(w.given);
       if (led_ != nullptr) buried_.push_back(std::move(w.memory));
+      // Only now: what was taken from it may have gone on to others, and to itself.
       it = workers_.erase(it);
-      in_a_row_ = {};                                            // which may have been this one, until now
+      in_a_row_ = {};
       home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(std::move(given));
     } else {
