@@ -3,14 +3,13 @@
 #include <kin/wire/codec.hpp>
 
 #include <algorithm>
-#include <future>
-#include <ios>
 #include <limits>
 #include <unordered_map>
 
 #include <kin/os/duplicate.hpp>
 
 #include "os/huge_pages.hpp"
+#include "wire/error_categories.hpp"
 #include "wire/type_name.hpp"
 
 namespace kin {
@@ -28,15 +27,6 @@ void not_a_listed_type(const std::type_info& base, const std::type_info& met) {
 }
 
 std::string demangled(const std::type_info& type) { return readable_name(type); }
-
-namespace {
-const std::error_category* standard_category(std::string_view name) {
-  for (const auto* known :
-       {&std::generic_category(), &std::system_category(), &std::iostream_category(), &std::future_category()})
-    if (name == known->name()) return known;
-  return nullptr;
-}
-}  // namespace
 
 const char* category_to_send(const std::error_category& category) {
   const auto* known = standard_category(category.name());

@@ -23,6 +23,8 @@
 #include <variant>
 #include <vector>
 
+#include "wire/error_categories.hpp"
+
 namespace kin::detail {
 namespace {
 
@@ -31,12 +33,31 @@ concept has_error_code = requires(const E& e) {
   { e.code() } -> std::convertible_to<std::error_code>;
 };
 
+// Of any category: a code as a value is refused where its category is not the standard's, but an exception has to come
+// back as what it was, and by then nobody can write it in another way.
+void save_code(writer& out, const std::error_code& code) {
+  out(static_cast<std::int32_t>(code.value()), std::string(code.category().name()), code.message());
+}
+
+std::error_code take_code(reader& in) {
+  const auto number = in.take<std::int32_t>();
+  const auto name = in.take<std::string>();
+  auto message = in.take<std::string>();
+  const auto* known = standard_category(name);
+  return {number, known != nullptr ? *known : category_told(name, number, std::move(message))};
+}
+
+std::error_code take_last_code(reader& in) {
+  const auto code = take_code(in);
+  in.finish();
+  return code;
+}
+
 template <class E>
 void save_data(writer& out, const E& e) {
+  if constexpr (has_error_code<E>) save_code(out, e.code());
   if constexpr (std::is_same_v<E, std::filesystem::filesystem_error>)
-    out(e.code(), e.path1(), e.path2());
-  else if constexpr (has_error_code<E>)
-    out(std::error_code(e.code()));
+    out(e.path1(), e.path2());
   else if constexpr (std::is_same_v<E, std::regex_error>)
     out(static_cast<std::int32_t>(e.code()));
   else if constexpr (std::is_same_v<E, buffer_too_short>)
@@ -82,21 +103,21 @@ void raise(reader& in, remote_info&& info, bool nested) {
     if (nested) throw with_cause<remote_error>(std::move(info));
     throw remote_error(std::move(info));
   } else if constexpr (std::is_same_v<E, std::filesystem::filesystem_error>) {
-    const auto code = in.take<std::error_code>();
+    const auto code = take_code(in);
     const auto first = in.take<std::filesystem::path>();
     const auto second = take_last<std::filesystem::path>(in);
     raise_remote<E>(std::move(info), nested, text, first, second, code);
   } else if constexpr (std::is_same_v<E, std::ios_base::failure>) {
-    raise_remote<E>(std::move(info), nested, text, take_last<std::error_code>(in));
+    raise_remote<E>(std::move(info), nested, text, take_last_code(in));
   } else if constexpr (std::is_same_v<E, std::system_error>) {
-    raise_remote<E>(std::move(info), nested, take_last<std::error_code>(in));
+    raise_remote<E>(std::move(info), nested, take_last_code(in));
   } else if constexpr (std::is_same_v<E, std::future_error>) {
-    raise_remote<E>(std::move(info), nested, static_cast<std::future_errc>(take_last<std::error_code>(in).value()));
+    raise_remote<E>(std::move(info), nested, static_cast<std::future_errc>(take_last_code(in).value()));
   } else if constexpr (std::is_same_v<E, std::regex_error>) {
     raise_remote<E>(std::move(info), nested,
                     static_cast<std::regex_constants::error_type>(take_last<std::int32_t>(in)));
   } else if constexpr (std::is_same_v<E, os_error>) {
-    raise_remote<E>(std::move(info), nested, make_os_error(text, take_last<std::error_code>(in)));
+    raise_remote<E>(std::move(info), nested, make_os_error(text, take_last_code(in)));
   } else if constexpr (std::is_same_v<E, buffer_too_short>) {
     raise_remote<E>(std::move(info), nested, take_last<std::vector<std::byte>>(in));
   } else {

@@ -57,6 +57,10 @@ struct unlisted_runtime : std::runtime_error {
 struct unlisted_retryable : kin::retryable {
   using retryable::retryable;
 };
+struct http_category : std::error_category {
+  const char* name() const noexcept override { return "http"; }
+  std::string message(int status) const override { return "status " + std::to_string(status) + " of the server"; }
+};
 struct not_std {
   int x;
 };
@@ -212,6 +216,27 @@ TEST(remote, keeps_codes_paths_and_categories) {
         (void)p.get_future();
       },
       "std::future_error", [](auto& e) { EXPECT_EQ(e.code(), std::future_errc::future_already_retrieved); });
+}
+
+TEST(remote, tells_of_a_category_that_only_its_process_has) {
+  const auto fails = [](int status) {
+    static const http_category http;
+    throw std::system_error(status, http, "loading");
+  };
+  const std::error_category* category = nullptr;
+  expect_same<std::system_error>([&] { fails(404); }, "std::system_error",
+                                 [&](auto& e) {
+                                   category = &e.code().category();
+                                   EXPECT_EQ(e.code().value(), 404);
+                                   EXPECT_STREQ(category->name(), "http");
+                                   EXPECT_EQ(e.code().message(), "status 404 of the server");
+                                 });
+  expect_same<std::system_error>([&] { fails(500); }, "std::system_error",
+                                 [&](auto& e) {
+                                   EXPECT_EQ(e.code().category(), *category) << "one name, two categories";
+                                   EXPECT_EQ(e.code().message(), "status 500 of the server");
+                                   EXPECT_EQ(category->message(404), "status 404 of the server");
+                                 });
 }
 
 TEST(remote, brings_back_the_errors_of_kin_as_themselves) {
