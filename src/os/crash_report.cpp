@@ -54,11 +54,15 @@ std::vector<mapped_file> parse_maps(const std::string& text) {
   return files;
 }
 
+struct named_frame {
+  std::string text, file;  // file: empty where the address lies in none
+};
+
 class namer {
  public:
   explicit namer(const std::string& maps) : files_(parse_maps(maps)) {}
 
-  std::string name(std::uint64_t address) {
+  named_frame name(std::uint64_t address) {
     char place[64];
     for (const auto& file : files_) {
       if (address < file.low || address >= file.high) continue;
@@ -66,10 +70,11 @@ class namer {
       const std::uint64_t at = symbols.address_of(address - file.low + file.offset);
       const std::string function = symbols.function_at(at);
       std::snprintf(place, sizeof place, "+0x%llx", static_cast<unsigned long long>(at));
-      return (function.empty() ? "?" : function) + "  (" + file.path.substr(file.path.rfind('/') + 1) + place + ")";
+      return {(function.empty() ? "?" : function) + "  (" + file.path.substr(file.path.rfind('/') + 1) + place + ")",
+              file.path};
     }
     std::snprintf(place, sizeof place, "0x%llx", static_cast<unsigned long long>(address));
-    return place;
+    return {place, {}};
   }
 
  private:
@@ -82,6 +87,20 @@ class namer {
   std::vector<mapped_file> files_;
   std::map<std::string, std::unique_ptr<elf_symbols>> symbols_;
 };
+
+bool names_one(const named_frame& frame, std::span<const std::string_view> marks) {
+  return std::any_of(marks.begin(), marks.end(),
+                     [&](std::string_view mark) { return frame.text.find(mark) != std::string::npos; });
+}
+
+// What calls a task tells nobody anything: kin's entry, and the standard library's way to a callable. But a task may be
+// part of that very function (inlined): then it has no frame of its own in that file, and the caller's is where it is.
+void drop_callers(std::vector<named_frame>& frames, std::span<const std::string_view> entries) {
+  constexpr std::string_view callers[] = {"std::__invoke", " std::invoke<"};
+  while (frames.size() > 1 && (names_one(frames.back(), entries) || names_one(frames.back(), callers)) &&
+         frames[frames.size() - 2].file == frames.back().file)
+    frames.pop_back();
+}
 
 std::string headline(const crash_head& head) {
   const int signal = static_cast<int>(head.signal);
@@ -117,23 +136,16 @@ std::string describe_crash(int fd, int pid, std::span<const std::string_view> en
   std::memcpy(stack.data(), report.data() + sizeof head, stack_size);
 
   namer names(report.substr(sizeof head + stack_size));
-  std::vector<std::string> frames;
+  std::vector<named_frame> frames;
   for (const std::uint64_t address : stack) {
     frames.push_back(names.name(address));
-    const auto is_entry = [&](std::string_view entry) { return frames.back().find(entry) != std::string::npos; };
-    if (std::any_of(entries.begin(), entries.end(), is_entry)) {
-      frames.pop_back();
-      break;
-    }
+    if (names_one(frames.back(), entries)) break;
   }
-  // How the standard library calls a callable tells nobody anything.
-  while (!frames.empty() && (frames.back().find("std::__invoke") != std::string::npos ||
-                             frames.back().find(" std::invoke<") != std::string::npos))
-    frames.pop_back();
+  drop_callers(frames, entries);
   std::string text = headline(head);
   for (std::size_t i = 0; i < frames.size(); ++i) {
     if (i == most_lines) return text + "\n  … " + std::to_string(frames.size() - i) + " more";
-    text += "\n  #" + std::to_string(i) + " " + frames[i];
+    text += "\n  #" + std::to_string(i) + " " + frames[i].text;
   }
   return text;
 }

@@ -71,6 +71,20 @@ TEST_P(crash_report, ends_where_the_task_begins) {
   EXPECT_EQ(story.find("std::__invoke"), std::string::npos) << story;
 }
 
+// The compiler makes such a task part of the function that would call it, and there is no frame of its own.
+TEST_P(crash_report, has_the_place_of_a_task_that_was_inlined) {
+  const std::string alone = story_of([](int x) __attribute__((always_inline)) {
+    volatile int* volatile nowhere = nullptr;
+    *nowhere = x;  // NOLINT(clang-analyzer-core.NullDereference): that is the crash
+    return 0;
+  });
+  EXPECT_NE(alone.find("\n  #0 "), std::string::npos) << alone;
+  const std::string in_a_library = story_of([](int) __attribute__((always_inline))->int { std::abort(); });
+  const auto last = in_a_library.rfind("\n  #");
+  ASSERT_NE(last, std::string::npos) << in_a_library;
+  EXPECT_EQ(in_a_library.find("libc", last), std::string::npos) << in_a_library;
+}
+
 TEST_P(crash_report, tells_of_a_stack_overflow) {
   EXPECT_NE(story_of(without_end).find("crash_test::without_end(int)"), std::string::npos);
 }
