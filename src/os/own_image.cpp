@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio_ext.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -121,7 +122,9 @@ refusal no_stdin() {
     (void)null.release();
     return std::nullopt;
   }
-  return step("dup2", "redirect stdin", [&] { return ::dup2(null.get(), 0); });
+  auto refused = step("dup2", "redirect stdin", [&] { return ::dup2(null.get(), 0); });
+  if (!refused) ::__fpurge(stdin);  // what the parent has read ahead is the parent's
+  return refused;
 }
 
 refusal redirect(const image_changes& changes) {
@@ -263,10 +266,11 @@ void leave_forked_image(int code) {
   ::_exit(code);
 }
 
+// O_APPEND in any case: two streams, or two processes, that lead to one file would write over each other's text.
 unique_fd open_output(const std::string& path, bool append) {
   const std::string doing = "open " + path + " for a child's output";
   return above_standard(unique_fd(call("open", doing.c_str(), [&] {
-    return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666);
+    return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC), 0666);
   })));
 }
 

@@ -189,7 +189,7 @@ void pool_core::start_failed(const std::exception_ptr& why) {
   if (attempts_ < most || any_worker_ready()) return;
   attempts_ = 0;  // the pauses remain: what comes next is no reason to be quicker
   fail_waiting(std::make_exception_ptr(
-      start_error("kin: the pool's workers do not start (" + std::to_string(most) + " attempts): " + text_of(why))));
+      start_error("kin: worker processes do not start (" + std::to_string(most) + " attempts): " + text_of(why))));
 }
 
 void pool_core::fail_waiting(const std::exception_ptr& why) {

@@ -20,6 +20,7 @@
 #include "os/descriptor_flags.hpp"
 #include "os/lifeline.hpp"
 #include "os/memory_use.hpp"
+#include "os/open_file.hpp"
 #include "os/pidfd.hpp"
 #include "process/fork_server_main.hpp"
 #include "process/processor_sharers.hpp"
@@ -35,6 +36,7 @@ channel*& link_slot() {
   static channel* link = nullptr;
   return link;
 }
+os::open_file link_file;  // a program that closes all it finds open may have got the number for a file of its own
 
 bool began_by_exec = false;
 
@@ -76,6 +78,7 @@ channel& link_to_parent() {
 }
 
 void set_link_to_parent(channel c) {
+  link_file = os::file_behind(c.native_handle());
   if (link_slot()) {
     *link_slot() = std::move(c);
     return;
@@ -95,7 +98,7 @@ void say_exit_code(int code) noexcept {
     writer to;
     to(code & 0xff, began_by_exec ? os::peak_resident_memory() : os::peak_since_fork());  // as wait(2) tells it
     const parcel message = to.take();
-    if (channel* link = link_slot(); link && !link->closed())
+    if (channel* link = link_slot(); link && !link->closed() && os::file_behind(link->native_handle()) == link_file)
       link->send(exit_frame, message.bytes, {}, deadline::at(deadline::clock::time_point{}));  // without a wait
   } catch (...) {
     // The parent is gone or does not listen; nothing is owed to it then.
@@ -122,7 +125,9 @@ void attach_to_family() {
 
 void say_why_not(channel& to_parent, const std::exception& why) noexcept {
   try {
-    if (!to_parent.closed())
+    if (to_parent.closed())
+      std::fprintf(stderr, "kin: a child process could not begin: %s\n", why.what());
+    else
       to_parent.send(refused_frame, encode_refusal({why.what(), {}, 0}).bytes, {},
                      deadline::at(deadline::clock::time_point{}));
   } catch (...) {

@@ -14,6 +14,7 @@
 namespace kin::detail {
 namespace {
 constexpr const char* variable = "KIN_CHILD";
+constexpr const char* library_variable = "KIN_LIBRARY";
 constexpr const char* bind_now = "LD_BIND_NOW";
 constexpr std::string_view bound = ":bound";  // follows the mark where that variable is kin's
 }  // namespace
@@ -47,6 +48,8 @@ std::vector<std::string> child_environment(const std::vector<std::string>& at_in
     if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
         value.find('\0') != std::string::npos)
       throw start_error("kin: process_options::environment: \"" + name + "\" is no name of an environment variable");
+    if (name == variable || name == library_variable)
+      throw start_error("kin: process_options::environment: " + name + " is kin's own, and says what a child is to do");
     result.push_back(name + "=" + value);
   }
   return result;
@@ -68,6 +71,6 @@ void bind_at_start(std::vector<std::string>& environment) {
   environment.push_back(std::string(bind_now) + "=1");
 }
 
-std::string library_entry(const std::string& library) { return "KIN_LIBRARY=" + library; }
+std::string library_entry(const std::string& library) { return std::string(library_variable) + "=" + library; }
 
 }  // namespace kin::detail

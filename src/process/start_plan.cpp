@@ -5,6 +5,7 @@
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
+#include "os/descriptor_flags.hpp"
 #include "os/memory_file.hpp"
 #include "os/process_id.hpp"
 #include "process/environment.hpp"
@@ -18,6 +19,8 @@ void add_redirection(opened_output& output, int number, const redirect& where) {
     case redirect::kind::inherit:
       return;
     case redirect::kind::descriptor:
+      if (!os::is_open(where.descriptor()))
+        throw os_error("redirect a child's output to descriptor " + std::to_string(where.descriptor()), "fcntl", EBADF);
       output.descriptors.emplace_back(number, where.descriptor());
       return;
     case redirect::kind::null:
@@ -40,7 +43,12 @@ std::vector<std::pair<int, rlimit>> limits_of(const kin::limits& wanted) {
   add(RLIMIT_NOFILE, wanted.open_files);
   add(RLIMIT_FSIZE, wanted.file_size);
   add(RLIMIT_CORE, wanted.core_size);
-  if (wanted.cpu) add(RLIMIT_CPU, static_cast<std::uint64_t>(wanted.cpu->count()));
+  // SIGXCPU, which says why, and SIGKILL only for whoever goes on after it.
+  if (wanted.cpu) {
+    const auto seconds = static_cast<rlim_t>(wanted.cpu->count());
+    const rlim_t most = runtime::get().at_init().limits[RLIMIT_CPU].rlim_max;
+    result.emplace_back(RLIMIT_CPU, rlimit{seconds, seconds < most ? seconds + 1 : seconds});
+  }
   return result;
 }
 

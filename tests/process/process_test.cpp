@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -632,6 +634,40 @@ void descend(kin::connection to, int depth, int method) {
   } catch (const kin::start_error&) {
     to.send(depth);
   }
+}
+
+// As programs do that become daemons: kin's descriptors are closed, and their numbers soon somebody else's.
+void close_all_and_give_every_number_to(const sockaddr_un& stranger) {
+  ::close_range(3, ~0u, 0);
+  const int s = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  if (s < 0 || ::connect(s, reinterpret_cast<const sockaddr*>(&stranger), sizeof stranger) != 0) std::exit(9);
+  for (int fd = 3; fd < 100; ++fd) ::dup2(s, fd);
+  std::exit(5);
+}
+
+TEST_P(process, says_nothing_to_a_stranger_that_has_the_number_of_its_descriptor) {
+  const temporary_folder folder;
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  (folder.path / "s").string().copy(name.sun_path, sizeof name.sun_path - 1);
+  const kin::unique_fd door(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(door.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name), 0);
+  ASSERT_EQ(::listen(door.get(), 1), 0);
+  kin::process child(
+      with(),
+      [](std::string path) {
+        sockaddr_un to{};
+        to.sun_family = AF_UNIX;
+        path.copy(to.sun_path, sizeof to.sun_path - 1);
+        close_all_and_give_every_number_to(to);
+      },
+      std::string(name.sun_path));
+  const kin::unique_fd peer(::accept4(door.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ASSERT_TRUE(peer);
+  char heard[64];
+  EXPECT_EQ(::read(peer.get(), heard, sizeof heard), 0) << "kin has spoken to it";
+  child.join();
+  EXPECT_EQ(child.exitcode(), 5);
 }
 
 TEST_P(process, is_16_deep_in_processes_at_most) {

@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <map>
 
 #include "process/life.hpp"
@@ -239,6 +241,43 @@ TEST_P(surroundings, redirect_to_files_null_and_descriptors) {
   EXPECT_EQ(contents(both), "outerr");
 }
 
+TEST_P(surroundings, may_lead_both_streams_to_one_file_by_its_name) {
+  const temporary_folder folder;
+  const auto file = folder.path / "both";
+  std::ofstream(file) << "what was there before";
+  kin::process(with({.out = kin::redirect::to(file), .err = kin::redirect::to(file)}), print_both).join();
+  EXPECT_EQ(contents(file), "outerr");
+  kin::process(with({.out = kin::redirect::append_to(file), .err = kin::redirect::append_to(file)}), print_both).join();
+  EXPECT_EQ(contents(file), "outerrouterr");
+}
+
+// Between SIGXCPU, which says why, and SIGKILL is a second.
+TEST_P(surroundings, limit_the_cpu_time_with_a_signal_that_says_so) {
+  kin::process child(with({.limits = {.cpu = 7s}}), [] {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_CPU, &limit);
+    std::exit(static_cast<int>(limit.rlim_cur * 10 + limit.rlim_max));
+  });
+  child.join();
+  EXPECT_EQ(child.exitcode(), 78);
+}
+
+TEST(surroundings_forked, have_nothing_of_what_was_read_ahead_from_stdin) {
+  kin::process reader([] {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0 || ::write(ends[1], "first\nsecond\n", 13) != 13) std::exit(9);
+    ::dup2(ends[0], 0);
+    std::string line;
+    if (!std::getline(std::cin, line) || line != "first") std::exit(8);
+    kin::process copy(kin::start::fork, [] { std::exit(std::getchar() == EOF ? 0 : 1); });
+    copy.join();
+    const bool own_is_there = std::getline(std::cin, line) && line == "second";
+    std::exit(own_is_there ? copy.exitcode().value_or(7) : 6);
+  });
+  reader.join();
+  EXPECT_EQ(reader.exitcode(), 0);
+}
+
 TEST_P(surroundings, may_exchange_stdout_and_stderr) {
   temporary_folder folder;
   kin::process outer(kin::start::fork, [&] {
@@ -258,10 +297,13 @@ TEST_P(surroundings, that_cannot_be_had_are_an_error_and_no_process) {
   EXPECT_THROW(kin::process(with({.working_directory = "/no/such/place"}), nothing), kin::os_error);
   EXPECT_THROW(kin::process(with({.out = kin::redirect::to(fs::path("/no/such/file"))}), nothing), kin::os_error);
   EXPECT_THROW(kin::process(with({.out = kin::redirect::to(987)}), nothing), kin::os_error);
+  EXPECT_THROW(kin::process(with({.err = kin::redirect::to(-1)}), nothing), kin::os_error);
   EXPECT_THROW(kin::process(with({.affinity = {-1}}), nothing), kin::os_error);
   EXPECT_THROW(kin::process(with({.affinity = {1000}}), nothing), kin::os_error);
   EXPECT_THROW(kin::process(with({.environment = {{"a=b", "c"}}}), nothing), kin::start_error);
   EXPECT_THROW(kin::process(with({.environment = {{"", "c"}}}), nothing), kin::start_error);
+  for (const char* own : {"KIN_CHILD", "KIN_LIBRARY"})
+    EXPECT_THROW(kin::process(with({.environment = {{own, "3:1:0"}}}), nothing), kin::start_error) << own;
   try {
     kin::process child(with({.working_directory = "/no/such/place"}), nothing);
   } catch (const kin::os_error& e) {

@@ -15,7 +15,8 @@
 
 namespace kin {
 
-/// Where a child's stdout or stderr goes. Default: where the parent's goes.
+/// Where a child's stdout or stderr goes. Default: where the parent's goes. Files are written at their end, so several
+/// streams and processes may go to one.
 class redirect {
  public:
   enum class kind : unsigned char { inherit, null, truncate, append, descriptor };
@@ -44,7 +45,7 @@ class redirect {
 /// Resource limits of a child (setrlimit); absent: as the parent's at init().
 struct limits {
   std::optional<std::uint64_t> memory{};      ///< bytes of address space
-  std::optional<std::chrono::seconds> cpu{};  ///< CPU time
+  std::optional<std::chrono::seconds> cpu{};  ///< CPU time; SIGXCPU when it is used up, SIGKILL a second later
   std::optional<std::uint64_t> open_files{};
   std::optional<std::uint64_t> file_size{};  ///< bytes
   std::optional<std::uint64_t> core_size{};  ///< bytes
