@@ -35,13 +35,13 @@ void connection::send_bytes(std::span<const std::byte> bytes, count offset, std:
   channel_.send(detail::raw_bytes, bytes.subspan(offset, size ? static_cast<std::size_t>(*size) : std::dynamic_extent));
 }
 
-void connection::show(std::uint64_t signature, const std::string& (*structure)()) {
+void connection::show(std::uint64_t signature, const std::type_info& type, const std::string& (*structure)()) {
   const detail::frame_header& header = channel_.next();
   if (header.signature != signature)
     throw type_mismatch(
         "kin: the next message is " +
-        std::string(header.signature == detail::raw_bytes ? "raw bytes (use recv_bytes), not " : "not ") + structure() +
-        "; it can still be received as its own type");
+        std::string(header.signature == detail::raw_bytes ? "raw bytes (use recv_bytes), not " : "not ") +
+        detail::demangled(type) + ", on the wire " + structure() + "; it can still be received as its own type");
 }
 
 const detail::frame_header& connection::next_bytes() {

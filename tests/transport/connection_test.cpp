@@ -110,6 +110,17 @@ TEST(connection, refuses_raw_bytes_as_a_value_and_keeps_them) {
   EXPECT_EQ(text_of(b.recv_bytes()), "raw");
 }
 
+TEST(connection, says_by_its_name_which_type_the_next_message_is_not) {
+  auto [a, b] = kin::pipe();
+  a.send(std::string("text"));
+  try {
+    (void)b.recv<std::uint32_t>();
+    FAIL() << "a string was received as a number";
+  } catch (const kin::type_mismatch& e) {
+    EXPECT_NE(std::string(e.what()).find("not unsigned int, on the wire u32"), std::string::npos) << e.what();
+  }
+}
+
 TEST(connection, keeps_a_refused_message_with_descriptors_whole) {
   auto [a, b] = kin::pipe();
   std::vector<kin::unique_fd> many;

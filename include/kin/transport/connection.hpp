@@ -112,7 +112,7 @@ class KIN_EXPORT connection {
     static_assert(std::is_same_v<T, std::remove_cvref_t<T>>,
                   "kin: receive a value: recv<std::string>(), not a reference");
     check_sendable<T>();
-    show(type_signature<T>(), &type_structure<T>);
+    show(type_signature<T>(), typeid(T), &type_structure<T>);
     if (channel_.comes_in_parts()) [[unlikely]]
       return detail::message_stream(channel_).template take<T>();
     return detail::decode<T>(channel_.take());
@@ -131,6 +131,13 @@ class KIN_EXPORT connection {
   void send_bytes(std::span<const std::byte> bytes, count offset, std::optional<count> size = std::nullopt);
   /// All of them.
   void send_bytes(std::span<const std::byte> bytes);
+  template <class T, class... Range>
+    requires(!std::convertible_to<const T&, std::span<const std::byte>>)
+  void send_bytes(const T&, Range...) {
+    static_assert(detail::always_false<T>,
+                  "kin: send_bytes takes a std::span<const std::byte>. For numbers and text write  "
+                  "send_bytes(std::as_bytes(std::span(data)))  or send(value), which sends any value as what it is");
+  }
 
   /// Receives one raw message. More than `most` bytes: os_error(EMSGSIZE), and the message stays. A message sent by
   /// send() throws type_mismatch and stays.
@@ -174,7 +181,7 @@ class KIN_EXPORT connection {
       return detail::encode(Sent(value), detail::delivery::once);
   }
   const detail::frame_header& next_bytes();
-  void show(std::uint64_t signature, const std::string& (*structure)());
+  void show(std::uint64_t signature, const std::type_info& type, const std::string& (*structure)());
 
   detail::channel channel_;
 };

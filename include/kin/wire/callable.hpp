@@ -118,7 +118,8 @@ constexpr void check_crossing() {
 /// One error, for an argument that cannot cross. A is as deduced for a forwarding reference: T& is an lvalue.
 template <class A>
 constexpr void check_argument() {
-  if constexpr (std::is_lvalue_reference_v<A> && !is_copyable<std::decay_t<A>>)
+  if constexpr (std::is_lvalue_reference_v<A> && !is_copyable<std::decay_t<A>> &&
+                kind_of<stored_t<A>> != kind::unsendable)
     static_assert(is_copyable<std::decay_t<A>>,
                   "kin: this argument cannot be copied, only moved, and a name was given for it. Hand it over: write  "
                   "std::move(x)");

@@ -14,6 +14,11 @@
 
 namespace kin {
 
+class process;
+class pool;
+class thread_pool;
+class manager;
+
 namespace detail {
 
 template <class C>
@@ -87,6 +92,10 @@ constexpr bool points_at_unknown() {
     return false;
 }
 
+template <class T>
+inline constexpr bool owns_processes = std::is_same_v<T, process> || std::is_same_v<T, pool> ||
+                                       std::is_same_v<T, thread_pool> || std::is_same_v<T, manager>;
+
 template <class>
 inline constexpr bool always_false = false;
 
@@ -105,6 +114,10 @@ constexpr void refuse() {
                   "kin: std::string_view, std::span, std::initializer_list and std::reference_wrapper only point at "
                   "data of this process. Send the owner instead (std::string, std::vector, the value), or use "
                   "kin::array for data that both processes use");
+  else if constexpr (owns_processes<T>)
+    static_assert(always_false<T>,
+                  "kin: a process, a pool or a manager stays with the process that made it. A task has the pool that "
+                  "runs it as kin::current_pool(), or makes one of its own; a manager's objects are sent as proxies");
   else if constexpr (std_function_like<T>)
     static_assert(always_false<T>,
                   "kin: a std::function cannot be sent to another process: what it holds is hidden. Pass the function "
