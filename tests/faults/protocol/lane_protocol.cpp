@@ -25,6 +25,7 @@
 
 #include <kin/core/error.hpp>
 
+#include "memory/cpu.hpp"
 #include "memory/mutant.hpp"
 #include "os/futex.hpp"
 #include "os/memory_barrier.hpp"
@@ -276,7 +277,7 @@ void who_goes_hides_no_outcome() {
     const copy worker([&] { work(*w); }, true);
     const bool inside = worker.step(instructions);
     pool.ring_no_more();
-    if (!light()) std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!light()) kin::detail::cpu::full_fence();
     near_lane::outcome got{};
     const bool seen = pool.take(got) == near_lane::found::outcome;
     worker.go_on();
