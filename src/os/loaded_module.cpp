@@ -19,13 +19,19 @@
 #include <vector>
 
 #include "os/elf_symbols.hpp"
+#include "os/fork_hooks.hpp"
 
 namespace kin::os {
 namespace {
 
+/// Held around the lock that dl_iterate_phdr takes, which nobody can make free in a forked copy.
+std::mutex loader;
+std::mutex reading_symbols;
+
 /// Calls f(info, is_executable) for each loaded module until it returns true. The executable comes first.
 template <class F>
 void each_module(F f) {
+  const std::lock_guard hold(loader);
   std::pair<F*, bool> state{&f, true};
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* data) {
@@ -103,35 +109,78 @@ const void* address_in(const dl_phdr_info& info, const module_place& place, std:
 
 }  // namespace
 
+namespace {
+
+/// The segment of `info` that holds an address; null when none does.
+const ElfW(Phdr) * segment_of(const dl_phdr_info& info, std::uintptr_t address) {
+  for (const auto& s : headers(info)) {
+    const auto start = info.dlpi_addr + s.p_vaddr;
+    if (s.p_type == PT_LOAD && address >= start && address - start < s.p_memsz) return &s;
+  }
+  return nullptr;
+}
+
+/// Where it is never changes, and it is never unloaded.
+struct loaded_executable {
+  dl_phdr_info info{};
+  std::string identity;
+};
+const loaded_executable& executable() {
+  static const auto& the = *new loaded_executable([] {  // never destroyed: exit handlers may still use it
+    loaded_executable found;
+    each_module([&](const dl_phdr_info& info, bool) {
+      found.info = info;
+      found.identity = identity_of(info);
+      return true;
+    });
+    return found;
+  }());
+  return the;
+}
+
+}  // namespace
+
+std::optional<module_place> find_place_in_executable(const void* address) {
+  const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+  const loaded_executable& here = executable();
+  const auto* const segment = segment_of(here.info, wanted);
+  if (segment == nullptr) return std::nullopt;
+  return module_place{{}, here.identity, wanted - here.info.dlpi_addr, (segment->p_flags & PF_X) != 0};
+}
+
 std::optional<module_place> find_place(const void* address) {
+  if (auto place = find_place_in_executable(address)) return place;
   std::optional<module_place> result;
   const auto wanted = reinterpret_cast<std::uintptr_t>(address);
-  each_module([&](const dl_phdr_info& info, bool is_executable) {
-    for (const auto& s : headers(info)) {
-      const auto start = info.dlpi_addr + s.p_vaddr;
-      if (s.p_type != PT_LOAD || wanted < start || wanted - start >= s.p_memsz) continue;
-      result = {is_executable ? std::string() : absolute_path(info.dlpi_name), identity_of(info),
-                wanted - info.dlpi_addr, (s.p_flags & PF_X) != 0};
-      return true;
-    }
-    return false;
+  each_module([&](const dl_phdr_info& info, bool) {
+    const auto* const segment = segment_of(info, wanted);
+    if (segment == nullptr) return false;
+    result = {absolute_path(info.dlpi_name), identity_of(info), wanted - info.dlpi_addr,
+              (segment->p_flags & PF_X) != 0};
+    return true;
   });
   return result;
 }
 
 place_lookup look_up(const module_place& place, std::size_t size, segment use) {
+  using answer = place_lookup::answer;
   place_lookup result;
+  if (const loaded_executable& here = executable(); place.path.empty() && place.identity == here.identity) {
+    result.address = address_in(here.info, place, size, use);
+    result.status = result.address != nullptr ? answer::found : answer::outside_segments;
+    return result;
+  }
   each_module([&](const dl_phdr_info& info, bool is_executable) {
     auto identity = identity_of(info);
     if (identity != place.identity) {
       if (is_executable ? place.path.empty() : !place.path.empty() && place.path == absolute_path(info.dlpi_name)) {
-        result.status = place_lookup::answer::other_build;
+        result.status = answer::other_build;
         result.other_identity = std::move(identity);
       }
       return false;
     }
     result.address = address_in(info, place, size, use);
-    result.status = result.address != nullptr ? place_lookup::answer::found : place_lookup::answer::outside_segments;
+    result.status = result.address != nullptr ? answer::found : answer::outside_segments;
     return true;
   });
   return result;
@@ -178,7 +227,7 @@ namespace {
 class symbol_files {
  public:
   std::string begins_at(const module_place& place) {
-    const std::lock_guard hold(mutex_);
+    const std::lock_guard hold(reading_symbols);
     auto& symbols = files_[place.identity];
     if (!symbols) {
       const std::string path = place.path.empty() ? "/proc/self/exe" : place.path;
@@ -189,26 +238,40 @@ class symbol_files {
   }
 
  private:
-  std::mutex mutex_;
   std::map<std::string, std::unique_ptr<elf_symbols>> files_;
 };
 
-std::string symbol_in_file(const void* address) {
+symbol_files& known_symbols() {
   static auto& files = *new symbol_files;  // never destroyed: threads may still fail while static objects are
+  return files;
+}
+
+std::string symbol_in_file(const void* address) {
   const auto place = find_place(address);
-  return place && place->is_code ? files.begins_at(*place) : std::string();
+  return place && place->is_code ? known_symbols().begins_at(*place) : std::string();
 }
 
 }  // namespace
 
 std::string symbol_at(const void* address) {
+  // The loader knows next to no functions of an executable. Nor is its lock kept free over a fork, as it is held while
+  // constructors of modules run, which may fork.
+  if (find_place_in_executable(address)) return symbol_in_file(address);
   Dl_info info{};
   // dladdr also answers with the nearest symbol below, which would name some other function.
   if (::dladdr(address, &info) != 0 && info.dli_sname != nullptr && info.dli_saddr == address) return info.dli_sname;
   return symbol_in_file(address);
 }
 
+void keep_modules_over_fork() {
+  (void)executable();
+  (void)known_symbols();
+  keep_whole_over_fork<loader>();
+  keep_whole_over_fork<reading_symbols>();
+}
+
 std::uint64_t unload_count() noexcept {
+  const std::lock_guard hold(loader);
   std::uint64_t count = 0;
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* result) {

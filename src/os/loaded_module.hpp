@@ -24,6 +24,8 @@ struct module_place {
 };
 /// The module that holds `address`; nothing when it is in none.
 std::optional<module_place> find_place(const void* address);
+/// The same, but nothing as well when that is not the executable.
+std::optional<module_place> find_place_in_executable(const void* address);
 
 /// Where a place is in this process.
 struct place_lookup {
@@ -46,6 +48,11 @@ bool keep_loaded(const std::string& path);
 /// The mangled name of the function that begins at `address`; empty when there is none. One that is not exported is
 /// looked for in the module's file, which takes some milliseconds the first time; a stripped one does not have it.
 std::string symbol_at(const void* address);
+
+/// So that a copy by fork finds the locks of this file free, and the loader's as far as kin's threads take it. Once,
+/// while the process has one thread. What lies in the executable is found without the loader at all, for a thread of
+/// the user's may have held its lock.
+void keep_modules_over_fork();
 
 /// Grows whenever a module is unloaded: an address found earlier may be stale then.
 std::uint64_t unload_count() noexcept;

@@ -10,6 +10,8 @@
 #include "memory/fork_hooks.hpp"
 #include "os/fork_hooks.hpp"
 #include "os/memory_barrier.hpp"
+#include "wire/exception_kinds.hpp"
+#include "wire/module.hpp"
 
 namespace kin::detail {
 namespace {
@@ -21,7 +23,10 @@ runtime& runtime::get() {
   return *the;
 }
 
+// The locks that are taken under others are kept over a fork by the first hooks.
 runtime::runtime() {
+  keep_places_over_fork();
+  keep_exceptions_over_fork();
   register_memory_fork_hooks();
   os::on_fork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
 }

@@ -9,40 +9,39 @@
 #include <mutex>
 #include <utility>
 
+#include "os/fork_hooks.hpp"
+
 namespace kin::detail {
 namespace {
 
 // Of one category, so that who sends ever new numbers does not fill this process.
 constexpr std::size_t most_messages = 1024;
 
+std::mutex telling;  // for all of them
+
 class told_category final : public std::error_category {
  public:
   explicit told_category(std::string name) : name_(std::move(name)) {}
 
+  /// Under the lock.
   void add(int value, std::string message) {
-    const std::lock_guard hold(mutex_);
     if (messages_.size() < most_messages || messages_.contains(value)) messages_[value] = std::move(message);
   }
   [[nodiscard]] const char* name() const noexcept override { return name_.c_str(); }
   [[nodiscard]] std::string message(int value) const override {
-    const std::lock_guard hold(mutex_);
+    const std::lock_guard hold(telling);
     const auto found = messages_.find(value);
     return found != messages_.end() ? found->second : "error " + std::to_string(value);
   }
 
  private:
   std::string name_;
-  mutable std::mutex mutex_;
   std::map<int, std::string> messages_;
 };
 
-struct categories {
-  std::mutex mutex;
-  std::map<std::string, std::unique_ptr<told_category>> by_name;
-};
 // Never destroyed: an error code may outlive every other object.
-categories& all() {
-  static auto& instance = *new categories;
+auto& all() {
+  static auto& instance = *new std::map<std::string, std::unique_ptr<told_category>>;
   return instance;
 }
 
@@ -55,10 +54,14 @@ const std::error_category* standard_category(std::string_view name) noexcept {
   return nullptr;
 }
 
+void keep_error_categories_over_fork() {
+  (void)all();
+  os::keep_whole_over_fork<telling>();
+}
+
 const std::error_category& category_told(const std::string& name, int value, std::string message) {
-  categories& known = all();
-  const std::lock_guard hold(known.mutex);
-  auto& category = known.by_name[name];
+  const std::lock_guard hold(telling);
+  auto& category = all()[name];
   if (!category) category = std::make_unique<told_category>(name);
   category->add(value, std::move(message));
   return *category;

@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "os/fork_hooks.hpp"
 #include "wire/error_categories.hpp"
 
 namespace kin::detail {
@@ -140,13 +141,10 @@ std::span<const exception_kind> kinds_for() {
   return table;
 }
 
-struct registry {
-  std::mutex mutex;
-  std::vector<const exception_kind*> kinds;
-};
+std::mutex registering;
 /// Never destroyed: modules remove their kinds while static objects are destroyed.
-registry& registered() {
-  static auto& instance = *new registry;
+std::vector<const exception_kind*>& registered() {
+  static auto& instance = *new std::vector<const exception_kind*>;
   return instance;
 }
 
@@ -171,19 +169,18 @@ const exception_kind* built_in_kind(const std::type_info& type) {
 
 const exception_kind* registered_kind(const std::type_info& type) {
   auto& all = registered();
-  const std::lock_guard hold(all.mutex);
-  const auto found =
-      std::ranges::find_if(all.kinds, [&type](const exception_kind* kind) { return *kind->type == type; });
-  return found == all.kinds.end() ? nullptr : *found;
+  const std::lock_guard hold(registering);
+  const auto found = std::ranges::find_if(all, [&type](const exception_kind* kind) { return *kind->type == type; });
+  return found == all.end() ? nullptr : *found;
 }
 
 const exception_kind* kind_named(std::string_view name) {
   {
     auto& all = registered();
-    const std::lock_guard hold(all.mutex);
+    const std::lock_guard hold(registering);
     const auto found =
-        std::ranges::find_if(all.kinds, [name](const exception_kind* kind) { return kind->type->name() == name; });
-    if (found != all.kinds.end()) return *found;
+        std::ranges::find_if(all, [name](const exception_kind* kind) { return kind->type->name() == name; });
+    if (found != all.end()) return *found;
   }
   const auto all = built_in_kinds();
   const auto found =
@@ -191,16 +188,22 @@ const exception_kind* kind_named(std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
+void keep_exceptions_over_fork() {
+  (void)registered();
+  os::keep_whole_over_fork<registering>();
+  keep_error_categories_over_fork();
+}
+
 void add_exception_kind(const exception_kind& kind) {
   auto& all = registered();
-  const std::lock_guard hold(all.mutex);
-  all.kinds.push_back(&kind);
+  const std::lock_guard hold(registering);
+  all.push_back(&kind);
 }
 
 void remove_exception_kind(const exception_kind& kind) noexcept {
   auto& all = registered();
-  const std::lock_guard hold(all.mutex);
-  std::erase(all.kinds, &kind);
+  const std::lock_guard hold(registering);
+  std::erase(all, &kind);
 }
 
 }  // namespace kin::detail

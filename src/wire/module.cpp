@@ -13,6 +13,8 @@
 
 #include <kin/core/error.hpp>
 
+#include "os/fork_hooks.hpp"
+
 namespace kin::detail {
 namespace {
 
@@ -86,6 +88,8 @@ const void* find(const os::module_place& place, std::size_t size, os::segment us
                                                                : ": the module was loaded and is not there"));
 }
 
+std::shared_mutex looking_up;  // for all caches
+
 /// Answers found earlier, valid as long as no module is unloaded. Bounded: hostile requests must not fill memory.
 template <class Key, class Value>
 class cache {
@@ -93,7 +97,7 @@ class cache {
   /// Copies the value for `key` into `value`. `unloads` is os::unload_count() now.
   template <class K>
   bool get(const K& key, Value& value, std::uint64_t unloads) {
-    const std::shared_lock hold(mutex_);
+    const std::shared_lock hold(looking_up);
     if (unloads != unloads_) return false;
     const auto found = known_.find(key);
     if (found == known_.end()) return false;
@@ -102,7 +106,7 @@ class cache {
   }
   /// `unloads` is os::unload_count() from before the value was found.
   void put(Key key, Value value, std::uint64_t unloads) {
-    const std::unique_lock hold(mutex_);
+    const std::unique_lock hold(looking_up);
     if (unloads != unloads_ || known_.size() >= most) known_.clear();
     unloads_ = unloads;
     known_.insert_or_assign(std::move(key), std::move(value));
@@ -110,7 +114,6 @@ class cache {
 
  private:
   static constexpr std::size_t most = 4096;
-  std::shared_mutex mutex_;
   std::uint64_t unloads_ = 0;
   std::map<Key, Value, std::less<>> known_;
 };
@@ -136,9 +139,14 @@ void append(std::string& bytes, Integer value) {
 
 std::string encode_place(const void* address, os::segment use, const char* what) {
   std::string bytes;
-  const auto unloads = os::unload_count();
-  if (use == os::segment::code && places_of_functions().get(address, bytes, unloads)) return bytes;
-  const auto place = os::find_place(address);
+  std::uint64_t unloads = 0;
+  auto place = os::find_place_in_executable(address);
+  const bool may_go = !place;  // with its module
+  if (may_go) {
+    unloads = os::unload_count();
+    if (use == os::segment::code && places_of_functions().get(address, bytes, unloads)) return bytes;
+    place = os::find_place(address);
+  }
   if (!place) {
     std::array<char, 32> number{};
     std::snprintf(number.data(), number.size(), "0x%" PRIxPTR, reinterpret_cast<std::uintptr_t>(address));
@@ -155,7 +163,7 @@ std::string encode_place(const void* address, os::segment use, const char* what)
   append(bytes, static_cast<std::uint16_t>(place->path.size()));
   bytes += place->path;
   append(bytes, place->offset);
-  if (use == os::segment::code) places_of_functions().put(address, bytes, unloads);
+  if (may_go && use == os::segment::code) places_of_functions().put(address, bytes, unloads);
   return bytes;
 }
 
@@ -170,18 +178,30 @@ const void* decode_place(std::string_view bytes, std::size_t size, os::segment u
   known_place& last = use == os::segment::code ? last_code : last_data;
   if (last.address != nullptr && std::string_view(last.bytes.data(), last.size) == bytes) return last.address;
 
+  const auto place = parse(bytes);
+  if (place.path.empty()) {
+    const void* const address = find(place, size, use);
+    if (bytes.size() <= last.bytes.size()) {
+      last.address = address;
+      last.size = bytes.copy(last.bytes.data(), bytes.size());
+    }
+    return address;
+  }
   const void* address = nullptr;
   const auto unloads = os::unload_count();
   auto& known = addresses_of(use);
   if (!known.get(bytes, address, unloads)) {
-    address = find(parse(bytes), size, use);
+    address = find(place, size, use);
     known.put(std::string(bytes), address, unloads);
   }
-  if (bytes.size() <= last.bytes.size() && parse(bytes).path.empty()) {
-    last.address = address;
-    last.size = bytes.copy(last.bytes.data(), bytes.size());
-  }
   return address;
+}
+
+void keep_places_over_fork() {
+  (void)places_of_functions();
+  for (const auto use : {os::segment::data, os::segment::code}) (void)addresses_of(use);
+  os::keep_modules_over_fork();
+  os::keep_whole_over_fork<looking_up>();
 }
 
 std::string module_path(std::string_view place) { return parse(place).path; }
