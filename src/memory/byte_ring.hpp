@@ -120,6 +120,8 @@ class ring_writer {
     return true;
   }
 
+  /// At or behind which the next frame begins; whatever was published before lies before it.
+  [[nodiscard]] std::uint64_t position() { return begin(); }
   /// The largest frame that can be put now; by what the reader has said, and by what it has done.
   [[nodiscard]] std::size_t room() { return room(begin()); }
   [[nodiscard]] std::size_t room_at_last() { return room_at_last(begin()); }
@@ -202,7 +204,8 @@ class ring_reader {
       return word;
     return look_behind(at, word);
   }
-  /// Of the frame that look() has shown, where its kind has one.
+  /// Of the frame that look() has shown: where it begins; and its second word, where its kind has one.
+  [[nodiscard]] std::uint64_t at() const noexcept { return position(); }
   [[nodiscard]] std::uint64_t second() const noexcept {
     return place_.word(position() + 8).load(std::memory_order_relaxed);
   }

@@ -43,12 +43,15 @@ void channel::require(bool direction, const char* doing) const {
   if (!direction) throw os_error(doing, "connection", EBADF);
 }
 
-// The peer could not find the start of the frame behind one that ends too early.
+// The peer could not find the start of the frame behind one that ends too early. One that is gone does not look, and
+// what it had sent before can still be received.
 template <class Send>
 void channel::break_off_if_cut(Send&& send) {
   bool begun = false;
   try {
     send(begun);
+  } catch (const closed_error&) {
+    throw;
   } catch (...) {
     if (begun) break_off();
     throw;

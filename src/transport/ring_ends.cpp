@@ -19,7 +19,7 @@ ring_ends::pair ring_ends::make(directions how) {
     from.sender_.emplace(memory, direction, std::move(sending));
     from.out_ = direction;
     from.sends_ = true;
-    to.receiver_.emplace(memory, direction, std::move(receiving), ring_receiver::arrivals());
+    to.receiver_.emplace(memory, direction, std::move(receiving), arrived_descriptors());
     to.in_ = direction;
     to.receives_ = true;
   };
@@ -44,10 +44,12 @@ void ring_ends::pass(writer& to) const {
     to(in_);
     event(in_);
     to.fd(attached_ ? receiver_->socket() : luggage_.receiving.get());
-    const std::span<const unique_fd> arrived = attached_ ? receiver_->arrived() : luggage_.arrived.descriptors;
-    to(attached_ ? receiver_->descriptors_lost() : luggage_.arrived.some_lost);
+    const arrived_descriptors& arrived = attached_ ? receiver_->arrived() : luggage_.arrived;
     to(static_cast<std::uint64_t>(arrived.size()));
-    for (const unique_fd& fd : arrived) to.fd(fd.get());
+    for (std::size_t i = 0; i < arrived.size(); ++i) {
+      to(arrived.position(i), static_cast<bool>(arrived[i]));
+      if (arrived[i]) to.fd(arrived[i].get());
+    }
   }
 }
 
@@ -70,9 +72,12 @@ std::unique_ptr<ring_ends> ring_ends::passed(reader& from, bool receives, bool s
     direction(end->in_);
     end->luggage_.receiving = from.fd();
     std::uint64_t n = 0;
-    from(end->luggage_.arrived.some_lost, n);
+    from(n);
     // Each takes bytes of the message: n cannot run away.
-    for (; n > 0; --n) end->luggage_.arrived.descriptors.push_back(from.fd());
+    for (; n > 0; --n) {
+      const auto position = from.take<std::uint64_t>();
+      end->luggage_.arrived.add(position, from.take<bool>() ? from.fd() : unique_fd());
+    }
   }
   ring_memory::check(end->luggage_.memory);
   return end;

@@ -56,7 +56,7 @@ class ring_ends {
   struct luggage {
     ring_memory::descriptors memory;
     unique_fd sending, receiving;
-    ring_receiver::arrivals arrived;
+    arrived_descriptors arrived;
   };
   std::mutex attaching_;
   std::atomic<bool> attached_{false};

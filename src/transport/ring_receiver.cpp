@@ -36,13 +36,12 @@ constexpr std::chrono::milliseconds most_for_a_ring{100};
 void ring_receiver::throw_too_late() { throw os_error("receive a message in time", "connection", ETIMEDOUT); }
 
 ring_receiver::ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket,
-                             arrivals arrived)
+                             arrived_descriptors arrived)
     : memory_(std::move(memory)),
       control_(memory_->control(direction)),
       ring_(control_, memory_->data(direction)),
       socket_(std::move(socket)),
-      arrived_(std::move(arrived.descriptors)),
-      descriptors_lost_(arrived.some_lost),
+      arrived_(std::move(arrived)),
       direction_(direction),
       light_(memory_->light()) {}
 
@@ -66,18 +65,17 @@ void ring_receiver::leave() noexcept {
 
 // Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find
 // them already. That this process has no room for them is that message's failure, and no other's.
-template <class Receive>
-os::io_result ring_receiver::receive_rings(Receive&& receive) {
-  std::array<std::byte, 64> rings;
-  const auto before = static_cast<std::ptrdiff_t>(arrived_.size());
-  const os::io_result got = receive(rings);
-  // What comes later would be taken for what is lost.
-  if (descriptors_lost_) arrived_.erase(arrived_.begin() + before, arrived_.end());
-  return got;
-}
-
 os::io_result ring_receiver::take_rings() {
-  return receive_rings([&](auto& into) { return os::recv_some(socket_.get(), into, arrived_, 0, &descriptors_lost_); });
+  std::array<std::byte, 64> rings;
+  os::io_result got{};
+  do {
+    const std::size_t before = arrived_.size();
+    bool some_lost = false;
+    got = os::recv_some(socket_.get(), rings, arrived_.incoming(), 0, &some_lost);
+    if (some_lost) arrived_.lose_from(before);
+    arrived_.note(std::span(rings).first(got.bytes));
+  } while (arrived_.note_is_cut() && got.state == os::io_state::done);
+  return got;
 }
 
 // Not while somebody waits for what has just been rung for.
@@ -85,17 +83,16 @@ void ring_receiver::clear_event() noexcept {
   if (std::exchange(event_set_, false)) os::event_fd::clear(memory_->event(direction_));
 }
 
-// In the socket are descriptors on their way, what was rung for a poller, and the end.
+// In the socket are descriptors on their way, which stay there until their message is taken, by whichever holder of
+// this end; what was rung for a poller; and the end, which alone is waited for.
 ring_receiver::rung ring_receiver::wait_for_ring(const deadline& until) {
-  std::array<pollfd, 2> either{{{memory_->event(direction_), POLLIN, 0}, {socket_.get(), POLLIN, 0}}};
+  std::array<pollfd, 2> either{{{memory_->event(direction_), POLLIN, 0}, {socket_.get(), POLLRDHUP, 0}}};
   if (os::poll_until(either, until) == 0) return rung::deadline;
   if (either[0].revents != 0) {
     event_set_ = true;
     note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
   }
-  if (either[1].revents == 0) return rung::yes;
-  bell_set_ = false;  // should the first poller's byte be there, it is taken here
-  return take_rings().state == os::io_state::closed ? rung::end : rung::yes;
+  return either[1].revents == 0 ? rung::yes : rung::end;
 }
 
 // --- waiting --------------------------------------------------------------------------------------------------------

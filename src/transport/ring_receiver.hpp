@@ -21,6 +21,7 @@
 #include "memory/byte_ring.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
+#include "transport/arrived_descriptors.hpp"
 #include "transport/readiness.hpp"
 #include "transport/ring_memory.hpp"
 #include "transport/ring_wait.hpp"
@@ -29,12 +30,9 @@ namespace kin::detail {
 
 class ring_receiver {
  public:
-  /// What an earlier holder of this end has taken from the socket already.
-  struct arrivals {
-    std::vector<unique_fd> descriptors;
-    bool some_lost = false;  ///< it had no room for the ones that came next
-  };
-  ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket, arrivals arrived);
+  /// `arrived`: what an earlier holder of this end has taken from the socket already.
+  ring_receiver(std::shared_ptr<const ring_memory> memory, unsigned direction, unique_fd socket,
+                arrived_descriptors arrived);
   ring_receiver(const ring_receiver&) = delete;
   ring_receiver& operator=(const ring_receiver&) = delete;
   ~ring_receiver();
@@ -68,8 +66,7 @@ class ring_receiver {
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   [[nodiscard]] unsigned direction() const noexcept { return direction_; }
   [[nodiscard]] const std::shared_ptr<const ring_memory>& memory() const noexcept { return memory_; }
-  [[nodiscard]] std::span<const unique_fd> arrived() const noexcept { return arrived_; }
-  [[nodiscard]] bool descriptors_lost() const noexcept { return descriptors_lost_; }
+  [[nodiscard]] const arrived_descriptors& arrived() const noexcept { return arrived_; }
 
  private:
   enum class arrival { data, deadline, end };
@@ -89,8 +86,6 @@ class ring_receiver {
   void set_bell(std::uint32_t whose);
   void set_bell_beside_another(std::uint32_t whose);
   void sleep_carelessly() noexcept;
-  template <class Receive>
-  os::io_result receive_rings(Receive&& receive);
   os::io_result take_rings();
   enum class rung { yes, deadline, end };
   void clear_event() noexcept;
@@ -106,6 +101,8 @@ class ring_receiver {
   }
   void end_taking() {
     frame_ = 0;
+    if (!arrived_.empty()) [[unlikely]]
+      arrived_.drop_before(ring_.at());
     if (pollers_.in_use()) [[unlikely]]
       settle(occasion::taking);
   }
@@ -121,9 +118,8 @@ class ring_receiver {
   ring_control& control_;
   ring_reader ring_;
   unique_fd socket_;
-  std::vector<unique_fd> arrived_;
-  bool descriptors_lost_ = false;  // those that came after arrived_
-  std::uint64_t frame_ = 0;        // the word of the frame that was seen last
+  arrived_descriptors arrived_;
+  std::uint64_t frame_ = 0;  // the word of the frame that was seen last
   spin_habit habit_;
   unsigned awake_ = 0;        // waits without a sleep, in a row
   bool in_a_streak_ = false;  // this thread has waited for nothing else since the last frame

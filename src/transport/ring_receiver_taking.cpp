@@ -89,15 +89,18 @@ void ring_receiver::take_bytes(Sink&& sink, const deadline& until) {
   end_taking();
 }
 
+// All that is in the socket by now comes out first: before this message's may be those of one that never came.
 void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds) {
-  while (arrived_.size() < wanted) {
-    if (!descriptors_lost_ && take_rings().state != os::io_state::done)
-      throw decode_error("kin: a message came without the file descriptors it announced");
-    if (descriptors_lost_) os::throw_no_room_for_descriptors();
+  while (!arrived_.has_later_than(ring_.at()) && take_rings().state == os::io_state::done) {
   }
-  const auto end = arrived_.begin() + static_cast<std::ptrdiff_t>(wanted);
-  fds.assign(std::move_iterator(arrived_.begin()), std::move_iterator(end));
-  arrived_.erase(arrived_.begin(), end);
+  switch (arrived_.take(ring_.at(), wanted, fds)) {
+    case arrived_descriptors::found::all:
+      return;
+    case arrived_descriptors::found::lost:
+      os::throw_no_room_for_descriptors();
+    case arrived_descriptors::found::too_few:
+      throw decode_error("kin: a message came without the file descriptors it announced");
+  }
 }
 
 std::size_t ring_receiver::take_if_simple(std::span<std::byte> room) {

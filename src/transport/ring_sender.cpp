@@ -17,6 +17,7 @@
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
+#include "transport/arrived_descriptors.hpp"
 #include "transport/ring_blocks.hpp"
 #include "transport/ring_wait.hpp"
 
@@ -27,8 +28,6 @@ namespace {
 constexpr std::size_t most_in_a_piece = std::size_t{32} << 10;
 constexpr std::size_t copied_in_a_nanosecond = 8;
 constexpr unsigned looks_per_streak = 16, sends_before_it_grows = 1024;
-
-[[noreturn]] void throw_peer_closed() { throw closed_error("kin: the other end of the connection is closed"); }
 
 }  // namespace
 
@@ -80,6 +79,13 @@ void ring_sender::send_block(block_claim built, const deadline& until) {
   ring_reader();
 }
 
+// Whoever sends on is told so at once, too, and not when it happens to look again.
+void ring_sender::throw_peer_closed() {
+  os::streak = nullptr;
+  looked_at_ = 0;
+  throw closed_error("kin: the other end of the connection is closed");
+}
+
 // Publishing in memory tells nobody whether the reader still lives. It is asked for before a message, whenever time may
 // have passed: in a streak of sends now and then, else each time; when its bell is to be rung; and when a reader has
 // said that it closes its end. Not after the message: a reader that has seen it, and left, was sent it, and one that
@@ -111,20 +117,22 @@ void ring_sender::look_around() {
 }
 
 // A reader may leave as soon as it has what it waited for: all that it has read was sent.
-void ring_sender::tell_of_closed_end() const {
+void ring_sender::tell_of_closed_end() {
   if (control_.position.load(std::memory_order_acquire) != control_.tail.load(std::memory_order_relaxed))
     throw_peer_closed();
 }
 
-// They are in the socket before the frame is in the ring: who sees the frame finds them there.
+// They are in the socket before the frame is in the ring: who sees the frame finds them there. With each batch goes
+// where the frame will be, at or behind: should this sender die before it is, they are nobody's, and the next message's
+// come behind them.
 void ring_sender::send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun) {
-  const std::byte any{0};
+  const descriptor_note note = note_of(ring_.position());
   std::vector<int> batch;
   while (!fds.empty()) {
     const auto some = fds.first(std::min(fds.size(), os::max_fds_per_message));
     batch.clear();
     for (const unique_fd& fd : some) batch.push_back(fd.get());
-    if (!os::send_all(socket_.get(), std::span(&any, 1), batch, until)) throw_peer_closed();
+    if (!os::send_all(socket_.get(), note, batch, until)) throw_peer_closed();
     begun = true;
     fds = fds.subspan(some.size());
   }

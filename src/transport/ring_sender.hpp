@@ -45,7 +45,8 @@ class ring_sender {
  private:
   void look_around_sometimes();
   void look_around();
-  void tell_of_closed_end() const;
+  void tell_of_closed_end();
+  [[noreturn]] void throw_peer_closed();
   [[nodiscard]] bool ring(std::uint32_t whose);
   void send_descriptors(std::span<const unique_fd> fds, const deadline& until, bool& begun);
   void send_slowly(std::uint64_t word, std::uint64_t signature, std::span<const std::byte> bytes, const deadline& until,

@@ -479,9 +479,39 @@ TEST(connection, ends_for_a_receiving_thread_when_a_send_is_cut_short_by_a_death
     else
       EXPECT_THROW(a.send(std::vector<int>(2 << 20)), kin::closed_error);
     receiver.join();
-    EXPECT_TRUE(a.closed());
-    EXPECT_EQ(a.native_handle(), -1);
+    EXPECT_THROW(a.send(1), kin::closed_error);
+    EXPECT_THROW((void)a.recv<int>(), kin::closed_error);
   }
+}
+
+void answers_and_leaves(kin::connection with, bool by_death) {
+  with.send(1);
+  with.send(2);
+  (void)with.poll(10s);
+  if (by_death) ::raise(SIGKILL);
+}
+
+TEST(connection, gives_what_was_sent_before_the_death_that_cuts_a_send_short) {
+  for (const bool by_death : {false, true})
+    for (const std::size_t bytes : {std::size_t{100}, std::size_t{10} << 20}) {
+      auto [a, b] = kin::pipe();
+      kin::process child(answers_and_leaves, std::move(b), by_death);
+      const std::vector<std::byte> question(bytes);
+      try {
+        for (;;) a.send_bytes(question);
+      } catch (const kin::closed_error&) {
+      }
+      EXPECT_EQ(a.recv<int>(), 1);
+      EXPECT_EQ(a.recv<int>(), 2);
+      EXPECT_THROW((void)a.recv<int>(), kin::closed_error);
+    }
+}
+
+TEST(connection, says_each_time_that_its_reader_is_gone) {
+  auto [a, b] = kin::pipe();
+  a.send(0);
+  b.close();
+  for (int i = 0; i < 40; ++i) EXPECT_THROW(a.send(i), kin::closed_error) << i;
 }
 
 struct asks_for_its_senders_death {

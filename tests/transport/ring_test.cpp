@@ -27,6 +27,7 @@
 #include "os/socket.hpp"
 #include "support/room_for_descriptors.hpp"
 #include "sync/forked.hpp"
+#include "transport/arrived_descriptors.hpp"
 #include "transport/ring_ends.hpp"
 #include "transport/ring_wait.hpp"
 
@@ -526,28 +527,25 @@ TEST(ring, moves_with_descriptors_that_had_arrived) {
   for (std::size_t i = 2; i <= 5; ++i) EXPECT_EQ(number_of(moved.recv<numbered>().files.at(0)), i);
 }
 
-// The sender has sent a message's descriptors, and not yet the message.
-void send_ahead(int socket, std::size_t n) {
-  std::vector<kin::unique_fd> fds;
-  std::vector<int> numbers;
-  for (std::size_t i = 0; i < n; ++i) numbers.push_back(fds.emplace_back(a_number(i)).get());
-  const std::byte any{0};
-  EXPECT_TRUE(kin::os::send_all(socket, std::span(&any, 1), numbers, kin::deadline::never()));
+numbered hundred_files() {
+  numbered many;
+  for (std::size_t i = 0; i < 100; ++i) many.files.push_back(a_number(i));
+  return many;
 }
 
 TEST(ring, fails_only_the_message_whose_descriptors_find_no_room) {
   lying_pipe pipe;
   pipe.there.send(a_number(7));
   EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), 7u);
-  send_ahead(pipe.other_socket, 100);
-  const kin_test::room_for_descriptors few(20);
-  EXPECT_FALSE(pipe.here.poll(0s));  // meets them where it waits for something else
+  pipe.there.send(a_number(8));
   pipe.there.send(std::string("before"));
+  pipe.there.send(hundred_files());
+  const kin_test::room_for_descriptors few(20);
+  EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), 8u);
   EXPECT_EQ(pipe.here.recv<std::string>(), "before");
-  pipe.there.send(a_number(8));  // would be the 100 ones' message
   try {
-    (void)pipe.here.recv<kin::unique_fd>();
-    ADD_FAILURE() << "a descriptor of another message was received";
+    (void)pipe.here.recv<numbered>();
+    ADD_FAILURE() << "a message was received without its descriptors";
   } catch (const kin::os_error& e) {
     EXPECT_EQ(e.code().value(), EMFILE) << e.what();
   }
@@ -556,10 +554,11 @@ TEST(ring, fails_only_the_message_whose_descriptors_find_no_room) {
 
 TEST(ring, tells_who_gets_it_that_descriptors_were_lost) {
   lying_pipe pipe;
-  send_ahead(pipe.other_socket, 100);
+  pipe.there.send(a_number(8));
+  pipe.there.send(hundred_files());
   {
     const kin_test::room_for_descriptors few(20);
-    EXPECT_FALSE(pipe.here.poll(0s));
+    EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), 8u);  // meets the others on its way
   }
   kin::writer out;
   out(pipe.here);
@@ -567,8 +566,106 @@ TEST(ring, tells_who_gets_it_that_descriptors_were_lost) {
   kin::reader in(message);
   kin::connection moved;
   in(moved);
-  pipe.there.send(a_number(8));
-  EXPECT_THROW((void)moved.recv<kin::unique_fd>(), kin::os_error);
+  EXPECT_THROW((void)moved.recv<numbered>(), kin::os_error);
+}
+
+// A sender that has sent a message's descriptors, and is killed before the message is there; another goes on.
+void send_ahead(lying_pipe& pipe, std::size_t n) {
+  std::vector<kin::unique_fd> fds;
+  std::vector<int> numbers;
+  for (std::size_t i = 0; i < n; ++i) numbers.push_back(fds.emplace_back(a_number(100 + i)).get());
+  const auto note = kin::detail::note_of(pipe.to_here().tail);
+  EXPECT_TRUE(kin::os::send_all(pipe.other_socket, note, numbers, kin::deadline::never()));
+}
+
+TEST(ring, gives_no_message_the_descriptors_of_one_that_never_came) {
+  for (const std::size_t lost : {1, 2, 200}) {
+    lying_pipe pipe;
+    for (std::size_t i = 1; i <= 3; ++i) {
+      send_ahead(pipe, lost);
+      if (i == 2) pipe.there.send(std::string("between"));
+      send_ahead(pipe, 1);
+      pipe.there.send(a_number(i));
+    }
+    for (std::size_t i = 1; i <= 3; ++i) {
+      if (i == 2) {
+        EXPECT_EQ(pipe.here.recv<std::string>(), "between");
+      }
+      EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), i) << lost;
+    }
+  }
+}
+
+// The descriptor of its pipe tells whether what nobody gets is closed.
+TEST(ring, closes_the_descriptors_of_a_message_that_never_came) {
+  lying_pipe pipe;
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const kin::unique_fd reading(ends[0]);
+  {
+    const kin::unique_fd writing(ends[1]);
+    const int number = writing.get();
+    const auto note = kin::detail::note_of(pipe.to_here().tail);
+    EXPECT_TRUE(kin::os::send_all(pipe.other_socket, note, std::span(&number, 1), kin::deadline::never()));
+  }
+  pipe.there.send(a_number(1));
+  EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), 1u);
+  char none;
+  EXPECT_EQ(::read(reading.get(), &none, 1), 0);
+}
+
+TEST(ring, leaves_descriptors_to_whoever_takes_their_message_and_not_to_a_copy_that_polls) {
+  auto [a, b] = kin::pipe();
+  for (std::size_t i = 1; i <= 20; ++i) {
+    kin::process copy(kin::start::fork, [&] { (void)b.poll(10s); });
+    wait_until_asleep(copy.pid());
+    a.send(a_number(i));
+    copy.join();
+    EXPECT_EQ(number_of(b.recv<kin::unique_fd>()), i);
+  }
+}
+
+// --- the notes that come with descriptors ---------------------------------------------------------------------------
+
+TEST(arrived_descriptors, know_their_notes_among_rings_and_in_parts) {
+  using kin::detail::arrived_descriptors;
+  for (const std::uint64_t position :
+       {std::uint64_t{0}, std::uint64_t{63}, std::uint64_t{1} << 41, ~std::uint64_t{0} >> 4})
+    for (std::size_t cut = 0; cut <= 10; ++cut) {
+      arrived_descriptors arrived;
+      std::vector<std::byte> bytes(3, std::byte{0});
+      const auto note = kin::detail::note_of(position);
+      bytes.insert(bytes.end(), note.begin(), note.end());
+      arrived.incoming().push_back(a_number(5));
+      arrived.note(std::span(bytes).first(3 + cut));
+      EXPECT_EQ(arrived.note_is_cut(), cut != 0 && cut != 10);
+      arrived.note(std::span(bytes).subspan(3 + cut));
+      EXPECT_FALSE(arrived.note_is_cut());
+      EXPECT_EQ(arrived.position(0), position);
+      std::vector<kin::unique_fd> taken;
+      if (position > 0) {
+        EXPECT_EQ(arrived.take(position - 1, 1, taken), arrived_descriptors::found::too_few);
+      }
+      EXPECT_EQ(arrived.take(position, 1, taken), arrived_descriptors::found::all);
+      EXPECT_EQ(number_of(taken.at(0)), 5u);
+    }
+}
+
+TEST(arrived_descriptors, that_were_lost_are_replaced_by_no_others) {
+  using kin::detail::arrived_descriptors;
+  arrived_descriptors arrived;
+  arrived.add(8, a_number(1));  // of a message that never came
+  arrived.add(8, a_number(2));
+  arrived.incoming().push_back(a_number(3));
+  arrived.lose_from(2);
+  arrived.note(kin::detail::note_of(16));
+  arrived.add(32, a_number(4));
+  std::vector<kin::unique_fd> taken;
+  for (const std::size_t wanted : {1, 2, 3, 4})
+    EXPECT_EQ(arrived.take(24, wanted, taken), arrived_descriptors::found::lost);
+  EXPECT_EQ(arrived.take(32, 1, taken), arrived_descriptors::found::all);
+  EXPECT_EQ(number_of(taken.at(0)), 4u);
+  EXPECT_TRUE(arrived.empty());
 }
 
 // --- a peer that lies -----------------------------------------------------------------------------------------------
