@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <random>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,8 +21,33 @@
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
 
+namespace shared_list_test {
+
+int twice(int n) { return 2 * n; }
+struct operation {
+  int (*function)(int);
+  int number;
+};
+struct has_a_codec {
+  int number = 0;
+};
+struct record {
+  has_a_codec first;
+  std::error_code code;
+};
+
+}  // namespace shared_list_test
+
+// Adds a hundred on the way, to show that it was asked.
+template <>
+struct kin::codec<shared_list_test::has_a_codec> {
+  static void encode(writer& out, const shared_list_test::has_a_codec& x) { out(x.number); }
+  static shared_list_test::has_a_codec decode(reader& in) { return {in.take<int>() + 100}; }
+};
+
 namespace {
 
+using namespace shared_list_test;
 using kin_test::forked;
 using kin_test::no_fourteen;
 
@@ -114,6 +141,32 @@ TEST(shared_list, holds_what_a_vector_would) {
   compare_with_a_vector<std::string>([](auto n) { return std::string(n % 90, 'x') + std::to_string(n); });
   compare_with_a_vector<std::vector<std::string>>(
       [](auto n) { return std::vector<std::string>(n % 5, std::to_string(n)); });
+}
+
+TEST(shared_list, holds_bools) {
+  kin::shared_list<bool> flags{true, false, true};
+  EXPECT_EQ(flags.snapshot(), (std::vector<bool>{true, false, true}));
+  flags.extend(std::vector<bool>{false, true});
+  EXPECT_EQ(flags.snapshot(), (std::vector<bool>{true, false, true, false, true}));
+  flags.sort();
+  EXPECT_EQ(flags.snapshot(), (std::vector<bool>{false, false, true, true, true}));
+  flags.remove(false);
+  EXPECT_EQ(flags.snapshot(), (std::vector<bool>{false, true, true, true}));
+}
+
+// Its address is another one in each process, as is that of an error code's category.
+TEST(shared_list, holds_functions_error_codes_and_what_has_a_codec_as_what_they_are) {
+  const kin::shared_list<operation> operations{operation{twice, 21}};
+  const kin::shared_list<record> records{record{{1}, std::make_error_code(std::errc::timed_out)}};
+  kin::process child(
+      [](const kin::shared_list<operation>& ops, const kin::shared_list<record>& all) {
+        const operation op = ops[0];
+        const record one = all[0];
+        std::exit(op.function(op.number) + (one.code == std::errc::timed_out ? 1 : 0) + one.first.number);
+      },
+      operations, records);
+  child.join();
+  EXPECT_EQ(child.exitcode(), 42 + 1 + 101);
 }
 
 TEST(shared_list, grows_from_any_process) {

@@ -19,6 +19,33 @@
 
 namespace {
 
+// A plain struct, whatever it offers besides: all its members cross.
+struct polyline {
+  std::string name;
+  std::vector<int> points;
+  using value_type = int;
+  auto begin() const { return points.begin(); }
+  auto end() const { return points.end(); }
+  void clear() { points.clear(); }
+  void push_back(int p) { points.push_back(p); }
+  friend bool operator==(const polyline&, const polyline&) = default;
+};
+TEST(container_types, that_are_plain_structs_cross_with_all_their_members) {
+  const polyline coast{"coast", {1, 2, 3}};
+  EXPECT_EQ(kin::detail::decode<polyline>(kin::detail::encode(coast)), coast);
+}
+
+struct hides_its_address {
+  int number = 0;
+  const hides_its_address* operator&() const { return nullptr; }
+  hides_its_address* operator&() { return nullptr; }
+};
+TEST(container_types, of_what_has_an_operator_for_its_address_are_none_the_worse) {
+  const std::array<hides_its_address, 2> all{{{1}, {2}}};
+  const auto back = kin::detail::decode<std::array<hides_its_address, 2>>(kin::detail::encode(all));
+  EXPECT_EQ(back[0].number * 10 + back[1].number, 12);
+}
+
 using kin_test::point;
 using kin_test::record;
 using kin_test::round_trip;

@@ -4,6 +4,9 @@
 // built with -fvisibility=hidden must still catch what the library throws.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "kin needs C++20: compile with -std=c++20"
+#endif
 #if !defined(__cpp_rtti) || !defined(__cpp_exceptions)
 #error "kin needs exceptions and RTTI: compile without -fno-exceptions and -fno-rtti"
 #endif

@@ -38,7 +38,7 @@ struct placed_chunk {
     if (from == nullptr || to == nullptr) throw decode_error("kin: a piece of a map lies nowhere");
     for (std::uint64_t i = 0; i < place.count; ++i, from += sizeof(Item), to += sizeof(R)) {
       Item item;  // a copy of its own: the callable may take it over
-      std::memcpy(&item, from, sizeof item);
+      std::memcpy(std::addressof(item), from, sizeof item);
       const R result = invoke_once<F, Item>(f.value, item);
       std::memcpy(to, &result, sizeof result);
     }

@@ -20,6 +20,7 @@
 #include <kin/queue/item_queue.hpp>
 #include <kin/queue/may_have_descriptors.hpp>
 #include <kin/wire/codec.hpp>
+#include <kin/wire/copyable.hpp>
 
 namespace kin {
 
@@ -218,8 +219,9 @@ class queue {
       }();
       return put_encoded(made, until, operation);
     } else {
-      static_assert(!std::is_lvalue_reference_v<U> || std::is_copy_constructible_v<T>,
-                    "kin: this item is move-only; write queue.put(std::move(item))");
+      static_assert(
+          detail::is_copyable<T> || !(std::is_lvalue_reference_v<U> || std::is_const_v<std::remove_reference_t<U>>),
+          "kin: this item is move-only; write queue.put(std::move(item))");
       if (!put_encoded(item, until, operation)) return false;
       if constexpr (!std::is_lvalue_reference_v<U> && !std::is_const_v<U> && std::is_class_v<T>) {
         [[maybe_unused]] const T given_away = std::forward<U>(item);  // closes what the queue now owns
@@ -230,9 +232,9 @@ class queue {
   bool put_encoded(const T& item, const deadline& until, const char* operation) const {
     const auto answer = [&] {
       if constexpr (as_it_is)
-        return items_->put_at_once(std::as_bytes(std::span(&item, 1)))
+        return items_->put_at_once(std::as_bytes(std::span(std::addressof(item), 1)))
                    ? detail::queue_answer::done
-                   : items_->put(std::as_bytes(std::span(&item, 1)), {}, until);
+                   : items_->put(std::as_bytes(std::span(std::addressof(item), 1)), {}, until);
       writer out = detail::item_writer();
       out.put(item);
       detail::parcel message = out.take();

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,8 +24,7 @@
 namespace kin::detail {
 
 template <class T>
-inline constexpr bool is_raw_value =
-    lies_in_memory_as_it_is<T>() && !has_member_serialize<T> && !has_free_serialize<T> && !has_codec<T>;
+inline constexpr bool is_raw_value = lies_in_memory_as_it_is<T>() && !has_within<T, translated>();
 // Equal keys are equal bytes: no padding, and one zero.
 template <class T>
 inline constexpr bool is_raw_key = is_raw_value<T> && (std::has_unique_object_representations_v<T> ||
@@ -52,7 +52,7 @@ class encoded_element {
     if constexpr (is_text<T>)
       bytes_ = std::as_bytes(std::span(element.data(), element.size()));
     else
-      bytes_ = std::as_bytes(std::span(&element, 1));
+      bytes_ = std::as_bytes(std::span(std::addressof(element), 1));
   }
   explicit encoded_element(const T& element)
     requires(!Raw && !is_text<T>)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <initializer_list>
 #include <iterator>
@@ -55,7 +56,7 @@ class shared_list {
   /// All of them at once or, if something goes wrong, none.
   template <std::ranges::input_range R>
   void extend(R&& more) const {
-    const std::vector<T> elements = collect(std::forward<R>(more));
+    const held elements = collect(std::forward<R>(more));
     std::vector<encoded> kept;
     const auto bytes = views(elements, kept);
     access(all_).append(bytes);
@@ -170,7 +171,7 @@ class shared_list {
   }
   /// Takes the first equal element out; false when there is none.
   bool remove(const T& value) const {
-    return change([&](std::vector<T>& all) {
+    return change([&](held& all) {
       const auto found = std::find(all.begin(), all.end(), value);
       if (found == all.end()) return false;
       all.erase(found);
@@ -185,7 +186,7 @@ class shared_list {
   }
   /// Stable, by operator<.
   void sort() const {
-    change([](std::vector<T>& all) {
+    change([](held& all) {
       std::stable_sort(all.begin(), all.end());
       return true;
     });
@@ -203,6 +204,8 @@ class shared_list {
  private:
   friend struct codec<shared_list>;
   explicit shared_list(detail::shared_container all) noexcept : all_(all) {}
+  // A vector<bool> has no elements that could be borrowed.
+  using held = std::conditional_t<std::is_same_v<T, bool>, std::deque<bool>, std::vector<T>>;
 
   static void take_out(access& list, std::size_t index) {
     if (index + 1 == list.size()) return list.pop_back();
@@ -219,16 +222,16 @@ class shared_list {
   }
 
   template <class R>
-  static std::vector<T> collect(R&& more) {
-    if constexpr (std::same_as<std::remove_cvref_t<R>, std::vector<T>>) {
+  static held collect(R&& more) {
+    if constexpr (std::same_as<std::remove_cvref_t<R>, held>) {
       return std::forward<R>(more);
     } else {
-      std::vector<T> elements;
+      held elements;
       for (auto&& element : more) elements.emplace_back(std::forward<decltype(element)>(element));
       return elements;
     }
   }
-  static std::vector<detail::byte_view> views(const std::vector<T>& elements, std::vector<encoded>& kept) {
+  static std::vector<detail::byte_view> views(const held& elements, std::vector<encoded>& kept) {
     std::vector<detail::byte_view> bytes;
     kept.reserve(elements.size());
     bytes.reserve(elements.size());
@@ -238,7 +241,7 @@ class shared_list {
   template <class F>
   bool change(F f) const {
     access list(all_);
-    std::vector<T> all;
+    held all;
     for (std::size_t i = 0; i < list.size(); ++i) all.push_back(taken(list.at(i)).get());
     if (!f(all)) return false;
     std::vector<encoded> kept;

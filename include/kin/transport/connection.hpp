@@ -19,6 +19,7 @@
 #include <kin/transport/channel.hpp>
 #include <kin/transport/message_stream.hpp>
 #include <kin/wire/codec.hpp>
+#include <kin/wire/copyable.hpp>
 #include <kin/wire/lending.hpp>
 
 namespace kin {
@@ -69,7 +70,8 @@ class KIN_EXPORT message_view {
   std::vector<std::byte> copy_;
 };
 
-/// One end of a pipe, move-only. Usable by one thread per direction at a time: one may send while another receives.
+/// One end of a pipe, move-only. Usable by one thread per direction at a time: one may send while another receives; not
+/// closed or moved from meanwhile. Both ends of a pipe are seven descriptors, and two more for each that is polled.
 ///
 /// Death of the other side: what it had sent completely can still be received; then recv throws closed_error, and
 /// send throws closed_error at once (in an unbroken loop of sends, by the 16th after it). A message cut short by a
@@ -88,8 +90,9 @@ class KIN_EXPORT connection {
   template <class T>
   void send(T&& value) {
     using Sent = stored_t<T>;
-    static_assert(!std::is_lvalue_reference_v<T> || std::is_copy_constructible_v<Sent>,
-                  "kin: this value is move-only; write connection.send(std::move(value))");
+    static_assert(
+        detail::is_copyable<Sent> || !(std::is_lvalue_reference_v<T> || std::is_const_v<std::remove_reference_t<T>>),
+        "kin: this value is move-only; write connection.send(std::move(value))");
     check_sendable<Sent>();
     detail::lending from{};
     detail::parcel message = encoded<Sent>(value, from);

@@ -5,9 +5,11 @@
 // types, its members if it is a plain struct; else check_sendable's sentence. kin/wire/kind.hpp decides.
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include <kin/wire/access.hpp>
+#include <kin/wire/function_types.hpp>
 #include <kin/wire/parcel.hpp>
 #include <kin/wire/reader.hpp>
 #include <kin/wire/record_types.hpp>
@@ -45,7 +47,7 @@ template <class T>
 template <class T>
 [[nodiscard]] parcel encode_around(const T& value, delivery handles, lending& from) {
   check_sendable<T>();
-  from.alive = std::as_bytes(std::span(&value, 1));
+  from.alive = std::as_bytes(std::span(std::addressof(value), 1));
   writer out(handles, from);
   out.put(value);
   return out.take();

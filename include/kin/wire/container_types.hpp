@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <memory>
 
 #include <kin/wire/standard_types.hpp>
 
@@ -118,13 +119,13 @@ struct rule<E[N], kind::c_array> : plain_rule<N * least_bytes<E>, E> {
   static constexpr bool flat = is_flat<E>;
   static void encode(writer& w, const E (&value)[N]) {
     if constexpr (flat)
-      w.raw(&value, sizeof value);
+      w.raw(std::addressof(value), sizeof value);
     else
       for (const auto& element : value) w.put(element);
   }
   static void decode(reader& r, E (&value)[N]) {
     if constexpr (flat)
-      r.raw(&value, sizeof value);
+      r.raw(std::addressof(value), sizeof value);
     else
       for (auto& element : value) r.get(element);
   }
@@ -140,7 +141,7 @@ struct rule<std::array<E, N>, kind::std_array> : plain_rule<N * least_bytes<E>, 
   static constexpr bool flat = is_flat<E> && !std::is_const_v<E> && sizeof(T) == N * sizeof(E);
   static void encode(writer& w, const T& value) {
     if constexpr (flat)
-      w.raw(&value, sizeof value);
+      w.raw(std::addressof(value), sizeof value);
     else
       for (const auto& element : value) w.put(element);
   }
@@ -148,7 +149,7 @@ struct rule<std::array<E, N>, kind::std_array> : plain_rule<N * least_bytes<E>, 
     requires makeable<T>
   {
     if constexpr (flat)
-      r.raw(&value, sizeof value);
+      r.raw(std::addressof(value), sizeof value);
     else
       for (auto& element : value) r.get(element);
   }

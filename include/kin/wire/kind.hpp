@@ -156,6 +156,29 @@ constexpr bool extends_a_base() {
     return false;
 }
 
+// Structured bindings see what a get() of its own shows of a plain struct, which may be copies.
+template <class T>
+concept has_tuple_protocol = requires { sizeof(std::tuple_size<T>); };
+
+// A class that is derived from a container, and has members of its own that nobody knows.
+template <template <class...> class Base, class... A>
+std::type_identity<Base<A...>> template_of(const Base<A...>*);
+template <class T>
+constexpr bool extends_a_container() {
+  if constexpr (std::is_class_v<T> && !std::is_aggregate_v<T> && requires(const T* t) { template_of(t); }) {
+    using base = typename decltype(template_of(std::declval<const T*>()))::type;
+    return !std::is_same_v<base, T> && sizeof(base) != sizeof(T) && (container<base> || is_a<base, std::basic_string>);
+  } else {
+    return false;
+  }
+}
+
+// What decides about order or equality differs between objects of one type: a function pointer, a column number.
+template <class T>
+concept orders_by_state = requires { requires !std::is_empty_v<typename T::key_compare>; } || requires {
+  requires !std::is_empty_v<typename T::hasher>;
+} || requires { requires !std::is_empty_v<typename T::key_equal>; };
+
 // The class that a pointer to member points into.
 template <class T>
 struct class_of;
@@ -163,12 +186,27 @@ template <class M, class C>
 struct class_of<M C::*> {
   using type = C;
 };
-// A class that inherits serialize() from a base, and has members of its own that this serialize() cannot know.
+template <class Base, class T>
+inline constexpr bool is_made_for = false;
+template <template <class...> class Base, class... A, class T>
+inline constexpr bool is_made_for<Base<A...>, T> = (std::is_same_v<A, T> || ...);
+// A member of a derived class may lie where its base ends in padding.
+template <class Base>
+struct with_one_more : Base {
+  char one;
+};
+// A class that inherits serialize() from a base, and may have members of its own that this serialize() cannot know. A
+// base that is a template made for the class does.
 template <class T>
 constexpr bool inherits_serialize() {
   if constexpr (requires { access::serialize_of<T>(); }) {
     using owner = typename class_of<decltype(access::serialize_of<T>())>::type;
-    return sizeof(owner) != sizeof(T) && !std::is_empty_v<owner>;
+    if constexpr (std::is_same_v<owner, T> || is_made_for<owner, T>)
+      return false;
+    else if constexpr (std::is_empty_v<owner>)
+      return !std::is_empty_v<T>;
+    else
+      return sizeof(owner) != sizeof(T) || sizeof(with_one_more<owner>) == sizeof(owner);
   } else {
     return false;
   }
@@ -206,8 +244,10 @@ constexpr kind find_kind() {
     return kind::c_array;
   else if constexpr (is_std_array<T>)
     return kind::std_array;
-  else if constexpr (!std::is_class_v<T> || extends_a_base<T>())
+  else if constexpr (!std::is_class_v<T> || extends_a_base<T>() || extends_a_container<T>() || orders_by_state<T>)
     return kind::unsendable;  // NOLINT(bugprone-branch-clone): the order is that of precedence
+  else if constexpr (std::is_aggregate_v<T>)
+    return has_tuple_protocol<T> ? kind::unsendable : kind_of_aggregate<T>();
   else if constexpr (is_duration<T>)
     return kind::duration;
   else if constexpr (is_time_point<T>)
@@ -240,8 +280,6 @@ constexpr kind find_kind() {
     return kind::set;
   else if constexpr (sequence_like<T>)
     return kind::sequence;
-  else if constexpr (std::is_aggregate_v<T>)
-    return kind_of_aggregate<T>();
   else
     return kind::unsendable;
 }

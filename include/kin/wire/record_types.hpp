@@ -3,6 +3,7 @@
 // Member after member, nothing between them; so the same members in another kind of record have the same encoding.
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -57,7 +58,7 @@ struct rule<T, kind::aggregate> : members_rule<T, member_types<T>> {
   static constexpr bool flat = all_flat<T, member_types<T>>;
   static void encode(writer& w, const T& value) {
     if constexpr (flat)
-      w.raw(&value, sizeof value);
+      w.raw(std::addressof(value), sizeof value);
     else
       visit_members(value, [&](const auto&... member) { (w.put(member), ...); });
   }
@@ -65,7 +66,7 @@ struct rule<T, kind::aggregate> : members_rule<T, member_types<T>> {
     requires makeable<T>
   {
     if constexpr (flat)
-      r.raw(&value, sizeof value);
+      r.raw(std::addressof(value), sizeof value);
     else
       visit_members(value, [&](auto&... member) { (r.get(member), ...); });
   }

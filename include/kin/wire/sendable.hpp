@@ -63,8 +63,10 @@ template <class T>
 constexpr bool is_closure() {
   if constexpr (std::is_class_v<T>) {
     const std::string_view name = __PRETTY_FUNCTION__;
-    for (const std::string_view mark : {"::<lambda(", " <lambda(", "(lambda at "})
-      if (name.find(mark) != std::string_view::npos) return true;
+    // At its end: else it is a struct in a closure.
+    if (name.ends_with(")>]") || name.ends_with(")]"))
+      for (const std::string_view mark : {"::<lambda(", " <lambda(", "(lambda at "})
+        if (name.find(mark) != std::string_view::npos) return true;
   }
   return false;
 }
@@ -148,7 +150,16 @@ constexpr void refuse() {
         "member  template <class Archive> void serialize(Archive& ar) { ar(first, second); }  and, to send it "
         "through a pointer to its base, list the types with  template <> struct kin::derived_types<Base> { "
         "using list = std::tuple<A, B>; };");
-  else if constexpr (extends_a_base<T>())
+  else if constexpr (orders_by_state<T>)
+    static_assert(always_false<T>,
+                  "kin: this container orders or compares its elements by an object that is not empty, such as a "
+                  "function pointer, which does not travel with it. Use a function object without members:  "
+                  "std::set<T, by_name>");
+  else if constexpr (std::is_aggregate_v<T> && std::is_class_v<T> && has_tuple_protocol<T>)
+    static_assert(always_false<T>,
+                  "kin: this struct has std::tuple_size and get() of its own, so its members cannot be seen. Give it a "
+                  "member  template <class Archive> void serialize(Archive& ar) { ar(first, second); }");
+  else if constexpr (extends_a_base<T>() || extends_a_container<T>())
     static_assert(
         always_false<T>,
         "kin: a struct with a base class needs a member that says what to send:  template <class Archive> void "
