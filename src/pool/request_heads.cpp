@@ -22,6 +22,15 @@ bool is_of_the_executable(const call_head& head, std::span<const std::byte> byte
 }  // namespace
 
 void pool_core::keep_request(task& t, task_work& work) {
+  static_assert(near_lane::fits(small_request::most_bytes));
+  if (const auto* const small = std::get_if<small_request>(&work)) {
+    if (const auto head = head_number(small->head)) {
+      t.head = static_cast<std::uint8_t>(*head);
+      t.small_size = static_cast<std::uint8_t>(small->size);
+      std::memcpy(t.small.data(), small->bytes.data(), small->size);
+      return;
+    }
+  }
   if (const auto* const written = std::get_if<written_request>(&work)) {
     const auto all = written->out->view();
     const std::size_t head_size = written->head.size;
@@ -38,14 +47,27 @@ void pool_core::keep_request(task& t, task_work& work) {
   t.request = std::make_shared<parcel>(take_request(work));
 }
 
-// None for what a plugin has: it may be unloaded, and another one may be at its address.
-std::optional<std::size_t> pool_core::head_number(const call_head& head, std::span<const std::byte> bytes) {
+std::optional<std::size_t> pool_core::known_head(const call_head& head) noexcept {
   const auto is_it = [&](const request_head& known) {
     return known.descriptor == head.descriptor && known.function == head.function;
   };
   if (last_head_ < heads_.size() && is_it(heads_[last_head_])) return last_head_;
   for (std::size_t i = 0; i < heads_.size(); ++i)
     if (is_it(heads_[i])) return last_head_ = i;
+  return std::nullopt;
+}
+
+std::optional<std::size_t> pool_core::head_number(const call_head& head) {
+  if (const auto known = known_head(head)) return known;
+  if (heads_.size() == most_heads) return std::nullopt;
+  writer text;
+  encode_head(text, head);
+  return head_number(head, text.view());
+}
+
+// None for what a plugin has: it may be unloaded, and another one may be at its address.
+std::optional<std::size_t> pool_core::head_number(const call_head& head, std::span<const std::byte> bytes) {
+  if (const auto known = known_head(head)) return known;
   if (heads_.size() == most_heads || bytes.size() > near_lane::most_head || !is_of_the_executable(head, bytes))
     return std::nullopt;
   request_head& fresh = heads_.emplace_back(request_head{head.descriptor, head.function, bytes.size(), {}});

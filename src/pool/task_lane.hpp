@@ -104,7 +104,7 @@ class near_lane {
   [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(put_ - taken_); }
   [[nodiscard]] bool full() const noexcept { return size() == lane_capacity; }
   static constexpr std::size_t most_bytes = sizeof(order_slot::request);
-  [[nodiscard]] static bool fits(std::size_t request) noexcept { return request <= most_bytes; }
+  [[nodiscard]] static constexpr bool fits(std::size_t request) noexcept { return request <= most_bytes; }
   static constexpr std::size_t most_head = sizeof(lane_head::bytes);
 
   /// Gives the worker one more task, and wakes it. Not full.

@@ -15,6 +15,12 @@ passengers take_carried(task_work& work) noexcept {
 }
 
 parcel take_request(task_work& work) {
+  if (const auto* const small = std::get_if<small_request>(&work)) {
+    writer whole;
+    encode_head(whole, small->head);
+    whole.raw(small->bytes.data(), small->size);
+    return whole.take();
+  }
   if (auto* const written = std::get_if<written_request>(&work)) return written->out->take();
   return std::move(std::get<parcel>(work));
 }

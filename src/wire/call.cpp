@@ -96,6 +96,11 @@ void encode_function(writer& out, const void* function, std::uint64_t type) {
   last_sent.set(function, type, place, bytes);
 }
 
+void encode_head(writer& out, const call_head& head) {
+  encode_descriptor(out, *head.descriptor);
+  if (head.descriptor->function_type != 0) encode_function(out, head.function, head.descriptor->function_type);
+}
+
 const void* decode_function(reader& in, std::uint64_t type) {
   constexpr std::size_t head_size = sizeof(std::uint64_t) + sizeof(std::uint16_t);
   const auto head = in.view(head_size);

@@ -3,7 +3,11 @@
 // process, or an object, for another thread of this one.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <typeinfo>
@@ -40,7 +44,33 @@ struct written_request {
   call_head head;
 };
 
-using task_work = std::variant<parcel, std::unique_ptr<local_job>, written_request>;
+/// A request whose arguments are the same in memory and on the wire, and few bytes: they are all that is there. What is
+/// called, which takes more bytes and longer to write, is the same for many tasks, and is written by who needs it.
+struct small_request {
+  static constexpr std::size_t most_bytes = 32;
+  call_head head;
+  std::size_t size = 0;
+  std::array<std::byte, most_bytes> bytes;
+
+  template <class T>
+  void put(const T& value) noexcept {
+    std::memcpy(bytes.data() + size, std::addressof(value), sizeof value);
+    size += sizeof value;
+  }
+  [[nodiscard]] std::span<const std::byte> text() const noexcept { return {bytes.data(), size}; }
+};
+/// Whether a call of F with A, all as they are stored, can be one. False as well for what is refused.
+template <class F, class... A>
+constexpr bool find_small_call() {
+  if constexpr ((stateless<F> || function_pointer<F>)&&can_call<F, A...>)
+    if constexpr ((is_flat<A> && ...) && result_crosses<invoke_once_t<F, A...>>)
+      return (sizeof(A) + ... + 0) <= small_request::most_bytes;
+  return false;
+}
+template <class F, class... A>
+inline constexpr bool is_small_call = find_small_call<F, A...>();
+
+using task_work = std::variant<parcel, std::unique_ptr<local_job>, written_request, small_request>;
 /// What its handles need until nobody will decode it any more.
 [[nodiscard]] KIN_EXPORT passengers take_carried(task_work& work) noexcept;
 /// Of one that is no job.

@@ -52,6 +52,15 @@ struct by_copy {
   template <class R, class F, class... A>
   static std::shared_ptr<result_state<R>> submit(task_pool& to, const task_options& options, task_label name,
                                                  const F& f, A&&... args) {
+    using callable = std::decay_t<F>;
+    if constexpr (is_small_call<callable, stored_t<A>...>) {
+      small_request request;
+      request.head = {&descriptor_of<callable, stored_t<A>...>, function_in<callable>(f), 0};
+      (request.put(stored_t<A>(args)), ...);
+      auto state = new_state<R>(to);
+      to.submit(request, name, state, options);
+      return state;
+    }
     const std::tuple<held_t<A>...> held(std::forward<A>(args)...);  // what was moved in is given up here
     return submit_written<R>(to, options, name, [&](writer& out) {
       return std::apply([&](const auto&... a) { return encode_call_to(out, f, a...); }, held);
@@ -92,10 +101,13 @@ struct by_copy {
                                                          const task_label& name, Write write) {
     writer out(delivery::lent, to.blocks());
     written_request request{&out, write(out)};
-    std::shared_ptr<result_state<R>> state =
-        std::allocate_shared<copied_state<R>>(task_allocator<copied_state<R>>(), to.home());
+    auto state = new_state<R>(to);
     to.submit(request, name, state, options);
     return state;
+  }
+  template <class R>
+  static std::shared_ptr<result_state<R>> new_state(const task_pool& of) {
+    return std::allocate_shared<copied_state<R>>(task_allocator<copied_state<R>>(), of.home());
   }
 };
 

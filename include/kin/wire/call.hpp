@@ -158,6 +158,9 @@ struct call_head {
   std::size_t size = 0;            ///< of the request's first bytes, which say the same
 };
 
+/// Writes the first bytes of a request, which say what is called. Throws encode_error.
+KIN_EXPORT void encode_head(writer& out, const call_head& head);
+
 /// Writes a request to run f(args...). Arguments are those given by the user or of their stored types; check_callable
 /// has the say about what was moved. Throws encode_error and what codecs throw.
 template <class F, class... A>
