@@ -117,6 +117,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
 
   // request_heads.cpp
   void keep_request(task& t, task_work& work);
+  [[nodiscard]] std::optional<std::size_t> known_head(const call_head& head) noexcept;
+  [[nodiscard]] std::optional<std::size_t> head_number(const call_head& head);
   [[nodiscard]] std::optional<std::size_t> head_number(const call_head& head, std::span<const std::byte> bytes);
   bool attempt_here(task& t);
   [[nodiscard]] parcel whole_request(task& t) const;
@@ -172,6 +174,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
 
   // nested_tasks.cpp
   bool take_word(worker& from, std::uint64_t kind, parcel& message);
+  static void give_up_descriptors(worker& to);
   void take_submission(worker& from, parcel message);
   void answer(worker& to, std::uint64_t kind, parcel question);
   bool withdraw_waiting(task_state& state);

@@ -115,6 +115,7 @@ void run_frame(worker_pool& link, worker_pool::frame sent, writer& out) {
   parcel request;
   try {
     request = link.open(std::move(sent));
+    if (!request.fds.empty()) link.send(received_frame, {});
   } catch (const os_error&) {
     return encode_exception_outcome(std::current_exception(), out);
   }

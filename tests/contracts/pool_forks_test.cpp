@@ -13,12 +13,8 @@
 #include <kin/pool.hpp>
 #include <kin/process/worker_lost.hpp>
 
-#include "support/leaves_nothing_behind.hpp"
-
 namespace kin_test {
 namespace {
-
-[[maybe_unused]] const bool warm = warm_up([] { kin::pool({.workers = 1, .start = kin::start::fork}).apply([] {}); });
 
 void die() { ::raise(SIGKILL); }
 int twice(int n) { return 2 * n; }

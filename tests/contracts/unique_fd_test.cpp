@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include <kin/event.hpp>
 #include <kin/pipe.hpp>
 #include <kin/process.hpp>
 #include <kin/queue.hpp>
@@ -56,6 +57,28 @@ TEST_P(unique_fd_value, moves_into_a_process) {
   EXPECT_EQ(read_byte(p.reader), 'p');
   child.join();
   EXPECT_TRUE(at_end(p.reader));
+}
+
+TEST_P(unique_fd_value, moved_into_a_task_is_closed_when_the_task_closes_it) {
+  kin::pool workers(options(1));
+  workers.apply(square, 1);
+  const kin::event may_end;
+  raw_pipe p;
+  auto [here, there] = kin::pipe();
+  const auto task = workers.apply_async(
+      [](kin::unique_fd fd, kin::connection end, const kin::event& told) {
+        fd.reset();
+        end.send(1);
+        end.close();
+        return told.wait_for(20s);
+      },
+      std::move(p.writer), std::move(there), may_end);
+  EXPECT_TRUE(at_end(p.reader));
+  EXPECT_EQ(here.recv<int>(), 1);
+  EXPECT_THROW((void)here.recv<int>(), kin::closed_error);
+  EXPECT_FALSE(task.ready());
+  may_end.set();
+  EXPECT_TRUE(task.get());
 }
 
 TEST_P(unique_fd_value, moves_into_a_task_and_back) {
