@@ -36,7 +36,7 @@ bool mutex::try_lock() const { return detail::try_lock_owned(lock_of(ref_)); }
 bool mutex::lock_until(deadline until) const { return detail::lock_owned(lock_of(ref_), until); }
 void mutex::unlock() const { detail::unlock_owned(lock_of(ref_)); }
 
-std::unique_lock<mutex> mutex::recover() const {
+std::unique_lock<mutex> mutex::recover() const& {
   lock_of(ref_).recover(detail::family::self());
   // The standard guard holds a reference; it must be to a handle that outlives it, which is this one.
   return {const_cast<mutex&>(*this), std::adopt_lock};
@@ -77,7 +77,7 @@ void recursive_mutex::unlock() const {
   if (depth == 1 || mutant("recursive_mutex: freed by the first unlock")) lock.release();
 }
 
-std::unique_lock<recursive_mutex> recursive_mutex::recover() const {
+std::unique_lock<recursive_mutex> recursive_mutex::recover() const& {
   owned_lock& lock = lock_of(ref_);
   if (!lock_again(lock, detail::family::self())) {
     lock.recover(detail::family::self());

@@ -2,9 +2,11 @@
 // ring_sender: see the header.
 #include "transport/ring_sender.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,7 +28,7 @@ namespace {
 
 // What goes in one step when a message does not fit: small enough that both sides copy at once.
 constexpr std::size_t most_in_a_piece = std::size_t{32} << 10;
-constexpr std::size_t copied_in_a_nanosecond = 8;
+constexpr std::size_t copied_in_a_nanosecond = 8, most_waited_for = std::size_t{64} << 20;
 constexpr unsigned looks_per_streak = 16, sends_before_it_grows = 1024;
 
 }  // namespace
@@ -65,7 +67,8 @@ block_claim ring_sender::lend(std::size_t size) {
   const auto look = [&] { return static_cast<bool>(found = blocks_->lend(size)); };
   if (!found && !waited_in_vain_ && !spin_for(control_.reader_processor, {}, look)) {
     // As long as it would take to copy a message of that size.
-    const auto over = deadline::after(std::chrono::nanoseconds(size / copied_in_a_nanosecond));
+    const auto over =
+        deadline::after(std::chrono::nanoseconds(std::min(size, most_waited_for) / copied_in_a_nanosecond));
     while (!look() && !over.passed()) std::this_thread::yield();
   }
   waited_in_vain_ = !found;
@@ -73,6 +76,8 @@ block_claim ring_sender::lend(std::size_t size) {
 }
 
 void ring_sender::send_block(block_claim built, const deadline& until) {
+  if (built.of() != blocks_.get())
+    throw std::logic_error("kin: this loan is of another connection, which was here when it was made");
   look_around_sometimes();
   put(frame_word(frame_kind::block, built.bytes().size()), built.number(), {}, until);
   built.hand_over();

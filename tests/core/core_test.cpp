@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <stdexcept>
@@ -44,6 +45,17 @@ TEST(deadline, of_a_negative_or_no_time_has_passed_at_once) {
   EXPECT_TRUE(kin::deadline::after(0s).passed());
   EXPECT_TRUE(kin::deadline::after(-5s).passed());
   EXPECT_TRUE(kin::deadline::now().passed());
+}
+
+TEST(deadline, at_the_ends_of_a_coarse_clock_is_never_or_has_passed) {
+  using namespace std::chrono;
+  EXPECT_TRUE(kin::deadline::at(sys_seconds::max()).is_never());
+  EXPECT_TRUE(kin::deadline::at(sys_seconds::min()).passed());
+  EXPECT_TRUE(kin::deadline::at(time_point<steady_clock, hours>::max()).is_never());
+  EXPECT_TRUE(kin::deadline::at(time_point<steady_clock, hours>::min()).passed());
+  EXPECT_TRUE(kin::deadline::at(time_point<steady_clock, duration<double>>::max()).is_never());
+  EXPECT_TRUE(kin::deadline::at(time_point<steady_clock, duration<double>>(duration<double>(std::nan("")))).passed());
+  EXPECT_FALSE(kin::deadline::at(floor<seconds>(system_clock::now()) + 20s).passed());
 }
 
 TEST(deadline, beyond_what_the_clock_can_tell_is_never) {

@@ -20,6 +20,19 @@
 
 namespace {
 
+TEST(loan, of_a_connection_that_is_another_one_by_now_is_refused) {
+  auto [a, b] = kin::pipe();
+  auto [c, d] = kin::pipe();
+  auto other = c.loan(100'000);
+  other.commit();
+  auto room = a.loan(100'000);
+  a = std::move(c);
+  EXPECT_THROW(room.commit(), std::logic_error);
+  EXPECT_EQ(d.recv_bytes().size(), 100'000u);
+  a.send(1);
+  EXPECT_EQ(d.recv<int>(), 1);
+}
+
 using kin_test::forked;
 
 struct open_pipe {

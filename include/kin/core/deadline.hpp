@@ -25,11 +25,15 @@ class deadline {
   }
   template <class Clock, class Duration>
   static deadline at(std::chrono::time_point<Clock, Duration> t) {
+    // In long double, as neither the times nor how far they are apart may fit into the finer unit of the two.
+    using wide = std::chrono::duration<long double>;
     if constexpr (std::is_same_v<Clock, clock>) {
+      const wide since(t.time_since_epoch());
+      if (since >= wide(clock::time_point::max().time_since_epoch())) return never();
+      if (!(since > wide(clock::time_point::min().time_since_epoch()))) return now();
       return deadline{std::chrono::ceil<clock::duration>(t)};
     } else {
-      const auto now = Clock::now();
-      return t <= now ? deadline::now() : after(t - now);  // a time long ago is further away than can be told
+      return after(wide(t.time_since_epoch()) - wide(Clock::now().time_since_epoch()));
     }
   }
 

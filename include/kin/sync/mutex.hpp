@@ -43,7 +43,8 @@ class KIN_EXPORT mutex {
 
   /// Holds the mutex, accepting whatever a dead holder has left: repair it before you unlock. The only way to make an
   /// abandoned mutex usable again; of several only one finds it abandoned. On one that is not, simply locks it.
-  [[nodiscard]] std::unique_lock<mutex> recover() const;
+  [[nodiscard]] std::unique_lock<mutex> recover() const&;
+  std::unique_lock<mutex> recover() const&& = delete;  // it would outlive this handle
 
   friend bool operator==(const mutex&, const mutex&) noexcept = default;
 
@@ -80,7 +81,8 @@ class KIN_EXPORT recursive_mutex {
   }
   /// Throws std::system_error (operation_not_permitted) when this thread does not hold it.
   void unlock() const;
-  [[nodiscard]] std::unique_lock<recursive_mutex> recover() const;
+  [[nodiscard]] std::unique_lock<recursive_mutex> recover() const&;
+  std::unique_lock<recursive_mutex> recover() const&& = delete;  // it would outlive this handle
 
   friend bool operator==(const recursive_mutex&, const recursive_mutex&) noexcept = default;
 
