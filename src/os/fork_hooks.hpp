@@ -2,20 +2,17 @@
 // fork_hooks: functions that run around every fork() of this process, the user's own included.
 #pragma once
 
-#include <new>
-#include <type_traits>
+#include <mutex>
 
 namespace kin::os {
 
 void on_fork(void (*before)(), void (*in_parent)(), void (*in_child)());
 
-/// For a lock of the whole process, at namespace scope: a fork waits until it is free, so that what it guards is whole
-/// in the copy, and the lock free, whichever thread forks. Once, while the process has one thread; before those of
-/// locks that are held while this one is taken.
-template <auto& lock>
-void keep_whole_over_fork() {
-  using mutex = std::remove_reference_t<decltype(lock)>;
-  on_fork([] { lock.lock(); }, [] { lock.unlock(); }, [] { new (&lock) mutex; });
-}
+/// The lock of what a process has one of and a copy by fork is to find whole: a fork waits until it is free, whichever
+/// thread forks. Held for a look or a change that calls nobody who takes another lock. One for all, because each lock
+/// is a page more that both processes have to copy.
+extern std::mutex whole_over_fork;
+/// Once, while the process has one thread; before hooks for locks that are held while this one is taken.
+void keep_whole_over_fork();
 
 }  // namespace kin::os

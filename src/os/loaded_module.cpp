@@ -24,14 +24,10 @@
 namespace kin::os {
 namespace {
 
-/// Held around the lock that dl_iterate_phdr takes, which nobody can make free in a forked copy.
-std::mutex loader;
-std::mutex reading_symbols;
-
 /// Calls f(info, is_executable) for each loaded module until it returns true. The executable comes first.
 template <class F>
 void each_module(F f) {
-  const std::lock_guard hold(loader);
+  const std::lock_guard hold(whole_over_fork);  // as nobody can make the loader's own lock free in a forked copy
   std::pair<F*, bool> state{&f, true};
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* data) {
@@ -227,7 +223,7 @@ namespace {
 class symbol_files {
  public:
   std::string begins_at(const module_place& place) {
-    const std::lock_guard hold(reading_symbols);
+    const std::lock_guard hold(whole_over_fork);
     auto& symbols = files_[place.identity];
     if (!symbols) {
       const std::string path = place.path.empty() ? "/proc/self/exe" : place.path;
@@ -263,15 +259,13 @@ std::string symbol_at(const void* address) {
   return symbol_in_file(address);
 }
 
-void keep_modules_over_fork() {
+void prepare_modules_for_fork() {
   (void)executable();
   (void)known_symbols();
-  keep_whole_over_fork<loader>();
-  keep_whole_over_fork<reading_symbols>();
 }
 
 std::uint64_t unload_count() noexcept {
-  const std::lock_guard hold(loader);
+  const std::lock_guard hold(whole_over_fork);
   std::uint64_t count = 0;
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* result) {

@@ -49,10 +49,9 @@ bool keep_loaded(const std::string& path);
 /// looked for in the module's file, which takes some milliseconds the first time; a stripped one does not have it.
 std::string symbol_at(const void* address);
 
-/// So that a copy by fork finds the locks of this file free, and the loader's as far as kin's threads take it. Once,
-/// while the process has one thread. What lies in the executable is found without the loader at all, for a thread of
-/// the user's may have held its lock.
-void keep_modules_over_fork();
+/// So that a copy by fork finds what is known here whole. Once, while the process has one thread. What lies in the
+/// executable is found without the loader at all, for a thread of the user's may have held its lock.
+void prepare_modules_for_fork();
 
 /// Grows whenever a module is unloaded: an address found earlier may be stale then.
 std::uint64_t unload_count() noexcept;

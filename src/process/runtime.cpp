@@ -23,10 +23,11 @@ runtime& runtime::get() {
   return *the;
 }
 
-// The locks that are taken under others are kept over a fork by the first hooks.
+// The lock that is taken under others is kept over a fork by the first hooks.
 runtime::runtime() {
-  keep_places_over_fork();
-  keep_exceptions_over_fork();
+  prepare_places_for_fork();
+  prepare_exceptions_for_fork();
+  os::keep_whole_over_fork();
   register_memory_fork_hooks();
   os::on_fork(&before_fork, &after_fork_in_parent, &after_fork_in_child);
 }

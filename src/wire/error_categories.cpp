@@ -17,8 +17,6 @@ namespace {
 // Of one category, so that who sends ever new numbers does not fill this process.
 constexpr std::size_t most_messages = 1024;
 
-std::mutex telling;  // for all of them
-
 class told_category final : public std::error_category {
  public:
   explicit told_category(std::string name) : name_(std::move(name)) {}
@@ -29,7 +27,7 @@ class told_category final : public std::error_category {
   }
   [[nodiscard]] const char* name() const noexcept override { return name_.c_str(); }
   [[nodiscard]] std::string message(int value) const override {
-    const std::lock_guard hold(telling);
+    const std::lock_guard hold(os::whole_over_fork);
     const auto found = messages_.find(value);
     return found != messages_.end() ? found->second : "error " + std::to_string(value);
   }
@@ -54,13 +52,10 @@ const std::error_category* standard_category(std::string_view name) noexcept {
   return nullptr;
 }
 
-void keep_error_categories_over_fork() {
-  (void)all();
-  os::keep_whole_over_fork<telling>();
-}
+void prepare_error_categories_for_fork() { (void)all(); }
 
 const std::error_category& category_told(const std::string& name, int value, std::string message) {
-  const std::lock_guard hold(telling);
+  const std::lock_guard hold(os::whole_over_fork);
   auto& category = all()[name];
   if (!category) category = std::make_unique<told_category>(name);
   category->add(value, std::move(message));

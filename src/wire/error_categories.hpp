@@ -15,7 +15,7 @@ const std::error_category* standard_category(std::string_view name) noexcept;
 /// `message` for `value` from now on. Thread-safe.
 const std::error_category& category_told(const std::string& name, int value, std::string message);
 
-/// So that a copy by fork can use all this. Once, while the process has one thread.
-void keep_error_categories_over_fork();
+/// So that a copy by fork finds them whole. Once, while the process has one thread.
+void prepare_error_categories_for_fork();
 
 }  // namespace kin::detail

@@ -141,7 +141,6 @@ std::span<const exception_kind> kinds_for() {
   return table;
 }
 
-std::mutex registering;
 /// Never destroyed: modules remove their kinds while static objects are destroyed.
 std::vector<const exception_kind*>& registered() {
   static auto& instance = *new std::vector<const exception_kind*>;
@@ -169,7 +168,7 @@ const exception_kind* built_in_kind(const std::type_info& type) {
 
 const exception_kind* registered_kind(const std::type_info& type) {
   auto& all = registered();
-  const std::lock_guard hold(registering);
+  const std::lock_guard hold(os::whole_over_fork);
   const auto found = std::ranges::find_if(all, [&type](const exception_kind* kind) { return *kind->type == type; });
   return found == all.end() ? nullptr : *found;
 }
@@ -177,7 +176,7 @@ const exception_kind* registered_kind(const std::type_info& type) {
 const exception_kind* kind_named(std::string_view name) {
   {
     auto& all = registered();
-    const std::lock_guard hold(registering);
+    const std::lock_guard hold(os::whole_over_fork);
     const auto found =
         std::ranges::find_if(all, [name](const exception_kind* kind) { return kind->type->name() == name; });
     if (found != all.end()) return *found;
@@ -188,21 +187,20 @@ const exception_kind* kind_named(std::string_view name) {
   return found == all.end() ? nullptr : &*found;
 }
 
-void keep_exceptions_over_fork() {
+void prepare_exceptions_for_fork() {
   (void)registered();
-  os::keep_whole_over_fork<registering>();
-  keep_error_categories_over_fork();
+  prepare_error_categories_for_fork();
 }
 
 void add_exception_kind(const exception_kind& kind) {
   auto& all = registered();
-  const std::lock_guard hold(registering);
+  const std::lock_guard hold(os::whole_over_fork);
   all.push_back(&kind);
 }
 
 void remove_exception_kind(const exception_kind& kind) noexcept {
   auto& all = registered();
-  const std::lock_guard hold(registering);
+  const std::lock_guard hold(os::whole_over_fork);
   std::erase(all, &kind);
 }
 

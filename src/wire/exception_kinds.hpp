@@ -19,7 +19,7 @@ const exception_kind* built_in_kind(const std::type_info& type);
 const exception_kind* registered_kind(const std::type_info& type);
 /// Either, by std::type_info::name().
 const exception_kind* kind_named(std::string_view name);
-/// So that a copy by fork can use all this. Once, while the process has one thread.
-void keep_exceptions_over_fork();
+/// So that a copy by fork finds them whole. Once, while the process has one thread.
+void prepare_exceptions_for_fork();
 
 }  // namespace kin::detail

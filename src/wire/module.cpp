@@ -9,7 +9,6 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <shared_mutex>
 
 #include <kin/core/error.hpp>
 
@@ -88,8 +87,6 @@ const void* find(const os::module_place& place, std::size_t size, os::segment us
                                                                : ": the module was loaded and is not there"));
 }
 
-std::shared_mutex looking_up;  // for all caches
-
 /// Answers found earlier, valid as long as no module is unloaded. Bounded: hostile requests must not fill memory.
 template <class Key, class Value>
 class cache {
@@ -97,7 +94,7 @@ class cache {
   /// Copies the value for `key` into `value`. `unloads` is os::unload_count() now.
   template <class K>
   bool get(const K& key, Value& value, std::uint64_t unloads) {
-    const std::shared_lock hold(looking_up);
+    const std::lock_guard hold(os::whole_over_fork);
     if (unloads != unloads_) return false;
     const auto found = known_.find(key);
     if (found == known_.end()) return false;
@@ -106,7 +103,7 @@ class cache {
   }
   /// `unloads` is os::unload_count() from before the value was found.
   void put(Key key, Value value, std::uint64_t unloads) {
-    const std::unique_lock hold(looking_up);
+    const std::lock_guard hold(os::whole_over_fork);
     if (unloads != unloads_ || known_.size() >= most) known_.clear();
     unloads_ = unloads;
     known_.insert_or_assign(std::move(key), std::move(value));
@@ -197,11 +194,10 @@ const void* decode_place(std::string_view bytes, std::size_t size, os::segment u
   return address;
 }
 
-void keep_places_over_fork() {
+void prepare_places_for_fork() {
   (void)places_of_functions();
   for (const auto use : {os::segment::data, os::segment::code}) (void)addresses_of(use);
-  os::keep_modules_over_fork();
-  os::keep_whole_over_fork<looking_up>();
+  os::prepare_modules_for_fork();
 }
 
 std::string module_path(std::string_view place) { return parse(place).path; }

@@ -22,8 +22,8 @@ std::string encode_place(const void* address, os::segment use, const char* what)
 /// Throws decode_error: malformed, another build, not loadable, not `size` bytes of such a segment.
 const void* decode_place(std::string_view place, std::size_t size, os::segment use);
 
-/// So that a copy by fork can use all this. Once, while the process has one thread.
-void keep_places_over_fork();
+/// So that a copy by fork finds what is known here whole. Once, while the process has one thread.
+void prepare_places_for_fork();
 
 /// The path in an encoded place; empty for the executable. Throws decode_error: malformed.
 std::string module_path(std::string_view place);
