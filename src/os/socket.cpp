@@ -109,6 +109,12 @@ io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd
   return receive(socket, into, fds, flags | MSG_DONTWAIT, lost);
 }
 
+// Without room for descriptors none are made (man 7 unix), and those that wait stay as they are.
+std::size_t peek(int socket, std::span<std::byte> into) {
+  const ssize_t n = try_call("recv", [&] { return ::recv(socket, into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT); });
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
 io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until, bool* lost) {
   for (;;) {
     // A socket that somebody has made non-blocking answers at once; then poll does the waiting.

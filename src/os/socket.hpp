@@ -47,7 +47,11 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
 io_result recv_some(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags = 0,
                     bool* lost = nullptr);
 
-/// The same, but waits for something to come. would_block: the deadline has passed.
+/// Copies the bytes that the next recv_some() of as many would take, up to those that descriptors come with, and takes
+/// nothing. 0: there are none now, or no more.
+std::size_t peek(int socket, std::span<std::byte> into);
+
+/// The same as recv_some, but waits for something to come. would_block: the deadline has passed.
 io_result recv_waiting(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, deadline until,
                        bool* lost = nullptr);
 /// Nobody has the other end any more.

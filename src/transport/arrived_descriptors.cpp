@@ -20,6 +20,18 @@ descriptor_note note_of(std::uint64_t position) noexcept {
   return note;
 }
 
+noted find_note(std::span<const std::byte> bytes) noexcept {
+  const auto begin =
+      std::ranges::find_if(bytes, [](std::byte each) { return (each & mark) == first_mark; }) - bytes.begin();
+  noted found{static_cast<std::size_t>(begin), {}};
+  if (bytes.size() - found.at < size_of_note) return found;
+  std::uint64_t position = 0;
+  for (unsigned i = 0; i < size_of_note; ++i)
+    position |= (std::to_integer<std::uint64_t>(bytes[found.at + i]) & value) << bits * i;
+  found.position = position;
+  return found;
+}
+
 void arrived_descriptors::note(std::span<const std::byte> bytes) {
   for (const std::byte each : bytes) {
     if ((each & mark) == first_mark) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,12 @@ namespace kin::detail {
 /// Six bits in each byte, the lowest first; the first byte is marked. No byte is 0, as those are that ring.
 using descriptor_note = std::array<std::byte, 10>;
 descriptor_note note_of(std::uint64_t position) noexcept;
+/// Where among bytes of the socket a note begins, or their number; and what it says, if it is there whole.
+struct noted {
+  std::size_t at = 0;
+  std::optional<std::uint64_t> position;
+};
+noted find_note(std::span<const std::byte> bytes) noexcept;
 
 class arrived_descriptors {
  public:
@@ -30,7 +37,7 @@ class arrived_descriptors {
   void lose_from(std::size_t first);
   void add(std::uint64_t position, unique_fd one);
 
-  /// Whether all of the message at `position` is here, because something of a later one is.
+  /// Whether all of the message at `position` has come, because something of a later one has.
   [[nodiscard]] bool has_later_than(std::uint64_t position) const noexcept {
     return !positions_.empty() && positions_.back() > position;
   }

@@ -65,13 +65,13 @@ void ring_receiver::leave() noexcept {
 
 // Descriptors are in the socket before their message is in the ring: whoever waits for a message before it may find
 // them already. That this process has no room for them is that message's failure, and no other's.
-os::io_result ring_receiver::take_rings() {
-  std::array<std::byte, 64> rings;
+os::io_result ring_receiver::take_rings(std::size_t most) {
+  std::array<std::byte, rings_at_once> rings;
   os::io_result got{};
   do {
     const std::size_t before = arrived_.size();
     bool some_lost = false;
-    got = os::recv_some(socket_.get(), rings, arrived_.incoming(), 0, &some_lost);
+    got = os::recv_some(socket_.get(), std::span(rings).first(most), arrived_.incoming(), 0, &some_lost);
     if (some_lost) arrived_.lose_from(before);
     arrived_.note(std::span(rings).first(got.bytes));
   } while (arrived_.note_is_cut() && got.state == os::io_state::done);

@@ -86,7 +86,9 @@ class ring_receiver {
   void set_bell(std::uint32_t whose);
   void set_bell_beside_another(std::uint32_t whose);
   void sleep_carelessly() noexcept;
-  os::io_result take_rings();
+  static constexpr std::size_t rings_at_once = 64;
+  os::io_result take_rings(std::size_t most = rings_at_once);
+  bool take_next_descriptors();
   enum class rung { yes, deadline, end };
   void clear_event() noexcept;
   rung wait_for_ring(const deadline& until);

@@ -3,6 +3,7 @@
 #include "transport/ring_receiver.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <iterator>
 
@@ -18,6 +19,8 @@ namespace {
 
 // More may be copied slowly: see memory/bulk_copy.hpp.
 constexpr std::size_t appended_at_once = 1024;
+// More than a socket has room for: who sends on and on is a liar.
+constexpr unsigned most_batches = 1u << 16;
 
 void copy_in(std::byte* to, std::span<const std::byte> from) noexcept {
   if (from.size() >= bulk_size) return bulk_copy_in(to, from);
@@ -89,9 +92,23 @@ void ring_receiver::take_bytes(Sink&& sink, const deadline& until) {
   end_taking();
 }
 
-// All that is in the socket by now comes out first: before this message's may be those of one that never came.
+// Takes what is in the socket up to the next batch that may be this frame's, and that. False: there is none. What is a
+// later message's stays there, for whichever holder of this end takes that.
+bool ring_receiver::take_next_descriptors() {
+  if (arrived_.has_later_than(ring_.at())) return false;
+  std::array<std::byte, rings_at_once> next;
+  const std::size_t size = os::peek(socket_.get(), next);
+  if (size == 0) return false;
+  const noted note = find_note(std::span(next).first(size));
+  if (note.position && *note.position > ring_.at()) return false;
+  // A note that `next` has no room for is looked at again when the rings before it are gone.
+  const std::size_t whole = note.position ? note.at + std::tuple_size_v<descriptor_note> : note.at;
+  return take_rings(whole > 0 ? whole : size).state == os::io_state::done;
+}
+
+// All that is in the socket up to this message's comes out: before them may be those of one that never came.
 void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds) {
-  while (!arrived_.has_later_than(ring_.at()) && take_rings().state == os::io_state::done) {
+  for (unsigned i = 0; i < most_batches && take_next_descriptors(); ++i) {
   }
   switch (arrived_.take(ring_.at(), wanted, fds)) {
     case arrived_descriptors::found::all:

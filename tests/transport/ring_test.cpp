@@ -19,6 +19,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -552,23 +553,6 @@ TEST(ring, fails_only_the_message_whose_descriptors_find_no_room) {
   EXPECT_TRUE(pipe.here.closed());
 }
 
-TEST(ring, tells_who_gets_it_that_descriptors_were_lost) {
-  lying_pipe pipe;
-  pipe.there.send(a_number(8));
-  pipe.there.send(hundred_files());
-  {
-    const kin_test::room_for_descriptors few(20);
-    EXPECT_EQ(number_of(pipe.here.recv<kin::unique_fd>()), 8u);  // meets the others on its way
-  }
-  kin::writer out;
-  out(pipe.here);
-  kin::detail::parcel message = out.take();
-  kin::reader in(message);
-  kin::connection moved;
-  in(moved);
-  EXPECT_THROW((void)moved.recv<numbered>(), kin::os_error);
-}
-
 // A sender that has sent a message's descriptors, and is killed before the message is there; another goes on.
 void send_ahead(lying_pipe& pipe, std::size_t n) {
   std::vector<kin::unique_fd> fds;
@@ -576,6 +560,47 @@ void send_ahead(lying_pipe& pipe, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) numbers.push_back(fds.emplace_back(a_number(100 + i)).get());
   const auto note = kin::detail::note_of(pipe.to_here().tail);
   EXPECT_TRUE(kin::os::send_all(pipe.other_socket, note, numbers, kin::deadline::never()));
+}
+
+TEST(ring, tells_who_gets_it_that_descriptors_were_lost) {
+  lying_pipe pipe;
+  (void)pipe.here.native_handle();
+  const kin::detail::parcel message = kin::detail::encode(hundred_files());
+  std::vector<int> numbers;
+  for (const kin::unique_fd& each : message.fds) numbers.push_back(each.get());
+  const auto note = kin::detail::note_of(pipe.to_here().tail);
+  EXPECT_TRUE(kin::os::send_all(pipe.other_socket, note, numbers, kin::deadline::never()));
+  {
+    const kin_test::room_for_descriptors few(20);
+    EXPECT_FALSE(pipe.here.poll(0s));  // who has pollers meets them where it waits for something else
+  }
+  kin::detail::ring_writer there(pipe.to_here(), pipe.memory->data(1));
+  using kin::detail::frame_kind;
+  EXPECT_TRUE(there.try_put(kin::detail::frame_word(frame_kind::message, message.bytes.size(), numbers.size()),
+                            kin::type_signature<numbered>(), message.bytes));
+  kin::writer out;
+  out(pipe.here);
+  kin::detail::parcel passed = out.take();
+  kin::reader in(passed);
+  kin::connection moved;
+  in(moved);
+  try {
+    (void)moved.recv<numbered>();
+    ADD_FAILURE() << "a message was received without its descriptors";
+  } catch (const kin::os_error& e) {
+    EXPECT_EQ(e.code().value(), EMFILE) << e.what();
+  }
+}
+
+TEST(ring, gives_messages_with_descriptors_to_copies_of_an_end_in_turn) {
+  auto [a, b] = kin::pipe();
+  for (std::size_t i = 1; i <= 6; ++i) a.send(a_number(i));
+  for (std::size_t i = 1; i <= 6; i += 2) {
+    EXPECT_EQ(number_of(b.recv<kin::unique_fd>()), i);
+    kin::process copy(kin::start::fork, [&] { std::exit(static_cast<int>(number_of(b.recv<kin::unique_fd>()))); });
+    copy.join();
+    EXPECT_EQ(copy.exitcode(), static_cast<int>(i) + 1);
+  }
 }
 
 TEST(ring, gives_no_message_the_descriptors_of_one_that_never_came) {
