@@ -77,12 +77,26 @@ void pool_core::take_frame(worker& from, std::uint64_t kind, parcel message) {
     from.asked_to_tell = false;
     return;
   }
+  if (kind == received_frame) {
+    reader in(message);
+    return give_up_descriptors(from, in.take<std::uint64_t>());
+  }
   if (from.ready && take_word(from, kind, message)) return;
   // An answer to nothing: only one that has gone wild sends it.
   if ((kind != outcome_frame && kind != outcome_in_block_frame) || from.has.empty()) return;
   from.lane.skip();
   take_outcome(from, kind == outcome_frame ? std::move(message) : from.outcomes.open(std::move(message)));
   if (from.has.empty() && from.now == phase::busy) become_idle(from);
+}
+
+// What was moved into a task is the task's alone: when it closes it, it is closed. Unless it may have to begin again.
+// The word may be late: then that task is answered, and the next one, begun or not, is none of its business.
+void pool_core::give_up_descriptors(worker& to, std::uint64_t answers) {
+  to.lane.check_answers(answers);
+  if (to.has.empty() || answers != to.lane.taken()) return;
+  const task& begun = to.has.front();
+  if (begun.retries_left > 0 || !begun.request) return;
+  for (unique_fd& each : begun.request->fds) each.reset();
 }
 
 // What has come through its lane. True when the next outcome is to be had from its channel.

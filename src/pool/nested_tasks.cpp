@@ -39,9 +39,7 @@ std::shared_ptr<parcel> numbered(std::uint64_t number, parcel message) {
 }  // namespace
 
 bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
-  if (kind == received_frame) {
-    give_up_descriptors(from);
-  } else if (kind == submit_frame) {
+  if (kind == submit_frame) {
     take_submission(from, std::move(message));
   } else if (kind == blocked_frame || kind == unblocked_frame) {
     from.blocked = kind == blocked_frame && !from.has.empty();
@@ -57,12 +55,6 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
     return false;
   }
   return true;
-}
-
-// What was moved into a task is the task's alone: when it closes it, it is closed. Unless it may have to begin again.
-void pool_core::give_up_descriptors(worker& to) {
-  if (to.has.empty() || to.has.front().retries_left > 0 || !to.has.front().request) return;
-  for (unique_fd& each : to.has.front().request->fds) each.reset();
 }
 
 void pool_core::take_submission(worker& from, parcel message) {

@@ -169,12 +169,12 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void take_small_outcome(worker& from, std::span<const std::byte> outcome);
   [[nodiscard]] std::unique_ptr<task> take_answered(worker& from);
   void take_frame(worker& from, std::uint64_t kind, parcel message);
+  static void give_up_descriptors(worker& to, std::uint64_t answers);
   void cannot_understand(worker& w, const error& why);
   void become_idle(worker& w);
 
   // nested_tasks.cpp
   bool take_word(worker& from, std::uint64_t kind, parcel& message);
-  static void give_up_descriptors(worker& to);
   void take_submission(worker& from, parcel message);
   void answer(worker& to, std::uint64_t kind, parcel question);
   bool withdraw_waiting(task_state& state);

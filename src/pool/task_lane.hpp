@@ -142,6 +142,8 @@ class near_lane {
   std::size_t recall();
   /// Of a worker that is dead: how many it has begun or answered.
   [[nodiscard]] std::size_t remaining() const;
+  /// Answers that take() and skip() have gone past, in all.
+  [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
   /// The worker has said so: after what take() has given. Throws decode_error if that cannot be.
   void check_answers(std::uint64_t said) const;
 

@@ -111,11 +111,11 @@ void run_order(known_calls& calls, const far_lane::order& order, writer& out) {
   }
 }
 
-void run_frame(worker_pool& link, worker_pool::frame sent, writer& out) {
+void run_frame(worker_pool& link, worker_pool::frame sent, std::uint64_t answers, writer& out) {
   parcel request;
   try {
     request = link.open(std::move(sent));
-    if (!request.fds.empty()) link.send(received_frame, {});
+    if (!request.fds.empty()) link.send(received_frame, std::as_bytes(std::span(&answers, 1)));
   } catch (const os_error&) {
     return encode_exception_outcome(std::current_exception(), out);
   }
@@ -177,7 +177,7 @@ void pool_worker_main(worker_setup setup) {
         auto sent = link.take_task();
         if (!sent) return;
         lane.tell_began(pace.begins(true));
-        run_limited(order->memory_limit, [&] { run_frame(link, std::move(*sent), outcome); });
+        run_limited(order->memory_limit, [&] { run_frame(link, std::move(*sent), lane.answers(), outcome); });
       }
       leave_if_copy(self);
       // One that has taken some time may have done anything, also to the channel, without which this is no worker.

@@ -14,7 +14,7 @@ namespace kin::detail {
 inline constexpr std::uint64_t ready_frame = 0x6b696e2d72656479;  // "kin-redy"
 /// The worker has nothing more to do, and has answered so many tasks (std::uint64_t).
 inline constexpr std::uint64_t look_frame = 0x6b696e2d6c6f6f6b;  // "kin-look"
-/// The worker has begun a task whose request has descriptors, and has them.
+/// The worker has the descriptors of the task that it has begun, after so many answers (std::uint64_t).
 inline constexpr std::uint64_t received_frame = 0x6b696e2d72637664;  // "kin-rcvd"
 /// From a task to its own pool: a task to run; that the worker waits for such tasks, and no more; that nobody wants one
 /// any more; two questions.
