@@ -22,26 +22,21 @@ bool is_of_the_executable(const call_head& head, std::span<const std::byte> byte
 }  // namespace
 
 void pool_core::keep_request(task& t, task_work& work) {
+  const auto keep_small = [&t](std::size_t head, std::span<const std::byte> rest) {
+    t.head = static_cast<std::uint8_t>(head);
+    t.small_size = static_cast<std::uint8_t>(rest.size());
+    std::memcpy(t.small.data(), rest.data(), rest.size());
+  };
   static_assert(near_lane::fits(small_request::most_bytes));
-  if (const auto* const small = std::get_if<small_request>(&work)) {
-    if (const auto head = head_number(small->head)) {
-      t.head = static_cast<std::uint8_t>(*head);
-      t.small_size = static_cast<std::uint8_t>(small->size);
-      std::memcpy(t.small.data(), small->bytes.data(), small->size);
-      return;
-    }
-  }
+  if (const auto* const small = std::get_if<small_request>(&work))
+    if (const auto head = head_number(small->head)) return keep_small(*head, small->text());
   if (const auto* const written = std::get_if<written_request>(&work)) {
     const auto all = written->out->view();
     const std::size_t head_size = written->head.size;
     if (!written->out->has_descriptors() && written->head.descriptor != nullptr &&
         near_lane::fits(all.size() - head_size)) {
-      if (const auto head = head_number(written->head, all.first(head_size))) {
-        t.head = static_cast<std::uint8_t>(*head);
-        t.small_size = static_cast<std::uint8_t>(all.size() - head_size);
-        std::memcpy(t.small.data(), all.data() + head_size, t.small_size);
-        return;
-      }
+      if (const auto head = head_number(written->head, all.first(head_size)))
+        return keep_small(*head, all.subspan(head_size));
     }
   }
   t.request = std::make_shared<parcel>(take_request(work));
