@@ -15,10 +15,19 @@ void on_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
     throw os_error("prepare for fork", "pthread_atfork", error);
 }
 
-std::mutex whole_over_fork;
+std::mutex whole_over_fork, loader_over_fork;
 
 void keep_whole_over_fork() {
-  on_fork([] { whole_over_fork.lock(); }, [] { whole_over_fork.unlock(); }, [] { whole_over_fork.unlock(); });
+  const auto free = [] {
+    loader_over_fork.unlock();
+    whole_over_fork.unlock();
+  };
+  on_fork(
+      [] {
+        whole_over_fork.lock();
+        loader_over_fork.lock();
+      },
+      free, free);
 }
 
 }  // namespace kin::os

@@ -27,7 +27,7 @@ namespace {
 /// Calls f(info, is_executable) for each loaded module until it returns true. The executable comes first.
 template <class F>
 void each_module(F f) {
-  const std::lock_guard hold(whole_over_fork);  // as nobody can make the loader's own lock free in a forked copy
+  const std::lock_guard hold(loader_over_fork);
   std::pair<F*, bool> state{&f, true};
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* data) {
@@ -102,10 +102,6 @@ const void* address_in(const dl_phdr_info& info, const module_place& place, std:
   }
   return nullptr;
 }
-
-}  // namespace
-
-namespace {
 
 /// The segment of `info` that holds an address; null when none does.
 const ElfW(Phdr) * segment_of(const dl_phdr_info& info, std::uintptr_t address) {
@@ -265,7 +261,7 @@ void prepare_modules_for_fork() {
 }
 
 std::uint64_t unload_count() noexcept {
-  const std::lock_guard hold(whole_over_fork);
+  const std::lock_guard hold(loader_over_fork);
   std::uint64_t count = 0;
   ::dl_iterate_phdr(
       [](dl_phdr_info* info, std::size_t, void* result) {
