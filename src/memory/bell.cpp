@@ -92,48 +92,31 @@ bool rouse(bell& b) noexcept {
   return true;
 }
 
-sleep::sleep(bell& b, spinning how) noexcept : bell_(b) {
+sleep::sleep(bell& b, bool light, spinning how) noexcept : bell_(b), light_(light) {
   const std::uint64_t budget = how == spinning::useless ? 0 : spin_budget();
   if (budget == 0) return;
   // On one core every moment of spinning is lost twice. Where the other side ran when it last woke somebody is known,
   // and whether spinning helped lately: each time in vain halves the next attempt.
   if (b.rung_on.load(std::memory_order_relaxed) == here() && !rang_last(b) && ++beside % spins_beside != 0) return;
   const std::uint32_t in_vain = std::min(b.in_vain.load(std::memory_order_relaxed), most_in_vain);
-  const std::uint64_t now = steady_now();
-  spin_end_ = now + (budget >> in_vain);
-  interval_ = how == spinning::seldom ? seldom : often;
-  next_look_ = now + interval_;
+  budget_ = budget >> in_vain;
+  apart_ = how == spinning::seldom ? seldom : often;
 }
 
-bool sleep::spin() noexcept {
-  if (spin_end_ == 0) return false;
-  std::uint64_t now = 0;
-  do {
-    for (int i = 0; i < 8; ++i) cpu::pause();
-    now = steady_now();
-  } while (now < next_look_);
-  // One look in any case: a spin that is over before it has looked would find itself in vain for ever.
-  if (now < spin_end_ || !looked_) {
-    next_look_ = now + interval_;
-    return looked_ = true;
-  }
+void sleep::note_spin(bool helped) noexcept {
   const std::uint32_t in_vain = bell_.in_vain.load(std::memory_order_relaxed);
-  if (in_vain < most_in_vain) bell_.in_vain.store(in_vain + 1, std::memory_order_relaxed);
-  return false;
+  const std::uint32_t now = helped ? 0 : std::min(in_vain + 1, most_in_vain);
+  if (in_vain != now) bell_.in_vain.store(now, std::memory_order_relaxed);
 }
 
-void sleep::spinning_helped() noexcept {
-  if (bell_.in_vain.load(std::memory_order_relaxed) != 0) bell_.in_vain.store(0, std::memory_order_relaxed);
-}
-
-void sleep::announce(bool light) {
-  const std::uint32_t wanted = light ? asleep | careful : asleep;
+void sleep::announce() {
+  const std::uint32_t wanted = light_ ? asleep | careful : asleep;
   seen_ = bell_.word.load();
   while ((seen_ & wanted) != wanted)
     if (bell_.word.compare_exchange_weak(seen_, seen_ | wanted)) seen_ |= wanted;
   // slept_on after the last reading of the word: see rouse().
   if (bell_.slept_on.load() == 0) bell_.slept_on.store(1);
-  if (!light || (seen_ & settled) != 0) {
+  if (!light_ || (seen_ & settled) != 0) {
     cpu::full_fence();
     return;
   }
@@ -147,11 +130,11 @@ void sleep::announce(bool light) {
   if (bell_.word.compare_exchange_strong(unchanged, seen_ | settled)) seen_ |= settled;
 }
 
-bool sleep::until_rung(deadline until) {
+wait_end sleep::until_rung(const deadline& until) {
   const bool in_time = os::futex_wait(bell_.word, seen_, until);
   if (in_time && bell_.word.load(std::memory_order_relaxed) != seen_)
     note_wake(bell_.rung_at.load(std::memory_order_relaxed));
-  return in_time;
+  return in_time ? wait_end::rung : wait_end::deadline;
 }
 
 }  // namespace kin::detail

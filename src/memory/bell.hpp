@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// bell: the one wait. Look; spin for about what a sleep would cost; then sleep on the bell's word until somebody rings.
-// Lies in shared memory, in the header of every object; knows no processes, so it is tested between threads.
+// bell: what all sleep on that wait for something in a family's memory (memory/wait_loop.hpp), when a spin did not
+// help. Lies there itself, in the header of every object; knows no processes, so it is tested between threads.
 //
 // word = number of rings << 3 | settled | careful | somebody may sleep. A sleeper sets the bit, looks a last time, and
 // sleeps on exactly what it has seen; so a ring after its last look is never lost (models/bell.pml). A dead sleeper's
@@ -17,6 +17,8 @@
 #include <kin/core/deadline.hpp>
 
 #include "memory/mutant.hpp"
+#include "memory/spin.hpp"
+#include "memory/wait_loop.hpp"
 
 namespace kin::detail {
 
@@ -61,40 +63,38 @@ inline void wake_all(bell& b) noexcept { wake(b, all_sleepers); }
 /// a death in the table: its own death is everybody's.
 bool rouse(bell& b) noexcept;
 
-/// One wait in steps; see wait_for().
+/// One wait in steps, a Sleeper of memory/wait_loop.hpp; see wait_for(). `light`: whether ringers publish without a
+/// fence, and nobody else sees to the barrier between announce() and the last look.
 class sleep {
  public:
-  sleep(bell& b, spinning how) noexcept;
-  /// True while spinning is still worth it; pauses for a moment.
-  bool spin() noexcept;
-  void spinning_helped() noexcept;
-  /// Announces that this thread will sleep. Look once more after it.
-  void announce(bool light);
-  /// Sleeps unless somebody has rung since announce(). False: the deadline has passed.
-  bool until_rung(deadline until);
+  sleep(bell& b, bool light, spinning how) noexcept;
+  /// True as soon as `look` says so; false when spinning is not worth it any more, perhaps without a look.
+  template <class Look>
+  bool spin(Look&& look) {
+    if (budget_ == 0) return false;
+    const bool helped = spin_by_the_clock(budget_, apart_, look);
+    note_spin(helped);
+    return helped;
+  }
+  void announce();
+  wait_end until_rung(const deadline& until);
+  static bool skips_last_look() noexcept { return mutant("last look left out"); }
 
  private:
+  void note_spin(bool helped) noexcept;
+
   bell& bell_;
+  bool light_;
   std::uint32_t seen_ = 0;
-  std::uint64_t spin_end_ = 0, next_look_ = 0, interval_ = 0;
-  bool looked_ = false;  // while spinning
+  std::uint64_t budget_ = 0, apart_ = 0;  // to spin
 };
 
-/// Returns true as soon as `look` does, false when `until` has passed and it still does not. `light`: whether ringers
-/// publish without a fence. `look` changes the world only when it returns true, and may throw.
+/// Returns true as soon as `look` does, false when `until` has passed and it still does not. `look`: see sleep_until().
 template <class Look>
 bool wait_for(bell& b, bool light, deadline until, spinning how, Look&& look) {
-  sleep s(b, how);
-  while (s.spin())
-    if (look()) {
-      s.spinning_helped();
-      return true;
-    }
-  for (;;) {
-    s.announce(light);
-    if (!mutant("last look left out") && look()) return true;
-    if (!s.until_rung(until)) return look();
-  }
+  sleep s(b, light, how);
+  if (s.spin(look)) return true;
+  return sleep_until(s, until, look) == wait_end::seen;
 }
 
 }  // namespace kin::detail

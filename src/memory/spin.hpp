@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // spin: waiting awake for what another processor is about to do, for about what a sleep would cost
 // (memory/wake_cost.hpp), and half as long each time that it has not helped. A bell, which many share, keeps that in
-// itself, and its own time between two looks (memory/bell.hpp).
+// itself (memory/bell.hpp).
 #pragma once
 
 #include <algorithm>
@@ -34,6 +34,23 @@ bool spin(std::uint64_t budget, const spin_rhythm& rhythm, Look&& look) {
       if (look()) return true;
     }
   } while (steady_now() < end);
+  return false;
+}
+
+/// The same with `apart` nanoseconds between two looks, by the clock: for what many look at.
+template <class Look>
+bool spin_by_the_clock(std::uint64_t budget, std::uint64_t apart, Look&& look) {
+  std::uint64_t now = steady_now(), next_look = now + apart;
+  const std::uint64_t end = now + budget;
+  do {
+    do {
+      for (int i = 0; i < 8; ++i) cpu::pause();
+      now = steady_now();
+    } while (now < next_look);
+    next_look = now + apart;
+    // Once in any case: a spin that is over before it has looked would find itself in vain for ever.
+    if (look()) return true;
+  } while (now < end);
   return false;
 }
 

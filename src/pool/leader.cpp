@@ -110,35 +110,49 @@ bool pool_core::spin_for_answers(lock& hold) {
   return seen;
 }
 
-bool pool_core::sleep_for_answers(lock& hold, deadline until) {
-  sleep wait(home_.home().bell, spinning::useless);
-  wait.announce(false);  // the barrier comes below, when it is said what to ring for
-  signs_.clear();
-  leader_sleeps_ = true;
-  for (const auto& w : workers_) {
-    if (w->has.empty() || w->judged == verdict::broken) continue;
-    const std::size_t which = worth_waking_for(*w);
-    w->lane.ring_after(which);
-    signs_.push_back(w->lane.next_sign(which));
+// One sleep on the bell of the pool's home. The barrier comes when it is said what to ring for.
+class pool_core::leader_sleep : public sleep {
+ public:
+  leader_sleep(pool_core& core, lock& hold) noexcept
+      : sleep(core.home_.home().bell, false, spinning::useless), core_(core), hold_(hold) {}
+  leader_sleep(const leader_sleep&) = delete;
+  leader_sleep& operator=(const leader_sleep&) = delete;
+  ~leader_sleep() {
+    core_.leader_sleeps_ = false;
+    for (const auto& w : core_.workers_) w->lane.ring_no_more();
+    lane_fence(core_.light_);  // before it looks: see far_lane::pool_must_look()
   }
-  struct at_end {
-    pool_core& core;
-    ~at_end() {
-      core.leader_sleeps_ = false;
-      for (const auto& w : core.workers_) w->lane.ring_no_more();
-      lane_fence(core.light_);  // before it looks: see far_lane::pool_must_look()
+  void announce() {
+    sleep::announce();
+    core_.signs_.clear();
+    core_.leader_sleeps_ = true;
+    for (const auto& w : core_.workers_) {
+      if (w->has.empty() || w->judged == verdict::broken) continue;
+      const std::size_t which = core_.worth_waking_for(*w);
+      w->lane.ring_after(which);
+      core_.signs_.push_back(w->lane.next_sign(which));
     }
-  } const after{*this};
-  order_before_looking();  // the answers, published without a fence
-  const bool answered = std::any_of(signs_.begin(), signs_.end(), [](const auto& s) { return s.shows(); });
-  if (answered || led_->ready()) return answered;
-  hold.unlock();
-  struct relock {
-    lock& hold;
-    ~relock() { hold.lock(); }
-  } const again{hold};
-  (void)wait.until_rung(until);
-  return false;
+    core_.order_before_looking();  // the answers, published without a fence
+  }
+  wait_end until_rung(const deadline& until) {
+    hold_.unlock();
+    struct relock {
+      lock& hold;
+      ~relock() { hold.lock(); }
+    } const again{hold_};
+    return sleep::until_rung(until);
+  }
+
+ private:
+  pool_core& core_;
+  lock& hold_;
+};
+
+void pool_core::sleep_for_answers(lock& hold, deadline until) {
+  leader_sleep sleeper(*this, hold);
+  (void)sleep_once(sleeper, until, [this] {
+    return led_->ready() || std::any_of(signs_.begin(), signs_.end(), [](const auto& s) { return s.shows(); });
+  });
 }
 
 void pool_core::order_before_looking() const noexcept {

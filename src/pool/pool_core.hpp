@@ -150,7 +150,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void look_at_lanes();
   [[nodiscard]] std::size_t worth_waking_for(const worker& w) const;
   bool spin_for_answers(lock& hold);
-  bool sleep_for_answers(lock& hold, deadline until);
+  class leader_sleep;
+  void sleep_for_answers(lock& hold, deadline until);
   void rouse_leader();
   void order_before_looking() const noexcept;
   bool ask_to_tell() noexcept;

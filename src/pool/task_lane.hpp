@@ -243,6 +243,8 @@ class far_lane {
   void publish(std::uint16_t size) noexcept;
   [[nodiscard]] bool begin() noexcept;
   [[nodiscard]] bool spin() noexcept;
+  template <class TellPool>
+  class telling_sleep;
   // It may not know of the last answers: it has not been told, and whoever has been rung for has come and gone. One who
   // was rung for and sleeps yet takes the mark away before it looks.
   [[nodiscard]] bool pool_must_look() const noexcept {
@@ -266,6 +268,26 @@ class far_lane {
   std::uint64_t at_ = 0;  // answers, in all
 };
 
+// The announcement also orders the last answer before the look at whether somebody will see it.
+template <class TellPool>
+class far_lane::telling_sleep : public sleep {
+ public:
+  telling_sleep(kin::detail::bell& b, bool light, far_lane& lane, TellPool& tell_pool) noexcept
+      : sleep(b, light, spinning::useless), lane_(lane), tell_pool_(tell_pool) {}
+  wait_end until_rung(const deadline& until) {
+    if (lane_.pool_must_look()) {
+      lane_.seen_to_ = lane_.at_;
+      tell_pool_();
+    }
+    return sleep::until_rung(until);
+  }
+  static bool skips_last_look() noexcept { return mutant("worker: last look left out"); }
+
+ private:
+  far_lane& lane_;
+  TellPool& tell_pool_;
+};
+
 template <class TellPool>
 std::optional<far_lane::order> far_lane::next(TellPool&& tell_pool) {
   for (waited_ = false;; waited_ = true) {
@@ -278,17 +300,8 @@ std::optional<far_lane::order> far_lane::next(TellPool&& tell_pool) {
         slot().number.load(std::memory_order_acquire) != at_ + 1)
       return std::nullopt;
     if (spin()) continue;
-    sleep wait(answers_.bell, spinning::useless);
-    for (;;) {
-      // Also orders the last answer before the look at whether somebody will see it.
-      wait.announce(light_);
-      if (something_to_do() && !mutant("worker: last look left out")) break;
-      if (pool_must_look()) {
-        seen_to_ = at_;
-        tell_pool();
-      }
-      wait.until_rung(deadline::never());
-    }
+    telling_sleep<TellPool> sleeper(answers_.bell, light_, *this, tell_pool);
+    sleep_until(sleeper, deadline::never(), [this] { return something_to_do(); });
   }
 }
 

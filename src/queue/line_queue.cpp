@@ -71,10 +71,10 @@ line_queue::line_queue(std::uint64_t signature, reader& from)
 
 bool line_queue::wait_for_ring(hold& lock, bell& on, const deadline& until) {
   if (until.passed()) return false;
-  sleep asleep(on, spinning::useless);
-  asleep.announce(false);  // under the lock: nothing has changed since we looked
+  sleep asleep(on, false, spinning::useless);
+  asleep.announce();  // under the lock: nothing has changed since we looked
   lock.unlock();
-  asleep.until_rung(until);
+  (void)asleep.until_rung(until);
   lock.lock(until);
   return static_cast<bool>(lock);
 }

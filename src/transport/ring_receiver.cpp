@@ -83,21 +83,9 @@ void ring_receiver::clear_event() noexcept {
   if (std::exchange(event_set_, false)) os::event_fd::clear(memory_->event(direction_));
 }
 
-// In the socket are descriptors on their way, which stay there until their message is taken, by whichever holder of
-// this end; what was rung for a poller; and the end, which alone is waited for.
-ring_receiver::rung ring_receiver::wait_for_ring(const deadline& until) {
-  std::array<pollfd, 2> either{{{memory_->event(direction_), POLLIN, 0}, {socket_.get(), POLLRDHUP, 0}}};
-  if (os::poll_until(either, until) == 0) return rung::deadline;
-  if (either[0].revents != 0) {
-    event_set_ = true;
-    note_wake(control_.reader_rung_at.load(std::memory_order_relaxed));
-  }
-  return either[1].revents == 0 ? rung::yes : rung::end;
-}
-
 // --- waiting --------------------------------------------------------------------------------------------------------
 
-ring_receiver::arrival ring_receiver::wait_longer(const deadline& until) {
+wait_end ring_receiver::wait_longer(const deadline& until) {
   ring_.give_back();
   const auto look_again = [this] { return look(); };
   note_processor(control_.reader_processor);
@@ -108,7 +96,7 @@ ring_receiver::arrival ring_receiver::wait_longer(const deadline& until) {
     if (found) {
       if (control_.reader_care.load(std::memory_order_relaxed) != 0) [[unlikely]]
         sleep_carelessly();
-      return arrival::data;
+      return wait_end::seen;
     }
   }
   return pollers_.in_use() ? sleep_beside_pollers(until) : sleep(until);
@@ -144,43 +132,73 @@ void ring_receiver::set_bell_beside_another(std::uint32_t whose) {
   if (!mutant("reader's barrier left out")) before_last_look(light_);
 }
 
-// A ring for a message that is found without it comes late, and wakes the next sleeper for nothing.
-ring_receiver::arrival ring_receiver::sleep(const deadline& until) {
-  for (;;) {
-    clear_event();
-    set_bell(bell_asleep);
-    rung how = rung::yes;
-    if (mutant("reader's last look left out") || !look()) how = wait_for_ring(until);
-    if (mutant("no look at the end of file") && how == rung::end) return arrival::end;
-    // After the end of file, too: what the writer did before it ended is all there.
-    const bool found = look();
-    if (!found && how == rung::yes && !until.passed()) continue;
-    // Taken already by a writer who has rung.
-    if ((control_.reader_bell.load(std::memory_order_relaxed) & bell_asleep) != 0)
-      control_.reader_bell.fetch_and(~bell_asleep);
-    if (!found) return how == rung::end ? arrival::end : arrival::deadline;
-    tell_pollers();  // somebody may have become one meanwhile
-    return arrival::data;
+// On the event, beside which the socket tells of the end. In the socket are also descriptors on their way, which stay
+// there until their message is taken, by whichever holder of this end; and what was rung for a poller. A ring for a
+// message that is found without it comes late, and wakes the next sleeper for nothing.
+class ring_receiver::event_sleep {
+ public:
+  explicit event_sleep(ring_receiver& of) noexcept : of_(of) {}
+  void announce() {
+    of_.clear_event();
+    of_.set_bell(bell_asleep);
   }
+  wait_end until_rung(const deadline& until) {
+    std::array<pollfd, 2> either{{{of_.memory_->event(of_.direction_), POLLIN, 0}, {of_.socket_.get(), POLLRDHUP, 0}}};
+    if (os::poll_until(either, until) == 0) return wait_end::deadline;
+    if (either[0].revents != 0) {
+      of_.event_set_ = true;
+      note_wake(of_.control_.reader_rung_at.load(std::memory_order_relaxed));
+    }
+    if (either[1].revents != 0) return wait_end::closed;
+    // Also where the event rings on and on.
+    return !until.is_never() && until.passed() ? wait_end::deadline : wait_end::rung;
+  }
+  static bool skips_last_look() noexcept { return mutant("reader's last look left out"); }
+
+ private:
+  ring_receiver& of_;
+};
+
+wait_end ring_receiver::sleep(const deadline& until) {
+  event_sleep sleeper(*this);
+  const wait_end how = sleep_until(sleeper, until, [this] { return look(); });
+  // Taken already by a writer who has rung.
+  if ((control_.reader_bell.load(std::memory_order_relaxed) & bell_asleep) != 0)
+    control_.reader_bell.fetch_and(~bell_asleep);
+  if (how == wait_end::seen) tell_pollers();  // somebody may have become one meanwhile
+  return how;
 }
 
-// The bytes stay in the socket for as long as there is something to be read: they are what pollers see.
-ring_receiver::arrival ring_receiver::sleep_beside_pollers(const deadline& until) {
-  bool rings_taken = false;
-  const auto found = [&] {
-    if (!look()) return false;
-    if (rings_taken) tell_pollers();
-    return true;
-  };
-  for (;;) {
-    set_bell(bell_watched);
-    if (!mutant("reader's last look left out") && found()) return arrival::data;
-    const bool in_time = os::poll_until(socket_.get(), POLLIN, until);
-    if (found()) return arrival::data;
-    if (!in_time) return arrival::deadline;
-    rings_taken = true;
-    if (take_rings().state == os::io_state::closed) return found() ? arrival::data : arrival::end;
+// On the bytes that are rung for pollers. They stay in the socket for as long as there is something to be read: they
+// are what pollers see.
+class ring_receiver::byte_sleep {
+ public:
+  explicit byte_sleep(ring_receiver& of) noexcept : of_(of) {}
+  void announce() {
+    if (std::exchange(has_rung_, false)) {
+      has_taken_ = true;
+      ended_ = of_.take_rings().state == os::io_state::closed;
+    }
+    of_.set_bell(bell_watched);
   }
+  wait_end until_rung(const deadline& until) {
+    if (ended_) return wait_end::closed;
+    has_rung_ = os::poll_until(of_.socket_.get(), POLLIN, until);
+    return has_rung_ ? wait_end::rung : wait_end::deadline;
+  }
+  [[nodiscard]] bool has_taken() const noexcept { return has_taken_; }
+  static bool skips_last_look() noexcept { return mutant("reader's last look left out"); }
+
+ private:
+  ring_receiver& of_;
+  bool has_rung_ = false, has_taken_ = false, ended_ = false;
+};
+
+wait_end ring_receiver::sleep_beside_pollers(const deadline& until) {
+  byte_sleep sleeper(*this);
+  const wait_end how = sleep_until(sleeper, until, [this] { return look(); });
+  if (how == wait_end::seen && sleeper.has_taken()) tell_pollers();
+  return how;
 }
 
 // A message is there, and its byte perhaps taken: they are told in another way, until it is taken, too.
@@ -192,18 +210,19 @@ void ring_receiver::tell_pollers() {
 
 bool ring_receiver::poll(const deadline& until) {
   if (to_come_ != 0) return false;  // asked by a decoder, which has the next message's beginning to wait for
-  const bool is_ready = wait_for_frame(until) != arrival::deadline;
+  const bool is_ready = wait_for_frame(until) != wait_end::deadline;
   frame_ = 0;  // seen, but not shown
   return is_ready;
 }
 
 const frame_header& ring_receiver::next(const deadline& until) {
   switch (wait_for_frame(until)) {
-    case arrival::end:
+    case wait_end::closed:
       throw closed_error("kin: the other end of the connection is closed");
-    case arrival::deadline:
+    case wait_end::deadline:
       throw_too_late();
-    case arrival::data:
+    case wait_end::seen:
+    case wait_end::rung:
       break;
   }
   header_.descriptors = descriptors_of_frame(frame_);

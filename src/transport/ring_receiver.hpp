@@ -19,6 +19,7 @@
 #include <kin/wire/parcel.hpp>
 
 #include "memory/byte_ring.hpp"
+#include "memory/wait_loop.hpp"
 #include "os/socket.hpp"
 #include "os/streak.hpp"
 #include "transport/arrived_descriptors.hpp"
@@ -69,18 +70,19 @@ class ring_receiver {
   [[nodiscard]] const arrived_descriptors& arrived() const noexcept { return arrived_; }
 
  private:
-  enum class arrival { data, deadline, end };
   enum class occasion { first_poll, taking };
   [[noreturn]] static void throw_too_late();
-  // For a frame, which frame_ then is.
-  arrival wait_for_frame(const deadline& until) {
+  // For a frame, which frame_ then is: seen, deadline, or closed behind all that was sent.
+  wait_end wait_for_frame(const deadline& until) {
     in_a_streak_ = std::exchange(os::streak, this) == this;
-    return look() ? arrival::data : wait_longer(until);
+    return look() ? wait_end::seen : wait_longer(until);
   }
   bool look() { return (frame_ = ring_.look()) != 0; }
-  arrival wait_longer(const deadline& until);
-  arrival sleep(const deadline& until);
-  arrival sleep_beside_pollers(const deadline& until);
+  wait_end wait_longer(const deadline& until);
+  class event_sleep;
+  class byte_sleep;
+  wait_end sleep(const deadline& until);
+  wait_end sleep_beside_pollers(const deadline& until);
   std::size_t next_piece(std::uint64_t left, const deadline& until);
   void show_bell(std::uint32_t whose);
   void set_bell(std::uint32_t whose);
@@ -89,9 +91,7 @@ class ring_receiver {
   static constexpr std::size_t rings_at_once = 64;
   os::io_result take_rings(std::size_t most = rings_at_once);
   bool take_next_descriptors();
-  enum class rung { yes, deadline, end };
   void clear_event() noexcept;
-  rung wait_for_ring(const deadline& until);
   void take_descriptors(std::uint32_t wanted, std::vector<unique_fd>& fds);
   template <class Sink>
   void take_bytes(Sink&& sink, const deadline& until);

@@ -47,11 +47,12 @@ void ring_receiver::ring_writer(std::uint64_t position) {
 
 std::size_t ring_receiver::next_piece(std::uint64_t left, const deadline& until) {
   switch (wait_for_frame(until)) {
-    case arrival::end:
+    case wait_end::closed:
       throw_died_in_a_message();
-    case arrival::deadline:
+    case wait_end::deadline:
       throw_too_late();
-    case arrival::data:
+    case wait_end::seen:
+    case wait_end::rung:
       break;
   }
   const std::uint64_t size = size_of_frame(frame_);
@@ -121,7 +122,7 @@ void ring_receiver::take_descriptors(std::uint32_t wanted, std::vector<unique_fd
 }
 
 std::size_t ring_receiver::take_if_simple(std::span<std::byte> room) {
-  if (wait_for_frame(deadline::never()) != arrival::data) return not_taken;
+  if (wait_for_frame(deadline::never()) != wait_end::seen) return not_taken;
   const std::uint64_t size = size_of_frame(frame_);
   if (!is_frame(frame_, frame_kind::raw_message) || descriptors_of_frame(frame_) != 0 || size > room.size())
     return not_taken;

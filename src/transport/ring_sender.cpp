@@ -15,6 +15,7 @@
 #include <kin/transport/channel.hpp>
 
 #include "memory/mutant.hpp"
+#include "memory/wait_loop.hpp"
 #include "memory/wake_cost.hpp"
 #include "os/poll.hpp"
 #include "os/socket.hpp"
@@ -238,33 +239,47 @@ int ring_sender::native_handle() {
   return pollers_.native_handle();
 }
 
+// On a byte in the socket, until the reader has come as far as the bell says.
+class ring_sender::room_sleep {
+ public:
+  room_sleep(ring_sender& of, std::size_t wanted) noexcept : of_(of), wanted_(wanted) {}
+  void announce() {
+    of_.control_.writer_bell.store(of_.ring_.position_for(wanted_));
+    if (!mutant("writer's barrier left out")) before_last_look(of_.light_);
+  }
+  wait_end until_rung(const deadline& until) {
+    std::array<std::byte, 64> rings;
+    std::vector<unique_fd> no_fds;
+    switch (os::recv_waiting(of_.socket_.get(), rings, no_fds, until).state) {
+      case os::io_state::closed:
+        return wait_end::closed;
+      case os::io_state::would_block:
+        return wait_end::deadline;
+      case os::io_state::done:
+        break;
+    }
+    note_wake(of_.control_.writer_rung_at.load(std::memory_order_relaxed));
+    return wait_end::rung;
+  }
+  static bool skips_last_look() noexcept { return mutant("writer's last look left out"); }
+
+ private:
+  ring_sender& of_;
+  std::size_t wanted_;
+};
+
 void ring_sender::wait_for_room(std::size_t size, const deadline& until) {
   // Once it waits it waits for half of the ring, so that the reader does not wake it for every message.
   const std::size_t wanted = std::max(size, ring_.capacity() / 2);
   const std::size_t worth_it = std::max(size, ring_.capacity() / 8);
   if (spin_for(control_.reader_processor, {}, [&] { return ring_.room() >= worth_it; })) return;
-  std::array<std::byte, 64> rings;
-  std::vector<unique_fd> no_fds;
-  for (;;) {
-    control_.writer_bell.store(ring_.position_for(wanted));
-    if (!mutant("writer's barrier left out")) before_last_look(light_);
-    if (mutant("writer's last look at what it was told")
-            ? ring_.room() >= size
-            : ring_.room_at_last() >= size && !mutant("writer's last look left out"))
-      break;
-    const os::io_result woken = os::recv_waiting(socket_.get(), rings, no_fds, until);
-    if (woken.state == os::io_state::closed) {
-      if (ring_.room_at_last() >= size) break;
-      throw_peer_closed();
-    }
-    if (woken.state == os::io_state::would_block) {
-      control_.writer_bell.store(0);
-      throw os_error("send a message in time", "connection", ETIMEDOUT);
-    }
-    note_wake(control_.writer_rung_at.load(std::memory_order_relaxed));
-    if (ring_.room_at_last() >= size) break;
-  }
+  room_sleep sleeper(*this, wanted);
+  const wait_end how = sleep_until(sleeper, until, [&] {
+    return (mutant("writer's last look at what it was told") ? ring_.room() : ring_.room_at_last()) >= size;
+  });
   control_.writer_bell.store(0);
+  if (how == wait_end::closed) throw_peer_closed();
+  if (how == wait_end::deadline) throw os_error("send a message in time", "connection", ETIMEDOUT);
 }
 
 }  // namespace kin::detail

@@ -65,6 +65,7 @@ class ring_sender {
   }
   void ring_sleeping_reader();
   bool grow();
+  class room_sleep;
   void wait_for_room(std::size_t size, const deadline& until);
 
   std::shared_ptr<const ring_memory> memory_;
