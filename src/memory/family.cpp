@@ -89,12 +89,13 @@ class thread_slot {
  public:
   void take(state& s) {
     if (owner_ == os::own_pid()) return;
-    if (!s.free_threads.empty()) {
-      number_ = s.free_threads.back();
-      s.free_threads.pop_back();
-    } else {
-      if (s.next_thread == 0xffff) throw os_error("use shared objects in more than 65535 threads", "join", EAGAIN);
+    // One that is given again as late as can be: a thread that ended while it held a lock still holds it by its number.
+    if (s.next_thread != 0xffff) {
       number_ = s.next_thread++;
+    } else {
+      if (s.free_threads.empty()) throw os_error("use shared objects in more than 65535 threads", "join", EAGAIN);
+      number_ = s.free_threads.front();
+      s.free_threads.pop_front();
     }
     owner_ = os::own_pid();
   }

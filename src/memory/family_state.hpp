@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <span>
 #include <vector>
@@ -25,7 +26,7 @@ struct state {
   membership me;
   piece_store pieces;
   std::span<std::atomic<hold_word>> first_holds;  // that came with the membership
-  std::vector<std::uint32_t> free_threads;
+  std::deque<std::uint32_t> free_threads;         // the longest unused first
   std::uint32_t next_thread = 0;
 };
 

@@ -101,6 +101,16 @@ TEST(mutex, says_that_somebody_unlocks_it_who_does_not_hold_it) {
   std::thread([&] { EXPECT_THROW(m.unlock(), std::system_error); }).join();
 }
 
+TEST(mutex, of_a_thread_that_has_ended_is_not_held_by_a_later_one) {
+  const kin::mutex m;
+  std::thread([&] { m.lock(); }).join();
+  for (int i = 0; i < 3; ++i)
+    std::thread([&] {
+      EXPECT_FALSE(m.try_lock());
+      EXPECT_THROW(m.unlock(), std::system_error);
+    }).join();
+}
+
 TEST(mutex, is_the_same_one_in_a_copy) {
   const kin::mutex m;
   const kin::mutex copy = m;  // NOLINT(performance-unnecessary-copy-initialization): the copy is the test
