@@ -2,6 +2,7 @@
 // process_view: see the header.
 #include <kin/process/process_view.hpp>
 
+#include <csignal>
 #include <stdexcept>
 
 #include <kin/os/duplicate.hpp>
@@ -33,6 +34,15 @@ bool process_view::wait(deadline until) const {
   if (!of_->pidfd) return os::parent_pid() != of_->pid;  // a sandbox without pidfd_open: only "gone or not" is known
   return os::wait_for_end(of_->pidfd.get(), until);
 }
+
+bool process_view::signal(int number) const {
+  if (of_->own_child) return of_->own_child->signal(number);
+  if (of_->pid == os::own_pid()) return os::send_signal(os::open_pidfd(of_->pid).get(), number);
+  return of_->pidfd && os::send_signal(of_->pidfd.get(), number);
+}
+bool process_view::terminate() const { return signal(SIGTERM); }
+bool process_view::kill() const { return signal(SIGKILL); }
+bool process_view::interrupt() const { return signal(SIGINT); }
 
 bool process_view::is_alive() const { return of_->pid == os::own_pid() || !wait(deadline::now()); }
 

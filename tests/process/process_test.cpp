@@ -185,6 +185,19 @@ TEST_P(process, is_listed_while_it_runs) {
   EXPECT_TRUE(kin::active_children().empty());
 }
 
+TEST_P(process, is_ended_by_way_of_the_list) {
+  auto [a, b] = kin::pipe();
+  auto [c, d] = kin::pipe();
+  kin::process first(with({}), wait_for_a_word, std::move(b)), second(with({}), wait_for_a_word, std::move(d));
+  for (const kin::process_view& child : kin::active_children()) {
+    EXPECT_TRUE(child.pid() == first.pid() ? child.terminate() : child.kill());
+    child.join();
+    EXPECT_FALSE(child.terminate());
+  }
+  EXPECT_EQ(first.exitcode(), -SIGTERM);
+  EXPECT_EQ(second.exitcode(), -SIGKILL);
+}
+
 TEST(process_view, refuses_to_wait_for_itself) {
   EXPECT_THROW(kin::current_process().join(), std::logic_error);
   EXPECT_TRUE(kin::current_process().is_alive());

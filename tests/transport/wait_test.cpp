@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <list>
+#include <ranges>
 #include <thread>
 #include <vector>
 
@@ -44,6 +46,23 @@ TEST(wait, tells_which_of_several_things_are_ready) {
   EXPECT_EQ(ready.size(), 4u);
   EXPECT_TRUE(ready.contains(kin::fd(reading.get())));
   EXPECT_TRUE(ready.contains(child));
+}
+
+TEST(wait, takes_a_range) {
+  std::vector<kin::connection> readers;
+  std::list<kin::connection> writers;
+  for (int i = 0; i < 3; ++i) {
+    auto [reader, writer] = kin::pipe(kin::simplex);
+    readers.push_back(std::move(reader));
+    writers.push_back(std::move(writer));
+  }
+  EXPECT_TRUE(kin::wait(readers, 1ms).empty());
+  writers.back().send(1);
+  const auto ready = kin::wait(readers);
+  EXPECT_EQ(ready.size(), 1u);
+  EXPECT_TRUE(ready.contains(readers[2]));
+  const auto some = kin::wait(readers | std::views::drop(1), 1min);
+  EXPECT_TRUE(some.contains(readers[2]));
 }
 
 TEST(wait, sees_a_process_that_ends) {

@@ -31,6 +31,12 @@ class KIN_EXPORT process_view {
   bool join_for(std::chrono::duration<Rep, Period> timeout) const {
     return wait(deadline::after(timeout));
   }
+  /// SIGTERM; false when it has ended already, or cannot be signalled safely (no pidfd in a sandbox).
+  bool terminate() const;
+  /// SIGKILL.
+  bool kill() const;
+  /// SIGINT.
+  bool interrupt() const;
   /// Polls readable once it has ended; -1 for this process itself.
   [[nodiscard]] int native_handle() const noexcept;
 
@@ -40,6 +46,7 @@ class KIN_EXPORT process_view {
   friend KIN_EXPORT std::vector<process_view> active_children();
   explicit process_view(std::shared_ptr<const detail::observed_process> of) noexcept : of_(std::move(of)) {}
   [[nodiscard]] bool wait(deadline until) const;
+  [[nodiscard]] bool signal(int number) const;
   std::shared_ptr<const detail::observed_process> of_;
 };
 

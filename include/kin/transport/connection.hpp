@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <kin/core/always_false.hpp>
 #include <kin/core/count.hpp>
 #include <kin/core/deadline.hpp>
 #include <kin/core/error.hpp>

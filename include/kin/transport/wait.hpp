@@ -6,7 +6,10 @@
 #include <concepts>
 #include <cstddef>
 #include <initializer_list>
+#include <memory>
+#include <ranges>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
@@ -78,6 +81,33 @@ ready_set wait(std::span<const waitable> things, std::chrono::duration<Rep, Peri
 template <class Rep, class Period>
 ready_set wait(std::initializer_list<waitable> things, std::chrono::duration<Rep, Period> timeout) {
   return detail::wait_until({things.begin(), things.size()}, deadline::after(timeout));
+}
+
+namespace detail {
+/// A container of connections, processes and the like, which outlive the wait; not a queue, which waits as a whole.
+template <class Things>
+concept waitable_range =
+    std::ranges::input_range<Things> && !std::convertible_to<Things, std::span<const waitable>> &&
+    !std::convertible_to<Things, waitable> && std::convertible_to<std::ranges::range_reference_t<Things>, waitable> &&
+    (std::is_lvalue_reference_v<std::ranges::range_reference_t<Things>> ||
+     std::same_as<std::ranges::range_value_t<Things>, waitable> ||
+     std::same_as<std::ranges::range_value_t<Things>, fd>);
+template <waitable_range Things>
+std::vector<waitable> list_of(Things&& things) {
+  std::vector<waitable> all;
+  for (auto&& each : things) all.emplace_back(each);
+  return all;
+}
+}  // namespace detail
+
+/// The same for a range of them: `kin::wait(connections, 1s)`.
+template <detail::waitable_range Things>
+ready_set wait(Things&& things) {
+  return detail::wait_until(detail::list_of(things), deadline::never());
+}
+template <detail::waitable_range Things, class Rep, class Period>
+ready_set wait(Things&& things, std::chrono::duration<Rep, Period> timeout) {
+  return detail::wait_until(detail::list_of(things), deadline::after(timeout));
 }
 
 }  // namespace kin

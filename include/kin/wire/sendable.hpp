@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include <kin/core/always_false.hpp>
 #include <kin/wire/kind.hpp>
 
 namespace kin {
@@ -97,9 +98,6 @@ constexpr bool points_at_unknown() {
 template <class T>
 inline constexpr bool owns_processes = std::is_same_v<T, process> || std::is_same_v<T, pool> ||
                                        std::is_same_v<T, thread_pool> || std::is_same_v<T, manager>;
-
-template <class>
-inline constexpr bool always_false = false;
 
 // Why a T of kind::unsendable is refused: exactly one of these fires.
 template <class T>
