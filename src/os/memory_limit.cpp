@@ -9,7 +9,8 @@ namespace kin::os {
 
 memory_limit::memory_limit(std::uint64_t more) noexcept {
   if (::getrlimit(RLIMIT_DATA, &before_) != 0) return;
-  const rlim_t wanted = private_memory() + more;
+  const std::uint64_t used = private_memory();
+  const rlim_t wanted = more < RLIM_INFINITY - used ? used + more : RLIM_INFINITY;
   if (before_.rlim_cur != RLIM_INFINITY && before_.rlim_cur <= wanted) return;
   const rlimit lower{wanted, before_.rlim_max};
   set_ = ::setrlimit(RLIMIT_DATA, &lower) == 0;

@@ -41,6 +41,8 @@ int own_thread_id() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 
 bool signal_group(int leader, int signal) noexcept { return ::kill(-leader, signal) == 0; }
 
+bool leads_process_group(int pid) noexcept { return ::getpgid(pid) == pid; }
+
 void lead_process_group() noexcept { ::setpgid(0, 0); }
 
 std::array<unsigned, 4> own_credentials() noexcept { return {::getuid(), ::geteuid(), ::getgid(), ::getegid()}; }

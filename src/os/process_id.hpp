@@ -11,6 +11,8 @@ int parent_pid() noexcept;
 int own_thread_id() noexcept;
 /// Signals a process group; false when it has no members. The caller knows that its leader has not been reaped.
 bool signal_group(int leader, int signal) noexcept;
+/// Whether that process is in the group that has its number. The caller knows that it has not been reaped.
+bool leads_process_group(int pid) noexcept;
 /// The calling process leads a group of its own from now on.
 void lead_process_group() noexcept;
 /// Real and effective user and group.

@@ -24,14 +24,14 @@ void pool_core::collect(worker& from, std::size_t most) {
   try {
     if (from.pump.flush()) start_clock(from);
     while (auto frame = from.pump.receive(most)) take_frame(from, frame->signature, std::move(frame->message));
-  } catch (const error& e) {
+  } catch (const std::exception& e) {  // an error, or no memory for what it says
     cannot_understand(from, e);
   }
   (void)harvest(from);
 }
 
 namespace {
-std::exception_ptr answer_not_taken(const std::string& name, const error& why) {
+std::exception_ptr answer_not_taken(const std::string& name, const std::exception& why) try {
   if (const auto* refused = dynamic_cast<const os_error*>(&why)) {
     const int number = refused->code().value();
     const std::string hint = number == EMFILE ? " (is RLIMIT_NOFILE reached?)" : "";
@@ -39,11 +39,13 @@ std::exception_ptr answer_not_taken(const std::string& name, const error& why) {
   }
   return std::make_exception_ptr(
       decode_error("kin: the worker's answer to " + name + " could not be taken: " + why.what()));
+} catch (const std::bad_alloc&) {
+  return std::current_exception();
 }
 }  // namespace
 
 // It wrote over its channel or its lane, or this process is out of descriptors.
-void pool_core::cannot_understand(worker& w, const error& why) {
+void pool_core::cannot_understand(worker& w, const std::exception& why) {
   if (!w.has.empty()) settle(w.has.front(), answer_not_taken(w.has.front().name(), why));
   kill(w, verdict::broken);
   wake();
@@ -120,7 +122,7 @@ bool pool_core::harvest(worker& from) {
       if (from.has.empty() && from.now == phase::busy) become_idle(from);
       return found == near_lane::found::in_frame;
     }
-  } catch (const error& e) {
+  } catch (const std::exception& e) {
     cannot_understand(from, e);
     return false;
   }
@@ -130,6 +132,7 @@ void pool_core::look(worker& from) {
   if (harvest(from)) collect(from);
 }
 
+// Once a task is settled, who shares its state may decode the value and let go of it: then it would go with the task.
 std::unique_ptr<pool_core::task> pool_core::take_answered(worker& from) {
   from.blocked = false;
   ++from.tasks_done;

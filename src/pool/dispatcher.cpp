@@ -72,8 +72,18 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
 
 std::unique_ptr<pool_core::task> pool_core::next_waiting() {
   auto t = waiting_.pop();
-  if (t && space_waiters_ > 0) changed_.notify_all();
+  if (t) tell_of_room();
   return t;
+}
+
+std::unique_ptr<pool_core::task> pool_core::take_waiting(task_state& state) {
+  auto t = waiting_.take(state);
+  if (t) tell_of_room();
+  return t;
+}
+
+void pool_core::tell_of_room() noexcept {
+  if (space_waiters_ > 0) changed_.notify_all();
 }
 
 void pool_core::assign_waiting() {
@@ -249,7 +259,7 @@ bool pool_core::cancel_task(task_state& state) {
 
 bool pool_core::cancel_known(task_state& state) {
   // What its worker has not begun it must not begin now, and an outcome that is there counts.
-  auto waiting = waiting_.take(state);
+  auto waiting = take_waiting(state);
   worker* has = nullptr;
   for (const auto& w : workers_)
     for (std::size_t i = 0; !waiting && !has && i < w->has.size(); ++i)
@@ -257,7 +267,7 @@ bool pool_core::cancel_known(task_state& state) {
   if (has != nullptr) {
     recall(*has);
     look(*has);
-    waiting = waiting_.take(state);
+    waiting = take_waiting(state);
   }
   const bool cancelled = state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")));
   if (cancelled) {

@@ -134,6 +134,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] std::size_t room_behind(const worker& w) const;
   static void start_clock(worker& w);
   [[nodiscard]] std::unique_ptr<task> next_waiting();
+  [[nodiscard]] std::unique_ptr<task> take_waiting(task_state& state);
+  void tell_of_room() noexcept;
   bool cancel_known(task_state& state);
   void settle(task& t, std::exception_ptr failure);
   void note_settled(task_state& state, bool failed);
@@ -171,7 +173,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] std::unique_ptr<task> take_answered(worker& from);
   void take_frame(worker& from, std::uint64_t kind, parcel message);
   static void give_up_descriptors(worker& to, std::uint64_t answers);
-  void cannot_understand(worker& w, const error& why);
+  void cannot_understand(worker& w, const std::exception& why);
   void become_idle(worker& w);
 
   // nested_tasks.cpp

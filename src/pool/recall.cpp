@@ -59,12 +59,12 @@ void pool_core::balance() {
 
 // A task of this state that no worker has begun.
 std::unique_ptr<pool_core::task> pool_core::take_unbegun(task_state& state) {
-  if (auto t = waiting_.take(state)) return t;
+  if (auto t = take_waiting(state)) return t;
   for (const auto& w : workers_)
     for (std::size_t i = 0; i < w->has.size(); ++i) {
       if (w->has[i].state.get() != &state) continue;
       recall(*w);
-      return waiting_.take(state);
+      return take_waiting(state);
     }
   return nullptr;
 }

@@ -126,6 +126,7 @@ bool thread_core::run_here(task_state& state) {
   lock hold(mutex_);
   auto t = waiting_.take(state);
   if (!t) return false;
+  if (options_.max_pending > 0) changed_.notify_all();
   ++running_here_;
   const unsigned depth = t->depth;
   hold.unlock();

@@ -115,8 +115,10 @@ bool child::signal_group(int number) {
   // Its number cannot have been given to anybody else before take_status has reaped it, which needs the same lock.
   // Nor before the server has been told that it may; when that has been killed, nothing keeps the number.
   if (server_ && !server_->alive() && os::wait_for_end(pidfd_.get(), deadline::now())) return false;
-  // A child that has just been forked may not have made its group yet.
-  return !status_ && (os::signal_group(pid_, number) || os::send_signal(pidfd_.get(), number));
+  if (status_) return false;
+  const bool has_group = os::signal_group(pid_, number);
+  // A child that has just been forked may not have made its group yet; or it has left it, and others are still in it.
+  return (has_group && os::leads_process_group(pid_)) || os::send_signal(pidfd_.get(), number) || has_group;
 }
 
 void child::end(std::chrono::nanoseconds patience) noexcept {

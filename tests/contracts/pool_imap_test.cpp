@@ -91,6 +91,16 @@ KIN_ANY_POOL_TEST(pool_imap, tells_the_failures_of_tasks_and_of_the_input) {
   EXPECT_EQ(workers.apply(square, 5), 25);
 }
 
+KIN_ANY_POOL_TEST(pool_imap, takes_a_chunk_of_any_size) {
+  Pool workers(options(2));
+  for (const std::uint64_t chunk : {std::uint64_t{1} << 61, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
+    std::vector<int> got;
+    for (const int n : workers.imap(square, std::vector{1, 2, 3}, {.chunk = chunk})) got.push_back(n);
+    EXPECT_EQ(got, (std::vector{1, 4, 9}));
+    EXPECT_EQ(workers.map(square, std::vector{1, 2, 3}, {.chunk = chunk}), (std::vector{1, 4, 9}));
+  }
+}
+
 KIN_ANY_POOL_TEST(pool_imap, needs_memory_for_the_window_alone) {
   Pool workers(options(2));
   const auto bulky = [](int n) { return std::string(10000, static_cast<char>('a' + n % 26)); };

@@ -10,10 +10,12 @@
 #include <fstream>
 #include <optional>
 
+#include <kin/event.hpp>
 #include <kin/process.hpp>
 #include <kin/value.hpp>
 
 #include "contracts/pool_contract.hpp"
+#include "support/eventually.hpp"
 
 namespace kin_test {
 namespace {
@@ -239,6 +241,54 @@ TEST_P(pool_limits, makes_submitters_wait_while_too_much_is_pending) {
   EXPECT_EQ(fits.get(), 4);
 }
 
+bool is_asleep(int thread) {
+  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  const auto name_ends = stat.rfind(") ");
+  return name_ends != std::string::npos && stat[name_ends + 2] == 'S';
+}
+
+TEST_P(pool_limits, lets_a_submitter_go_on_when_what_was_in_its_way_is_cancelled) {
+  if (GetParam() == kin::start_method(kin::start::fork)) GTEST_SKIP() << "fork refuses threads of the user";
+  auto o = options(1);
+  o.max_pending = 1;
+  kin::pool workers(std::move(o));
+  auto runs = workers.apply_async(nap, 60'000);
+  while (workers.stats().running == 0) std::this_thread::yield();
+  auto in_its_way = workers.apply_async(nap, 1);
+  while (workers.stats().pending == 0) in_its_way = workers.apply_async(nap, 1);
+  std::atomic<int> thread{0};
+  std::thread submitter([&] {
+    thread = ::gettid();
+    EXPECT_EQ(workers.apply(square, 3), 9);
+  });
+  EXPECT_TRUE(eventually([&] { return thread != 0 && is_asleep(thread); }));
+  EXPECT_TRUE(in_its_way.cancel());
+  EXPECT_TRUE(runs.cancel());
+  submitter.join();
+}
+
+// Of its own will, or as a job-controlling shell that a task runs does.
+void leave_the_group_and_a_child_in_it(const kin::event& has_left) {
+  if (::fork() == 0) {
+    ::sleep(60);
+    ::_exit(0);
+  }
+  if (::setpgid(0, ::getpgid(::getppid())) == 0) has_left.set();
+  std::this_thread::sleep_for(60s);
+}
+TEST_P(pool_limits, reach_a_task_that_has_left_its_process_group) {
+  const kin::event has_left;
+  kin::pool workers(options(1));
+  auto late = workers.apply_async({.timeout = 1s}, leave_the_group_and_a_child_in_it, has_left);
+  EXPECT_THROW(late.get(), kin::task_timeout);
+  has_left.clear();
+  auto unwanted = workers.apply_async(leave_the_group_and_a_child_in_it, has_left);
+  has_left.wait();
+  EXPECT_TRUE(unwanted.cancel());
+  EXPECT_EQ(workers.apply(square, 3), 9);
+}
+
 TEST_P(pool_limits, stops_a_task_that_takes_more_memory_than_it_may) {
   if (sanitized) GTEST_SKIP() << "sanitizers have memory of their own";
   kin::pool workers(options(1));
@@ -246,6 +296,7 @@ TEST_P(pool_limits, stops_a_task_that_takes_more_memory_than_it_may) {
   const auto take = [](std::size_t bytes) { return std::vector<char>(bytes, 'x').size(); };
   EXPECT_THROW(workers.apply({.memory_limit = 64u << 20}, take, std::size_t{200} << 20), std::bad_alloc);
   EXPECT_EQ(workers.apply({.memory_limit = 64u << 20}, take, std::size_t{16} << 20), std::size_t{16} << 20);
+  EXPECT_EQ(workers.apply({.memory_limit = ~std::uint64_t{0}}, take, std::size_t{16} << 20), std::size_t{16} << 20);
   EXPECT_EQ(workers.apply(take, std::size_t{200} << 20), std::size_t{200} << 20);
   EXPECT_EQ(workers.apply(own_pid), pid);
 }

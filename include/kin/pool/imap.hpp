@@ -124,7 +124,7 @@ class imap_results {
 
     // Takes items while the window has room for another chunk, or nothing is under way.
     void fill() {
-      while (!input_ended && (ahead + chunk <= window || in_flight == 0)) {
+      while (!input_ended && (chunk <= window - ahead || in_flight == 0)) {
         detail::item_list<Item> some;
         try {
           while (some.size() < chunk && next_item(some)) {

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <ranges>
 #include <span>
@@ -281,7 +282,9 @@ class pool_verbs : public pool_handle {
       return Way::template submit_chunk<typename chunk::result, chunk, F>(*workers, task, f, std::move(items));
     };
     const std::size_t size = std::max<std::size_t>(options.chunk, 1);
-    const std::size_t window = options.window > 0 ? std::size_t{options.window} : this->size() * 4 * size;
+    const std::size_t chunks_ahead = this->size() * 4, most = std::numeric_limits<std::size_t>::max();
+    const std::size_t window =
+        options.window > 0 ? std::size_t{options.window} : std::min(size, most / chunks_ahead) * chunks_ahead;
     return imap_results<View, item, chunk>(std::move(view), std::move(submit), order, std::min(size, window), window);
   }
 };
