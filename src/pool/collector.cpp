@@ -145,18 +145,19 @@ void pool_core::take_small_outcome(worker& from, std::span<const std::byte> outc
     take_outcome(from, parcel{{outcome.begin(), outcome.end()}, {}});
     return;
   }
-  const auto done = take_answered(from);
+  auto done = take_answered(from);
+  const bool is_shared = done->state.use_count() > 1;
   if (done->state->settle_value(outcome)) note_settled(*done->state, false);
+  if (is_shared) pool_lock::destroy_later(std::move(done));
 }
 
 void pool_core::take_outcome(worker& from, parcel outcome) {
   auto done = take_answered(from);
-  const bool failed = outcome_failed(outcome);
-  if (failed && done->retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready()) {
-    put_back(std::move(done));
-  } else if (done->state->settle(std::move(outcome), from.process->name())) {
-    note_settled(*done->state, failed);
-  }
+  const bool failed = outcome_failed(outcome), is_shared = done->state.use_count() > 1;
+  if (failed && done->retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready())
+    return put_back(std::move(done));
+  if (done->state->settle(std::move(outcome), from.process->name())) note_settled(*done->state, failed);
+  if (is_shared) pool_lock::destroy_later(std::move(done));
 }
 
 // It has answered everything, or is ready for the first task.

@@ -16,8 +16,15 @@ namespace kin::detail {
 bool pool_core::wait_for(task_state& state, deadline until) {
   lock hold(mutex_);
   for (;;) {
+    if (hold.has_remains()) {  // their destructors may wait for the pool in this thread, which must not lead then
+      hold.unlock();
+      hold.lock();
+    }
     if (state.ready()) return true;
-    if (led_ == nullptr) return lead(hold, state, until);
+    if (led_ == nullptr) {
+      if (const auto in_time = lead(hold, state, until)) return *in_time;
+      continue;
+    }
     follower me{&state, {}, false};
     followers_.push_back(&me);
     if (followers_.size() == 1) rouse_leader();  // for this one's task, too
@@ -44,7 +51,8 @@ void pool_core::lead_on() {
   followers_.front()->changed.notify_one();
 }
 
-bool pool_core::lead(lock& hold, task_state& state, deadline until) {
+// Nothing: to be called again, when what was left by others' tasks has been destroyed.
+std::optional<bool> pool_core::lead(lock& hold, task_state& state, deadline until) {
   led_ = &state;
   struct at_end {
     pool_core& core;
@@ -58,6 +66,7 @@ bool pool_core::lead(lock& hold, task_state& state, deadline until) {
     look_at_lanes();
     if (state.ready()) return true;
     if (!until.is_never() && until.passed()) return false;
+    if (hold.has_remains()) return std::nullopt;
     if (!spin_for_answers(hold)) sleep_for_answers(hold, until);
   }
 }

@@ -34,6 +34,7 @@
 #include "pool/block_store.hpp"
 #include "pool/lane_memory.hpp"
 #include "pool/opened_blocks.hpp"
+#include "pool/pool_lock.hpp"
 #include "pool/stderr_tail.hpp"
 #include "pool/task_lane.hpp"
 #include "pool/task_row.hpp"
@@ -69,7 +70,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] const std::shared_ptr<task_home>& home() const noexcept override { return states_; }
 
  private:
-  using lock = std::unique_lock<std::mutex>;
+  using lock = pool_lock;
 
   using task = pooled_task;
 
@@ -147,7 +148,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     std::condition_variable changed;
     bool nudged = false;
   };
-  bool lead(lock& hold, task_state& state, deadline until);
+  std::optional<bool> lead(lock& hold, task_state& state, deadline until);
   void lead_on();
   void look_at_lanes();
   [[nodiscard]] std::size_t worth_waking_for(const worker& w) const;

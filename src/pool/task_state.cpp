@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <list>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "os/event_fd.hpp"
 #include "os/process_id.hpp"
 #include "os/surroundings.hpp"
+#include "pool/pool_lock.hpp"
 
 namespace kin::detail {
 
@@ -122,7 +124,8 @@ struct task_state::watchers {
   std::mutex mutex;
   std::condition_variable changed;
   unique_fd event;
-  std::vector<std::function<void()>> callbacks, hooks;
+  std::vector<std::function<void()>> callbacks;
+  std::list<std::function<void()>> hooks;
 };
 
 task_state::~task_state() { delete watchers_.load(std::memory_order_relaxed); }
@@ -258,7 +261,7 @@ bool task_state::publish(bool failed) {
   // release: with the result. Pairs with ready().
   const std::uint32_t before = word_.fetch_or(settled | (failed ? with_failure : 0));
   if ((before & watched) == 0) return true;
-  std::vector<std::function<void()>> hooks;
+  pool_lock::hooks hooks;
   {
     watchers& all = *watchers_.load(std::memory_order_acquire);
     const std::lock_guard hold(all.mutex);
@@ -269,6 +272,8 @@ bool task_state::publish(bool failed) {
     all.changed.notify_all();
   }
   for (auto& hook : hooks) hook();
+  // They may be the last that hold the values of other tasks.
+  pool_lock::destroy_later(std::move(hooks));
   return true;
 }
 

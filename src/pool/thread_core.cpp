@@ -94,7 +94,7 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   } catch (...) {
     // The others will come to it; without any other, nobody will.
     if (threads_ == 0) {
-      (void)waiting_.take(*task->state);
+      pool_lock::destroy_later(waiting_.take(*task->state));
       throw;
     }
   }
@@ -217,7 +217,10 @@ void thread_core::note_settled(bool failed) {
 }
 
 void thread_core::fail_waiting(const std::exception_ptr& why) {
-  while (auto t = waiting_.pop()) settle(*t->state, why);
+  while (auto t = waiting_.pop()) {
+    settle(*t->state, why);
+    pool_lock::destroy_later(std::move(t));
+  }
 }
 
 }  // namespace kin::detail

@@ -14,6 +14,7 @@
 
 #include <kin/pool/task_pool.hpp>
 
+#include "pool/pool_lock.hpp"
 #include "pool/waiting_tasks.hpp"
 
 namespace kin::detail {
@@ -37,7 +38,7 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
   void wait_ends() noexcept override;
 
  private:
-  using lock = std::unique_lock<std::mutex>;
+  using lock = pool_lock;
 
   // thread_core.cpp
   void require_owner() const;

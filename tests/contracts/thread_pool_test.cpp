@@ -250,6 +250,60 @@ TEST(thread_pool, makes_submitters_wait_while_too_much_is_pending) {
   EXPECT_EQ(workers.stats().completed, 7u);
 }
 
+TEST(thread_pool, makes_way_for_a_callback_that_a_task_waits_for) {
+  kin::thread_pool workers(1);
+  EXPECT_EQ(workers.apply([&] {
+    auto inner = workers.apply_async([] { return std::make_unique<int>(3); }).then([&](const std::unique_ptr<int>&) {
+      workers.apply([] {});
+    });
+    return *std::move(inner).get();
+  }),
+            3);
+}
+
+// Asks the pool when it goes, as the owner of something that tasks work on may.
+struct uses_the_pool {
+  explicit uses_the_pool(const kin::thread_pool& p) : pool(&p) {}
+  uses_the_pool(uses_the_pool&& other) noexcept : pool(std::exchange(other.pool, nullptr)) {}
+  uses_the_pool& operator=(uses_the_pool&& other) noexcept {
+    std::swap(pool, other.pool);
+    return *this;
+  }
+  ~uses_the_pool() {
+    if (pool == nullptr) return;
+    (void)pool->stats();
+    ++gone;
+  }
+  const kin::thread_pool* pool;
+  static inline std::atomic<int> gone = 0;
+};
+
+TEST(thread_pool, is_free_while_what_tasks_have_made_or_captured_is_destroyed) {
+  uses_the_pool::gone = 0;
+  {
+    kin::thread_pool workers(2);
+    (void)workers.map_async([&](int) { return uses_the_pool(workers); }, std::vector<int>(20, 1));
+    std::vector<kin::future<uses_the_pool>> all;
+    for (int i = 0; i < 4; ++i) all.push_back(workers.apply_async([&] { return uses_the_pool(workers); }));
+    (void)kin::when_all(all);
+    all.clear();
+    workers.close();
+    workers.join();
+  }
+  EXPECT_EQ(uses_the_pool::gone, 24);
+  {
+    kin::thread_pool workers(1);
+    door gate;
+    auto runs = workers.apply_async([&] { gate.pass(); });
+    while (workers.stats().running == 0) std::this_thread::yield();
+    (void)workers.apply_async([captured = std::make_shared<uses_the_pool>(workers)] {});
+    workers.terminate();
+    EXPECT_EQ(uses_the_pool::gone, 25);
+    gate.open();
+    workers.join();
+  }
+}
+
 TEST(thread_pool, fails_what_waits_when_the_initializer_begins_to_throw) {
   static std::atomic<int> starts;
   starts = 0;
