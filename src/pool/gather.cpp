@@ -28,6 +28,7 @@ void add_once(std::vector<std::weak_ptr<task_owner>>& owners, const std::shared_
 arrivals::arrivals() : state_(std::make_shared<state>()) {}
 
 void arrivals::expect(std::size_t number, task_state& task) const {
+  if (!task.ready()) task.require_no_copy("wait for it");
   add_once(state_->owners, task.owner());
   task.on_settle([s = state_, number] {
     const std::lock_guard hold(s->mutex);

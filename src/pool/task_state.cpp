@@ -87,6 +87,11 @@ callback_runner::~callback_runner() {
     state_->changed.wait(hold, [&] { return !state_->running; });
 }
 
+bool callback_runner::is_this_thread() const {
+  const std::lock_guard hold(state_->mutex);
+  return state_->running && state_->thread == std::this_thread::get_id();
+}
+
 bool callback_runner::forked_copy() const noexcept { return os::own_pid() != state_->owner; }
 
 void callback_runner::start() {
@@ -130,10 +135,20 @@ struct task_state::watchers {
 
 task_state::~task_state() { delete watchers_.load(std::memory_order_relaxed); }
 
+std::shared_ptr<waited_on> task_state::waited_on_owner() const {
+  if (ready() || home_->runner->forked_copy()) return nullptr;
+  return owner();
+}
+
+void task_state::require_no_copy(const char* to) const {
+  if (home_->runner->forked_copy())
+    throw closed_error(std::string("kin: this task belongs to the process that submitted it; a forked copy cannot ") +
+                       to);
+}
+
 bool task_state::wait(deadline until) {
   if (ready()) return true;
-  if (home_->runner->forked_copy())
-    throw closed_error("kin: this task belongs to the process that submitted it; a forked copy cannot wait for it");
+  require_no_copy("wait for it");
   const auto its = owner();
   return its ? its->wait_for(*this, until) : sleep(until);
 }
@@ -211,6 +226,7 @@ int task_state::native_handle() {
 }
 
 void task_state::when_settled(std::function<void()> callback) {
+  require_no_copy("be told of it");
   home_->runner->start();
   if (unless_settled([&](watchers& all) { all.callbacks.push_back(std::move(callback)); }))
     tell_owner();

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <kin/event.hpp>
+#include <kin/pipe.hpp>
 #include <kin/thread_pool.hpp>
 
 #include "contracts/pool_contract.hpp"
@@ -65,6 +66,17 @@ TEST_P(own_pool, waits_in_every_way_that_there_is) {
     return sum + elsewhere;  // 60; a thread of the task's that waits is the task that waits
   }),
             60);
+}
+
+TEST_P(own_pool, makes_way_for_tasks_that_are_waited_for_beside_other_things) {
+  kin::pool workers(options(1));
+  EXPECT_EQ(workers.apply([] {
+    auto [a, b] = kin::pipe();
+    auto inner = kin::current_pool().apply_async(square, 3);
+    const auto ready = kin::wait({a, inner});
+    return ready.contains(inner) && !ready.contains(a) ? inner.get() : -1;
+  }),
+            9);
 }
 
 TEST_P(own_pool, brings_failures_of_inner_tasks_to_the_outer_one) {

@@ -241,6 +241,10 @@ KIN_ANY_POOL_TEST(pool_ends, refuses_in_a_forked_copy_of_its_process) {
     refused([&] { (void)workers.stats(); });
     refused([&] { busy.wait(); });
     refused([&] { (void)busy.get(); });
+    refused([&] { busy.then([](const int&) {}); });
+    refused([&] {
+      for (const auto& each : kin::as_completed(std::vector{ended, busy})) (void)each;
+    });
     if (ended.get() != 9) ++wrong;
     { Pool gone(std::move(workers)); }
     { auto f = std::move(busy); }

@@ -16,6 +16,10 @@ KIN_ANY_POOL_CONTRACT(pool_futures);
 class process_pool_futures : public pool_contract {};
 KIN_POOL_CONTRACT(process_pool_futures);
 
+constexpr std::size_t size = 1000;
+std::size_t size_of(const std::string& text) { return text.size(); }
+std::size_t size_of(const std::unique_ptr<std::string>& text) { return text ? text->size() : 0; }
+
 KIN_ANY_POOL_TEST(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
   std::vector<std::string> log;
   std::set<std::thread::id> threads;
@@ -41,6 +45,80 @@ KIN_ANY_POOL_TEST(pool_futures, call_back_in_order_on_one_thread_of_their_own) {
   EXPECT_THAT(log, testing::ElementsAre("then 9", "ready", "error no", "pointer", "bare", "late 16"));
   EXPECT_EQ(threads.size(), 1u);
   EXPECT_FALSE(threads.contains(std::this_thread::get_id()));
+}
+
+// The chain's end moves the value out, and the callback runs beside it.
+KIN_ANY_POOL_TEST(pool_futures, show_their_value_to_callbacks_before_it_is_moved_out) {
+  Pool workers(options(2));
+  std::atomic<int> seen{0}, wrong{0};
+  const auto look = [&](const auto& value) {
+    ++seen;
+    if (size_of(value) != size) ++wrong;
+  };
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(workers.apply_async([] { return std::string(size, 'x'); }).then(look).get().size(), size);
+    EXPECT_EQ(workers.apply_async([] { return std::make_unique<std::string>(size, 'x'); }).then(look).get()->size(),
+              size);
+    auto f = workers.apply_async([] { return std::string(size, 'x'); }).then(look);
+    EXPECT_EQ(std::move(f).get_for(20s).value().size(), size);
+  }
+  auto one = workers.apply_async([] { return std::make_unique<std::string>(size, 'x'); }).then(look);
+  EXPECT_EQ(std::get<0>(kin::when_all(one).get())->size(), size);
+  workers.close();
+  workers.join();
+  EXPECT_EQ(seen, 601);
+  EXPECT_EQ(wrong, 0);
+}
+
+// Says that it can be copied, which does not compile.
+class owners {
+ public:
+  owners() { all_.push_back(std::make_unique<int>(7)); }
+  [[nodiscard]] int first() const { return all_.empty() ? 0 : *all_[0]; }
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(all_);
+  }
+
+ private:
+  std::vector<std::unique_ptr<int>> all_;
+};
+KIN_ANY_POOL_TEST(pool_futures, give_values_that_only_say_that_they_can_be_copied) {
+  Pool workers(options(1));
+  const auto make = [] { return owners(); };
+  EXPECT_EQ(workers.apply(make).first(), 7);
+  for (int i = 0; i < 50; ++i) {
+    int seen = 0;
+    EXPECT_EQ(workers.apply_async(make).then([&](const owners& o) { seen = o.first(); }).get().first(), 7);
+    EXPECT_EQ(seen, 7);
+  }
+}
+
+template <class Pool>
+struct uses_its_pool {
+  int number = 1;
+  ~uses_its_pool() {
+    if (Pool* const its = pool.load()) try {
+        (void)its->apply(square, 2);
+      } catch (const kin::closed_error&) {
+      }
+  }
+  static inline std::atomic<Pool*> pool = nullptr;
+};
+KIN_ANY_POOL_TEST(pool_futures, let_their_values_use_the_pool_when_they_are_destroyed) {
+  Pool workers(options(1));
+  const auto make = [] { return uses_its_pool<Pool>{}; };
+  uses_its_pool<Pool>::pool = &workers;
+  for (int i = 0; i < 30; ++i) {
+    (void)workers.apply_async(make).then([](const uses_its_pool<Pool>&) {});
+    {
+      auto a = workers.apply_async(make), b = workers.apply_async(make);
+      a.then([](const uses_its_pool<Pool>&) {});
+      (void)kin::when_all(a, b);
+    }
+    EXPECT_EQ(workers.apply(square, 3), 9);
+  }
+  uses_its_pool<Pool>::pool = nullptr;
 }
 
 KIN_ANY_POOL_TEST(pool_futures, take_callbacks_that_can_only_be_moved) {

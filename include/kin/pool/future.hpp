@@ -12,6 +12,7 @@
 #include <utility>
 #include <variant>
 
+#include <kin/core/always_false.hpp>
 #include <kin/core/deadline.hpp>
 #include <kin/core/error.hpp>
 #include <kin/pool/task_state.hpp>
@@ -37,7 +38,9 @@ class future {
     else
       return state().value();
   }
-  /// The same, moving the value out: `T v = pool.apply_async(f).get();`
+  /// The same, moving the value out: `T v = pool.apply_async(f).get();`. What then() calls sees it all the same: while
+  /// such a callback is to come, this is a copy, and where kin does not know how to make one it waits for the callback,
+  /// get_for too, which must not need what the caller holds.
   T get() && {
     const auto mine = std::move(state_);
     if (!mine) throw_empty();
@@ -45,7 +48,12 @@ class future {
     if constexpr (std::is_void_v<T>)
       (void)mine->value();
     else
-      return std::move(mine->value());
+      return mine->take();
+  }
+  template <class Timeout>
+  T get(Timeout&&) const {
+    static_assert(detail::always_false<Timeout>,
+                  "kin: write get_for(1s), which returns an std::optional, empty when the value has not come in time");
   }
   /// get(), or nothing when the value has not come by then: the task goes on. For void: whether it has ended.
   template <class Rep, class Period>
@@ -94,13 +102,14 @@ class future {
   future then(F f) const {
     static_assert(takes_value<F>, "kin: then(f) calls f(const T&) with the value of this future<T>, f() for void");
     if constexpr (takes_value<F>)
-      when_settled([self = state_, f = std::move(f)]() mutable {
-        if (self->failed()) return;
+      when_settled([mine = std::make_shared<reading>(shared_state()), f = std::move(f)]() mutable {
+        const auto its = std::move(mine);
+        if (its->state().failed()) return;
         if constexpr (std::is_void_v<T>) {
-          (void)self->value();
+          (void)its->state().value();
           std::invoke(f);
         } else {
-          std::invoke(f, std::as_const(self->value()));
+          std::invoke(f, std::as_const(its->state().value()));
         }
       });
     return *this;
@@ -136,12 +145,14 @@ class future {
   auto operator co_await() && { return awaiter<false>{std::move(*this)}; }
 
   /// For kin.
+  [[nodiscard]] std::shared_ptr<detail::waited_on> waited_on() const { return state().waited_on_owner(); }
   [[nodiscard]] const std::shared_ptr<detail::result_state<T>>& shared_state() const {
     (void)state();
     return state_;
   }
 
  private:
+  using reading = typename detail::result_state<T>::reading;
   template <bool Copies>
   struct awaiter {
     future of;

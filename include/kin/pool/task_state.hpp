@@ -17,12 +17,15 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <kin/core/deadline.hpp>
 #include <kin/core/export.hpp>
 #include <kin/os/unique_fd.hpp>
+#include <kin/transport/wait.hpp>
+#include <kin/wire/copyable.hpp>
 #include <kin/wire/outcome.hpp>
 #include <kin/wire/parcel.hpp>
 
@@ -42,6 +45,7 @@ class KIN_EXPORT callback_runner {
   void post(std::function<void()> callback);
   /// Waits until everything posted so far has run; returns at once in the callback thread itself.
   void drain();
+  [[nodiscard]] bool is_this_thread() const;
   /// True in a forked copy of the process that made it: no thread and no pool exist there.
   [[nodiscard]] bool forked_copy() const noexcept;
 
@@ -51,17 +55,17 @@ class KIN_EXPORT callback_runner {
 };
 
 /// What a state's owner does for it.
-class KIN_EXPORT task_owner {
+class KIN_EXPORT task_owner : public waited_on {
  public:
-  virtual ~task_owner();
+  ~task_owner() override;
   /// False when the task has already ended.
   virtual bool cancel_task(class task_state& task) = 0;
   /// Takes a task back that no worker has got yet: it gets cancelled_error. False when it runs or has ended.
   virtual bool withdraw_task(class task_state& task) = 0;
   /// The calling thread begins and ends to wait for a task of this owner: should it be a worker of the same pool, that
   /// needs another one meanwhile. Nests.
-  virtual void wait_begins() noexcept {}
-  virtual void wait_ends() noexcept {}
+  void wait_begins() noexcept override {}
+  void wait_ends() noexcept override {}
   /// Waits in the calling thread, which may do something for the task meanwhile. False: not settled in time.
   virtual bool wait_for(class task_state& task, deadline until);
   /// Somebody is to be told when this task ends who does not wait in wait_for().
@@ -98,6 +102,8 @@ class KIN_EXPORT task_state {
   task_state& operator=(const task_state&) = delete;
   virtual ~task_state();
 
+  /// The owner, for who waits for this by its descriptor: null where none helps.
+  [[nodiscard]] std::shared_ptr<waited_on> waited_on_owner() const;
   /// Throws closed_error in a forked copy of the process whose task it is, unless it was settled before.
   bool wait(deadline until);
   /// The same, for owners: just sleeps.
@@ -110,7 +116,9 @@ class KIN_EXPORT task_state {
   [[nodiscard]] bool look() const;
   /// An eventfd that becomes and stays readable when settled.
   int native_handle();
-  /// Runs `callback` on the callback thread once settled, at once when it is.
+  /// Throws closed_error in a forked copy of the process whose task it is: "a forked copy cannot " `to`.
+  void require_no_copy(const char* to) const;
+  /// Runs `callback` on the callback thread once settled, at once when it is. Throws closed_error in a forked copy.
   void when_settled(std::function<void()> callback);
   /// Runs `hook` once settled, in the thread that settles it, or here and now: for short things that do not throw.
   void on_settle(std::function<void()> hook);
@@ -195,12 +203,47 @@ class result_state : public task_state {
     if (failure_) std::rethrow_exception(failure_);
     return *value_;
   }
+  /// value() for one who takes it along. Callbacks see it first: a copy is taken as long as there are some to come, and
+  /// what kin does not know how to copy when they have been.
+  value_type take() {
+    value_type& its = value();
+    if (readers_.load(std::memory_order_acquire) != 0) [[unlikely]] {
+      if constexpr (is_surely_copyable<value_type>)
+        return std::as_const(its);
+      else
+        wait_for_readers();
+    }
+    return std::move(its);
+  }
+  /// Of a callback that is to see the value: as long as it lives, nobody takes that away.
+  class reading {
+   public:
+    explicit reading(std::shared_ptr<result_state> of) noexcept : of_(std::move(of)) { ++of_->readers_; }
+    reading(const reading&) = delete;
+    reading& operator=(const reading&) = delete;
+    ~reading() {
+      // release: what it has read. Pairs with take().
+      of_->readers_.fetch_sub(1, std::memory_order_release);
+      of_->readers_.notify_all();
+    }
+    [[nodiscard]] result_state& state() const noexcept { return *of_; }
+
+   private:
+    std::shared_ptr<result_state> of_;
+  };
 
  protected:
   virtual value_type decode() = 0;
 
  private:
   enum class progress : std::uint32_t { none, under_way, done };
+  // Not for oneself, nor where no callback runs.
+  void wait_for_readers() {
+    if (callbacks()->forked_copy() || callbacks()->is_this_thread()) return;
+    const waiting_for telling(owner());
+    for (auto n = readers_.load(std::memory_order_acquire); n != 0; n = readers_.load(std::memory_order_acquire))
+      readers_.wait(n);
+  }
   // User code runs in decode(): by waiters of this future only.
   void decode_or_wait() {
     progress now = progress::none;
@@ -219,6 +262,7 @@ class result_state : public task_state {
   }
 
   std::atomic<progress> decoded_{progress::none};
+  std::atomic<std::uint32_t> readers_{0};
   std::optional<value_type> value_;
   std::exception_ptr failure_;
 };

@@ -28,7 +28,7 @@ joined_value<T> value_of(result_state<T>& state) {
   if constexpr (is_copyable<joined_value<T>>)
     return state.value();
   else
-    return std::move(state.value());
+    return state.take();
 }
 
 }  // namespace detail
@@ -68,7 +68,7 @@ template <std::ranges::input_range Range>
         if constexpr (detail::is_copyable<type>)
           all.push_back(each->value());
         else
-          all.push_back(std::move(each->value()));
+          all.push_back(each->take());
       }
       return all;
     }

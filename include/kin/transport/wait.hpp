@@ -24,6 +24,19 @@ struct fd {
   int number;
 };
 
+namespace detail {
+/// Is told that a thread begins and ends to wait: for what that thread, a worker of a pool, may be in the way of.
+class KIN_EXPORT waited_on {
+ public:
+  waited_on() = default;
+  waited_on(const waited_on&) = delete;
+  waited_on& operator=(const waited_on&) = delete;
+  virtual ~waited_on();
+  virtual void wait_begins() noexcept {}
+  virtual void wait_ends() noexcept {}
+};
+}  // namespace detail
+
 /// Anything with a native_handle() that polls readable when it is ready: a connection with a message or at end of
 /// file, a process that has ended, a queue with an item or closed, a future with its outcome, a readable descriptor.
 /// Refers to the object, which must outlive the wait.
@@ -34,12 +47,20 @@ class waitable {
              requires(const T& t) {
                { t.native_handle() } -> std::convertible_to<int>;
              })
-  waitable(const T& object)
-      : handle_(object.native_handle()) {}  // NOLINT(google-explicit-constructor): lists of mixed things
+  waitable(const T& object)  // NOLINT(google-explicit-constructor): lists of mixed things
+      : handle_(object.native_handle()) {
+    if constexpr (requires {
+                    { object.waited_on() } -> std::convertible_to<std::shared_ptr<detail::waited_on>>;
+                  })
+      owner_ = object.waited_on();
+  }
   [[nodiscard]] int native_handle() const noexcept { return handle_; }
+  /// For kin.
+  [[nodiscard]] const std::shared_ptr<detail::waited_on>& waited_on() const noexcept { return owner_; }
 
  private:
   int handle_;
+  std::shared_ptr<detail::waited_on> owner_;
 };
 
 /// What was ready: `if (ready.contains(a)) …`. Empty when the time ran out.

@@ -9,6 +9,12 @@
 
 namespace kin::detail {
 
+// Among the types around a T: of a class whose members nobody sees its own word is not taken.
+struct sure;
+template <kind How>
+inline constexpr bool is_opaque =
+    How == kind::custom || How == kind::member_serialize || How == kind::free_serialize || How == kind::unsendable;
+
 // Seen: the types around this one, each of which asks for its other parts itself. So a type that contains itself ends.
 template <class T, class... Seen>
 constexpr bool can_copy();
@@ -36,6 +42,8 @@ constexpr bool can_copy() {
       return can_copy_arguments<T, Seen...>(std::type_identity<T>{});
     else if constexpr (how == kind::aggregate)
       return can_copy_all<T, Seen...>(member_types<T>{});
+    else if constexpr (is_opaque<how> && std::is_class_v<T> && (std::is_same_v<Seen, sure> || ...))
+      return std::is_trivially_copyable_v<T>;
     else
       return true;
   }
@@ -44,5 +52,8 @@ constexpr bool can_copy() {
 /// Ask for decayed types.
 template <class T>
 inline constexpr bool is_copyable = can_copy<T>();
+/// The same, and false where a class only says that it can be copied: for copies that nobody has asked for.
+template <class T>
+inline constexpr bool is_surely_copyable = can_copy<T, sure>();
 
 }  // namespace kin::detail
