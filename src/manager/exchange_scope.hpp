@@ -15,7 +15,7 @@ namespace kin::detail {
 struct exchange_scope {
   server_id server;
   std::shared_ptr<server_link> link;             ///< in a client; null in the server itself
-  std::vector<std::shared_ptr<hosted>> granted;  ///< in the server: handles that a result contains
+  std::vector<std::shared_ptr<hosted>> granted;  ///< in the server: handles that an outcome contains
   exchange_scope* outer = nullptr;
 };
 

@@ -14,6 +14,7 @@
 
 #include "manager/server_session.hpp"
 #include "manager/session_frames.hpp"
+#include "os/own_process.hpp"
 #include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "os/surroundings.hpp"
@@ -36,6 +37,7 @@ manager_server::~manager_server() {
 }
 
 void manager_server::serve(int parent) {
+  os::allow_most_descriptors();  // a proxy on its way keeps some
   std::vector<pollfd> entries;
   for (;;) {
     entries = {{parent, POLLIN, 0}, {changed_.get(), POLLIN, 0}, {table_.new_tokens().get(), POLLIN, 0}};
@@ -108,6 +110,7 @@ void manager_server::admit(channel link, std::uint64_t number) {
 
 void manager_server::run_session(session& s, channel link, std::shared_ptr<client_references> references) {
   const os::own_thread me("kin-session");
+  os::own_thread::take_signals();  // as everybody's code may expect, and whatever it executes
   server_session(table_, std::move(link), std::move(references)).serve(s.over);
   const std::lock_guard hold(mutex_);
   s.ended = true;

@@ -2,6 +2,8 @@
 // object_handle: handles, how they cross, and one call through them; see the header.
 #include <kin/manager/object_handle.hpp>
 
+#include <algorithm>
+
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 #include <kin/wire/outcome.hpp>
@@ -18,6 +20,25 @@ enum class form : unsigned char {
   empty,
   within,      // in a message between the server and a client: the number says it all
   travelling,  // anywhere else: with the door, and a token that keeps the object
+};
+
+// What a message to a client names is the client's, too, as soon as it is sent. A message that is given up half encoded
+// drops what it carries.
+class grant final : public passenger {
+ public:
+  grant(exchange_scope& scope, const std::shared_ptr<hosted>& object) : scope_(scope), object_(object.get()) {
+    scope.granted.push_back(object);
+  }
+  ~grant() override {
+    auto& all = scope_.granted;
+    const auto mine = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.get() == object_; });
+    if (mine != all.end()) all.erase(mine);
+  }
+  void arrive() noexcept override {}
+
+ private:
+  exchange_scope& scope_;
+  const hosted* object_;
 };
 
 }  // namespace
@@ -67,11 +88,11 @@ std::uint64_t object_handle::number() const { return get().number(); }
 void object_handle::encode(writer& out) const {
   if (!reference_) return out.put(form::empty);
   const auto& local = reference_->local();
-  const exchange_scope* scope = current_scope();
+  exchange_scope* const scope = current_scope();
   const bool within = scope && scope->server == reference_->server() && (local != nullptr) == (scope->link == nullptr);
   if (within) {
     out(form::within, reference_->number());
-    if (local) current_scope()->granted.push_back(local);
+    if (local) out.carry(std::make_unique<grant>(*scope, local));
     return;
   }
   auto [pipe, token] = os::make_lifeline();
@@ -82,7 +103,11 @@ void object_handle::encode(writer& out) const {
   } else {
     const auto& link = reference_->link();
     out.fd(link->door());
-    link->hold(reference_->number(), std::move(pipe));
+    try {
+      link->hold(reference_->number(), std::move(pipe));
+    } catch (const closed_error&) {
+      // The server has ended: whoever uses the proxy will be told.
+    }
   }
   out.fd(token.get());
 }

@@ -55,8 +55,7 @@ void server_session::answer(parcel request) {
   exchange_scope scope{table_.server(), nullptr, {}, nullptr};
   const entered_scope entered(scope);
   parcel outcome = run_request(std::move(request));
-  if (!outcome_failed(outcome))
-    for (auto& object : scope.granted) client_->add(std::move(object));
+  for (const auto& object : scope.granted) client_->add(object);
   link_.send(answer_frame, outcome.bytes, outcome.fds);
   outcome.arrived();
 }

@@ -197,6 +197,12 @@ own_thread::own_thread(const char* name, counted) noexcept {
   ::prctl(PR_SET_NAME, name, 0, 0, 0);
 }
 
+void own_thread::take_signals() noexcept {
+  sigset_t none;
+  sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
 own_thread::~own_thread() { --own_threads; }
 
 void own_thread::forget_all() noexcept {

@@ -38,6 +38,8 @@ class own_thread {
   /// The same in a thread that start() has counted.
   struct counted {};
   own_thread(const char* name, counted) noexcept;
+  /// Unblocks them: for threads of this process alone that run the user's code.
+  static void take_signals() noexcept;
   own_thread(const own_thread&) = delete;
   own_thread& operator=(const own_thread&) = delete;
   ~own_thread();

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,7 @@ struct way {
 struct record {
   remote_info info{{}, {}, {}};
   std::vector<way> ways;
+  passengers carried{};  // of what is to be sent
 };
 
 /// A type and its bases, nearest first.
@@ -116,6 +118,7 @@ bool save_as(const exception_kind& kind, record& to) {
     auto saved = out.take();
     if (!saved.fds.empty()) return false;
     to.ways.push_back({kind.type->name(), std::move(saved.bytes)});
+    std::move(saved.carried.begin(), saved.carried.end(), std::back_inserter(to.carried));
     return true;
   } catch (const std::bad_alloc&) {
     throw;
@@ -217,11 +220,12 @@ std::exception_ptr rebuild(std::vector<record>& chain, std::size_t first) {
 }  // namespace
 
 void encode_exception(writer& out, std::exception_ptr exception) {
-  const auto chain = capture_chain(std::move(exception));
+  auto chain = capture_chain(std::move(exception));
   out.put(static_cast<std::uint8_t>(chain.size()));
-  for (const auto& each : chain) {
+  for (auto& each : chain) {
     out(each.info.type_name, each.info.text, each.info.worker, static_cast<std::uint8_t>(each.ways.size()));
     for (const auto& one : each.ways) out(one.kind, one.data);
+    for (auto& one : each.carried) out.carry(std::move(one));
   }
 }
 

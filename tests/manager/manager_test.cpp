@@ -75,6 +75,60 @@ TEST(manager, passes_on_what_constructors_and_methods_throw) {
   EXPECT_EQ(m.stats().objects, 1u);
 }
 
+struct cannot_be_encoded {
+  template <class Archive>
+  void serialize(Archive&) {
+    throw std::domain_error("cannot be encoded");
+  }
+};
+struct error_with_a_list : std::runtime_error {
+  error_with_a_list() : std::runtime_error("") {}
+  explicit error_with_a_list(const kin::list_proxy<int>& of) : std::runtime_error("with a list"), list(of) {}
+  kin::list_proxy<int> list;
+  bool is_encoded = true;
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(list, is_encoded);
+    if (!is_encoded) throw std::domain_error("cannot be encoded");
+  }
+};
+inline const kin::transportable<error_with_a_list> error_with_a_list_registration;
+
+struct list_holder {
+  kin::list_proxy<int> list;
+  explicit list_holder(const kin::list_proxy<int>& l) : list(l) {}
+  void throw_it(bool is_encoded) {
+    error_with_a_list e(list);
+    e.is_encoded = is_encoded;
+    throw e;
+  }
+  std::pair<kin::list_proxy<int>, cannot_be_encoded> half_encoded() { return {list, {}}; }
+};
+
+TEST(manager, counts_the_proxies_in_what_is_thrown) {
+  kin::manager m;
+  auto holder = m.make<list_holder>(m.list<int>({7}));
+  {
+    kin::list_proxy<int> kept;
+    for (int i = 0; i < 3; ++i) {
+      try {
+        holder.call<&list_holder::throw_it>(true);
+        ADD_FAILURE() << "nothing thrown";
+      } catch (const error_with_a_list& e) {
+        kept = e.list;
+        EXPECT_EQ(e.list[0], 7);
+      }
+      EXPECT_THROW(holder.call<&list_holder::throw_it>(false), kin::error);
+      EXPECT_THROW((void)holder.call<&list_holder::half_encoded>(), std::exception);
+      EXPECT_EQ(kept[0], 7);
+    }
+    EXPECT_EQ(m.stats().objects, 2u);
+    holder = {};
+    EXPECT_EQ(kept[0], 7);
+  }
+  EXPECT_EQ(m.stats().objects, 0u);
+}
+
 struct serial {
   int inside = 0, most = 0;
   void enter() {
@@ -182,6 +236,16 @@ TEST(manager, shares_objects_between_managers) {
   EXPECT_THAT(lists[0].snapshot(), ElementsAre(1, 2));
   lists.update(0, [](kin::list_proxy<int>& inner) { inner.push_back(3); });
   EXPECT_EQ(lists[0].size(), 3u);
+}
+
+TEST(manager, shows_a_list_in_which_something_lives_elsewhere_and_has_ended) {
+  kin::manager a, b;
+  const auto lists = a.list<kin::list_proxy<int>>({b.list<int>({1}), a.list<int>({2})});
+  b.shutdown();
+  const auto all = lists.snapshot();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THROW((void)all[0].size(), kin::closed_error);
+  EXPECT_EQ(all[1][0], 2);
 }
 
 TEST(manager, moves) {
