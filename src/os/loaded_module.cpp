@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -63,14 +64,15 @@ std::string build_id_in(std::span<const char> notes, std::size_t align) {
   return {};
 }
 
-/// For modules without build-id: every segment's place and size.
+/// For modules without build-id: every segment's place and size. Another module may have the same: see is_module().
+constexpr std::string_view fingerprint_mark = "phdr";
 std::string fingerprint(std::span<const ElfW(Phdr)> segments) {
   std::uint64_t hash = 1469598103934665603U;
   for (const auto& s : segments)
     for (const std::uint64_t v :
          {std::uint64_t{s.p_type}, std::uint64_t{s.p_vaddr}, std::uint64_t{s.p_filesz}, std::uint64_t{s.p_memsz}})
       hash = (hash ^ v) * 1099511628211U;
-  std::string text = "phdr";
+  std::string text(fingerprint_mark);
   text.append(reinterpret_cast<const char*>(&hash), sizeof hash);
   return text;
 }
@@ -88,6 +90,13 @@ std::string identity_of(const dl_phdr_info& info) {
 std::string absolute_path(const char* name) {
   char resolved[PATH_MAX];
   return *name != '\0' && ::realpath(name, resolved) != nullptr ? resolved : name;
+}
+
+/// Whether that loaded module, of that identity, is the one of `place`.
+bool is_module(const dl_phdr_info& info, bool is_executable, const std::string& identity, const module_place& place) {
+  if (identity != place.identity) return false;
+  if (!identity.starts_with(fingerprint_mark)) return true;
+  return is_executable ? place.path.empty() : place.path == absolute_path(info.dlpi_name);
 }
 
 /// The part of `place` that one segment of `info` holds, or null.
@@ -164,7 +173,8 @@ place_lookup look_up(const module_place& place, std::size_t size, segment use) {
   }
   each_module([&](const dl_phdr_info& info, bool is_executable) {
     auto identity = identity_of(info);
-    if (identity != place.identity) {
+    if (!is_module(info, is_executable, identity, place)) {
+      if (identity == place.identity) return false;
       if (is_executable ? place.path.empty() : !place.path.empty() && place.path == absolute_path(info.dlpi_name)) {
         result.status = answer::other_build;
         result.other_identity = std::move(identity);

@@ -44,6 +44,13 @@ TEST(worker_program, runs_a_plugins_pools) {
   EXPECT_EQ(host("pools"), "host\n49 9\nover the edge\n49 9\nover the edge\nend\n");
 }
 
+TEST(worker_program, runs_the_tasks_of_two_plugins_that_have_some_of_one_type) {
+  ::setenv("KIN_TEST_SECOND_PLUGIN", KIN_TEST_SECOND_PLUGIN, 1);
+  const std::string said = host("pools", worker, KIN_TEST_FIRST_PLUGIN);
+  ::unsetenv("KIN_TEST_SECOND_PLUGIN");
+  EXPECT_EQ(said, "host\n49 9\nover the edge\n49 9\nover the edge\n49 9\nover the edge\n49 9\nover the edge\nend\n");
+}
+
 TEST(worker_program, is_what_its_children_start_theirs_by) { EXPECT_EQ(host("nested"), "host\n3\nend\n"); }
 
 TEST(worker_program, that_nobody_has_named_is_asked_for) {

@@ -17,6 +17,8 @@
 
 #include <kin/wire/outcome.hpp>
 
+#include "os/loaded_module.hpp"
+
 namespace {
 
 using kin::detail::encode_call;
@@ -222,6 +224,24 @@ TEST(incoming_call, loads_the_module_that_a_task_lives_in) {
   EXPECT_EQ(answer({lambda.bytes, {}}), 2001) << "again, now that it is loaded";
   EXPECT_THAT(refusal_after([](auto& bytes, auto& at) { bytes[at.identity] ^= std::byte{1}; }, std::move(lambda)),
               testing::MatchesRegex("kin: .*kin_wire_plugin.* is not the same build in parent and child .*"));
+}
+
+TEST(incoming_call, finds_what_lives_in_one_of_several_modules_without_build_id) {
+  const auto copy = std::filesystem::path(testing::TempDir()) / ("kin_nameless_" + std::to_string(::getpid()) + ".so");
+  std::filesystem::copy_file(KIN_TEST_PLUGIN_WITHOUT_BUILD_ID, copy);
+  std::vector<const void*> there;
+  for (const std::string& path : {std::string(KIN_TEST_PLUGIN_WITHOUT_BUILD_ID), copy.string()}) {
+    void* const module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    ASSERT_NE(module, nullptr) << ::dlerror();
+    there.push_back(::dlsym(module, "kin_test_of_a_nameless_module"));
+  }
+  EXPECT_NE(there[0], there[1]);
+  for (const void* const function : there) {
+    const auto place = kin::os::find_place(function);
+    ASSERT_TRUE(place);
+    EXPECT_EQ(kin::os::look_up(*place, 1, kin::os::segment::code).address, function);
+  }
+  std::filesystem::remove(copy);
 }
 
 TEST(incoming_call, refuses_a_library_that_was_replaced_without_loading_it) {

@@ -47,7 +47,7 @@ F take_callable(reader& request, const void* function) {
 
 /// Decodes a callable and its arguments, calls it, encodes the result.
 template <class F, class... A>
-void run_call(reader& request, writer& result, call_phase& phase, const void* function) {
+[[gnu::visibility("hidden")]] void run_call(reader& request, writer& result, call_phase& phase, const void* function) {
   auto f = take_callable<F>(request, function);
   std::tuple<A...> args{request.take<A>()...};  // braces: in this order
   request.finish();
@@ -73,16 +73,19 @@ constexpr std::uint64_t function_type_of() {
     return 0;
 }
 
+// Of each module its own, also where several have tasks of one type: else the loader would make all use those of the
+// module that it has loaded first, which is another one in the child, and could not unload any.
 template <class F, class... A>
-inline constinit std::atomic<const std::string*> encoded_identity{nullptr};
+[[gnu::visibility("hidden")]] inline constinit std::atomic<const std::string*> encoded_identity{nullptr};
 template <class F, class... A>
-inline constexpr call_descriptor descriptor_of{call_mark,
-                                               &descriptor_of<F, A...>,
-                                               type_hash<F, A...>(),
-                                               &typeid(typename callee<F>::type),
-                                               function_type_of<typename callee<F>::type>(),
-                                               &run_call<F, A...>,
-                                               &encoded_identity<F, A...>};
+[[gnu::visibility("hidden")]] inline constexpr call_descriptor descriptor_of{
+    call_mark,
+    &descriptor_of<F, A...>,
+    type_hash<F, A...>(),
+    &typeid(typename callee<F>::type),
+    function_type_of<typename callee<F>::type>(),
+    &run_call<F, A...>,
+    &encoded_identity<F, A...>};
 
 /// Writes the task's identity. Throws encode_error.
 KIN_EXPORT void encode_descriptor(writer& out, const call_descriptor& descriptor);

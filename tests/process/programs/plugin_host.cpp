@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // plugin_host: a program that knows nothing of kin and loads a plugin that uses it.
 //   plugin_host PLUGIN SCENE [ARGUMENT [new name of PLUGIN once it is loaded]]
+// KIN_TEST_SECOND_PLUGIN, of the environment, is loaded, too, and runs the same scene after it.
 #include <dlfcn.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 extern "C" __attribute__((visibility("default"))) int of_host(int n) { return n; }
 
@@ -20,6 +22,11 @@ int main(int argc, char** argv) {
     return 1;
   }
   run(argv[2], argc > 3 ? argv[3] : "", &of_host);
+  if (const char* const second = std::getenv("KIN_TEST_SECOND_PLUGIN")) {
+    void* const other = ::dlopen(second, RTLD_NOW | RTLD_LOCAL);
+    if (const auto runs = other ? reinterpret_cast<entry>(::dlsym(other, "kin_test_plugin_main")) : nullptr)
+      runs(argv[2], argv[3], &of_host);
+  }
   ::dlclose(plugin);
   std::puts("end");
 }
