@@ -195,6 +195,24 @@ TEST(queue, keeps_an_item_that_found_no_room) {
   EXPECT_EQ(*two, 2);
 }
 
+TEST(queue, keeps_what_found_no_room_and_would_have_been_converted) {
+  struct job {
+    std::string text;
+  };
+  const kin::queue<std::variant<int, job>> items(1);
+  items.put(1);
+  job mine{"mine"};
+  EXPECT_FALSE(items.try_put(std::move(mine)));
+  EXPECT_FALSE(items.put_for(std::move(mine), 1ms));
+  EXPECT_EQ(mine.text, "mine");  // NOLINT(bugprone-use-after-move): it was not put
+  items.close();
+  EXPECT_THROW(items.put(std::move(mine)), kin::closed_error);
+  EXPECT_EQ(mine.text, "mine");  // NOLINT(bugprone-use-after-move)
+  const kin::queue<std::shared_ptr<int>> owners;
+  owners.put(std::make_unique<int>(3));
+  EXPECT_EQ(*owners.get(), 3);
+}
+
 TEST(queue, is_unbounded_with_a_capacity_of_zero) {
   const kin::queue<int> numbers(0);
   for (int i = 0; i < 10'000; ++i) ASSERT_TRUE(numbers.try_put(i));

@@ -64,7 +64,8 @@ class queue {
   /// for std::string).
   /// Move-only items, and items that own descriptors or connections, are put by std::move: afterwards the queue owns
   /// them. Throws closed_error; whatever encoding throws; os_error when there is no memory for it, or no more room in
-  /// the kernel for its descriptors. Nothing is put then, and a moved item keeps its value.
+  /// the kernel for its descriptors. Nothing is put then, and a moved item keeps its value, unless it is no T and kin
+  /// does not know how to copy it: a unique_ptr for a shared_ptr, a class with a codec.
   template <class U = T>
     requires detail::item_for<U, T>
   void put(U&& item) const {
@@ -210,8 +211,11 @@ class queue {
   bool put_before(U&& item, const deadline& until, const char* operation) const {
     if constexpr (!std::is_same_v<T, std::remove_cvref_t<U>>) {
       const T made = [&]() -> T {
+        using copied = const std::remove_cvref_t<U>&;  // the caller keeps it, should nothing be put
         if constexpr (std::is_arithmetic_v<std::remove_cvref_t<U>> && std::is_arithmetic_v<T>)
           return static_cast<T>(item);  // as the caller's own conversion would: no warning out of this header
+        else if constexpr (detail::is_surely_copyable<std::remove_cvref_t<U>> && std::convertible_to<copied, T>)
+          return static_cast<copied>(item);
         else if constexpr (std::convertible_to<U, T>)
           return std::forward<U>(item);
         else
