@@ -10,6 +10,7 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <ranges>
 #include <thread>
 #include <vector>
 
@@ -117,6 +118,18 @@ void fire_and_forget(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * tasks);
 }
+// The same as one batch: nobody keeps its future either.
+void take(int) {}
+void batch_and_forget(benchmark::State& state) {
+  kin::pool workers(2);
+  workers.apply(nothing);
+  for (auto _ : state) {
+    (void)workers.map_async(take, std::views::iota(0, tasks));
+    workers.apply(nothing);
+    while (workers.stats().pending + workers.stats().running > 0) std::this_thread::yield();
+  }
+  state.SetItemsProcessed(state.iterations() * tasks);
+}
 void submit_and_get(benchmark::State& state) {
   kin::pool workers(2);
   workers.apply(nothing);
@@ -207,6 +220,7 @@ void tbb_task_group(benchmark::State& state) {
 BENCHMARK(tbb_task_group)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 #endif
 BENCHMARK(fire_and_forget)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
+BENCHMARK(batch_and_forget)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 BENCHMARK(submit_and_get)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 BENCHMARK(plain_submit_and_get)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 
