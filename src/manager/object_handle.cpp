@@ -103,11 +103,7 @@ void object_handle::encode(writer& out) const {
   } else {
     const auto& link = reference_->link();
     out.fd(link->door());
-    try {
-      link->hold(reference_->number(), std::move(pipe));
-    } catch (const closed_error&) {
-      // The server has ended: whoever uses the proxy will be told.
-    }
+    link->hold(reference_->number(), std::move(pipe));
   }
   out.fd(token.get());
 }

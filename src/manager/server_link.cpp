@@ -96,27 +96,13 @@ session_socket& server_link::control() {
   return *control_;
 }
 
-// A session that has ended may have done so alone: the server ends one when it has no descriptor left for what came.
-template <class Talk>
-void server_link::with_control(Talk talk) {
+void server_link::say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds) {
   const std::lock_guard hold(control_mutex_);
-  const bool is_new = !control_;
   try {
-    try {
-      talk(control().link());
-    } catch (const closed_error&) {
-      control_.reset();
-      if (is_new) throw;
-      talk(control().link());
-    }
+    control().link().send(what, std::as_bytes(std::span(&object, 1)), fds);
   } catch (const closed_error&) {
-    control_.reset();
     throw_ended();
   }
-}
-
-void server_link::say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds) {
-  with_control([&](channel& link) { link.send(what, std::as_bytes(std::span(&object, 1)), fds); });
 }
 
 void server_link::hold(std::uint64_t object, unique_fd pipe) { say(hold_frame, object, std::span(&pipe, 1)); }
@@ -124,12 +110,13 @@ void server_link::hold(std::uint64_t object, unique_fd pipe) { say(hold_frame, o
 void server_link::adopt(std::uint64_t object, unique_fd token) { say(adopt_frame, object, std::span(&token, 1)); }
 
 bool server_link::adopt_and_wait(std::uint64_t object) {
-  bool known = false;
-  with_control([&](channel& link) {
-    link.send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
-    known = decode<bool>(expect(link, adopt_and_answer_frame));
-  });
-  return known;
+  const std::lock_guard hold(control_mutex_);
+  try {
+    control().link().send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
+    return decode<bool>(expect(control().link(), adopt_and_answer_frame));
+  } catch (const closed_error&) {
+    throw_ended();
+  }
 }
 
 void server_link::release(std::uint64_t object) noexcept {

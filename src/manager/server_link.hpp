@@ -45,8 +45,6 @@ class server_link {
   std::unique_ptr<session_socket> check_out();
   void check_in(std::unique_ptr<session_socket> session);
   session_socket& control();
-  template <class Talk>
-  void with_control(Talk talk);
   void say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds);
 
   const server_id server_;

@@ -238,16 +238,6 @@ TEST(manager, shares_objects_between_managers) {
   EXPECT_EQ(lists[0].size(), 3u);
 }
 
-TEST(manager, shows_a_list_in_which_something_lives_elsewhere_and_has_ended) {
-  kin::manager a, b;
-  const auto lists = a.list<kin::list_proxy<int>>({b.list<int>({1}), a.list<int>({2})});
-  b.shutdown();
-  const auto all = lists.snapshot();
-  ASSERT_EQ(all.size(), 2u);
-  EXPECT_THROW((void)all[0].size(), kin::closed_error);
-  EXPECT_EQ(all[1][0], 2);
-}
-
 TEST(manager, moves) {
   kin::manager a;
   auto list = a.list<int>({1});
