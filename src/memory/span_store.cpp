@@ -45,12 +45,12 @@ const span_store::span& span_store::make(span_owner owner, std::size_t size) {
   if (fits == free_.end()) {
     // Never beyond what will be used: its length is what RLIMIT_FSIZE is about.
     os::extend_memory_file(file_.get(), end_ + size);
-    const span& made = add({0, owner, end_, size, {}, {}});
+    const span& made = add({0, owner, end_, size, {}, {}, {}});
     end_ += size;
     return made;
   }
   const auto [offset, had] = *fits;
-  const span& made = add({0, owner, offset, size, {}, {}});
+  const span& made = add({0, owner, offset, size, {}, {}, {}});
   // The node is used again: nothing can fail from here on.
   auto rest = free_.extract(fits);
   if (had > size) {
@@ -63,12 +63,15 @@ const span_store::span& span_store::make(span_owner owner, std::size_t size) {
 
 const span_store::span& span_store::make_named(span_owner owner, const std::string& name, std::size_t size) {
   check_size(size);  // and keep it: whoever opens it gets what was asked for
-  unique_fd file = os::make_named_memory(name);
+  unique_fd file = os::make_memory_without_name();
+  os::extend_memory_file(file.get(), size);
+  const os::memory_identity identity = os::identity_of(file.get());
+  names_.add({name, identity});  // before there is one
   try {
-    os::extend_memory_file(file.get(), size);
-    return add({0, owner, 0, size, std::move(file), name});
+    os::name_memory(file.get(), name);
+    return add({0, owner, 0, size, std::move(file), name, identity});
   } catch (...) {
-    os::unlink_named_memory(name);
+    remove_name(name, identity);
     throw;
   }
 }
@@ -76,7 +79,7 @@ const span_store::span& span_store::make_named(span_owner owner, const std::stri
 const span_store::span& span_store::open_named(span_owner owner, const std::string& name) {
   unique_fd file = os::open_named_memory(name);
   const std::size_t size = os::memory_file_size(file.get());
-  return add({0, owner, 0, size, std::move(file), {}});
+  return add({0, owner, 0, size, std::move(file), {}, {}});
 }
 
 const span_store::span* span_store::find(span_owner owner, std::uint64_t number) const {
@@ -93,14 +96,23 @@ void span_store::keep_only(span_owner owner, std::uint64_t kept) noexcept {
 
 span_store::place span_store::drop(place at) noexcept {
   const span& s = at->second;
+  if (!s.name.empty()) remove_name(s.name, s.identity);
   try {
-    if (!s.name.empty()) os::unlink_named_memory(s.name, s.file.get());
     // What the kernel cannot erase is not used again: a new span is zeroed.
     if (!s.file && os::free_memory(file_.get(), s.offset, s.size)) give_back(s.offset, s.size);
   } catch (const std::exception&) {
     // No memory to note that this is free: then it is not used again.
   }
   return spans_.erase(at);
+}
+
+void span_store::remove_name(const std::string& name, const os::memory_identity& identity) noexcept {
+  try {
+    os::unlink_named_memory(name, identity);
+  } catch (const std::exception&) {
+    // Nobody is left to be told.
+  }
+  names_.remove(identity);
 }
 
 void span_store::give_back(std::size_t offset, std::size_t size) {
@@ -128,19 +140,22 @@ void span_store::give_back(std::size_t offset, std::size_t size) {
 
 void span_store::forget_name(const std::string& name) noexcept {
   for (auto& [offset, s] : spans_)
-    if (s.name == name) s.name.clear();
+    if (s.name == name) {
+      names_.remove(s.identity);
+      s.name.clear();
+    }
 }
 
 void span_store::remove_names() noexcept {
-  for (auto& [offset, s] : spans_) try {
-      if (!s.name.empty()) os::unlink_named_memory(s.name, s.file.get());
+  for (auto& [offset, s] : spans_)
+    if (!s.name.empty()) {
+      remove_name(s.name, s.identity);
       s.name.clear();
-    } catch (const error&) {
-      // Nobody is left to be told.
     }
 }
 
 void span_store::abandon() noexcept {
+  names_.abandon();
   file_.reset();
   spans_.clear();  // closes, removes nothing
   free_.clear();

@@ -12,6 +12,9 @@
 
 #include <kin/os/unique_fd.hpp>
 
+#include "memory/name_tracker.hpp"
+#include "os/named_memory.hpp"
+
 namespace kin::detail {
 
 /// The object that a span belongs to. A span whose owner is gone is freed.
@@ -26,8 +29,9 @@ class span_store {
     std::uint64_t number;
     span_owner owner;
     std::size_t offset, size;
-    unique_fd file;    ///< its own, if it has a name
-    std::string name;  ///< to be removed with it; empty: nothing to remove
+    unique_fd file;                  ///< its own, if it has a name
+    std::string name;                ///< to be removed with it; empty: nothing to remove
+    os::memory_identity identity{};  ///< of the file, if it has a name to be removed
   };
 
   /// Pages not yet allocated, so that whoever asked does that, not the root. Throws os_error.
@@ -54,9 +58,11 @@ class span_store {
  private:
   using place = std::multimap<std::uint64_t, span>::iterator;
   place drop(place at) noexcept;
+  void remove_name(const std::string& name, const os::memory_identity& identity) noexcept;
   const span& add(span s);
   void give_back(std::size_t offset, std::size_t size);
 
+  name_tracker names_;
   unique_fd file_;
   std::size_t end_ = 0;
   std::uint64_t last_number_ = 0;

@@ -5,12 +5,16 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <stdexcept>
 
 #include "os/gate.hpp"
 
 namespace kin::os {
+namespace {
+constexpr const char* directory = "/dev/shm";  // where shm_open(3) has its names
+}
 
 std::string memory_name(const std::string& name) {
   constexpr std::size_t longest = 200;  // fits a request to the root; the system's own limit is 255
@@ -21,10 +25,16 @@ std::string memory_name(const std::string& name) {
   return whole;
 }
 
-unique_fd make_named_memory(const std::string& name) {
+unique_fd make_memory_without_name() {
+  return unique_fd(call("open", "make shared memory that can have a name",
+                        [] { return ::open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+}
+
+void name_memory(int file, const std::string& name) {
   const std::string doing = "make shared memory " + name;
-  return unique_fd(call("shm_open", doing.c_str(),
-                        [&] { return ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); }));
+  const std::string from = "/proc/self/fd/" + std::to_string(file), to = std::string(directory) + name;
+  call("linkat", doing.c_str(),
+       [&] { return ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW); });
 }
 
 unique_fd open_named_memory(const std::string& name) {
@@ -39,12 +49,15 @@ bool unlink_named_memory(const std::string& name) {
   throw os_error("remove the name of shared memory " + name, "shm_unlink", errno);
 }
 
-void unlink_named_memory(const std::string& name, int file) {
-  // Where shm_open(3) has it; looking needs no descriptor.
-  struct stat is {
-  }, was{};
-  if (::stat(("/dev/shm" + name).c_str(), &is) == 0 && ::fstat(file, &was) == 0 && is.st_dev == was.st_dev &&
-      is.st_ino == was.st_ino)
+memory_identity identity_of(int file) {
+  struct stat is {};
+  call("fstat", "look at shared memory", [&] { return ::fstat(file, &is); });
+  return {is.st_dev, is.st_ino};
+}
+
+void unlink_named_memory(const std::string& name, const memory_identity& which) {
+  struct stat is {};
+  if (::stat((std::string(directory) + name).c_str(), &is) == 0 && memory_identity{is.st_dev, is.st_ino} == which)
     unlink_named_memory(name);
 }
 

@@ -27,6 +27,11 @@ void die_with_parent(int parent) noexcept {
 
 void outlive_parent() noexcept { ::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); }
 
+void go_on_in_a_copy() {
+  if (call("fork", "start a process", [] { return ::fork(); }) != 0) ::_exit(0);
+  ::setpgid(0, 0);
+}
+
 unique_fd reopen_pipe(int fd) {
   // Not by snprintf, whose pages a copy would have to fetch.
   char path[32] = "/proc/self/fd/";

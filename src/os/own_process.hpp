@@ -17,6 +17,10 @@ void die_with_parent(int parent) noexcept;
 /// From now on it does not.
 void outlive_parent() noexcept;
 
+/// Goes on in a copy of this process that is nobody's child and leads a process group; the process itself ends. For one
+/// without threads or exit handlers. Throws os_error.
+void go_on_in_a_copy();
+
 /// Another open file description of the same pipe end: it can be armed for this process alone (see lifeline.hpp).
 /// Throws os_error (ENOENT without /proc).
 unique_fd reopen_pipe(int fd);

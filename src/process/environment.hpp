@@ -13,6 +13,8 @@ struct child_mark {
   int parent_pid;
   int depth;
 };
+/// The depth in the mark of a process that is no child (process/name_tracker_starter.hpp).
+inline constexpr int name_tracker_depth = -1;
 /// The mark, if there is one.
 std::optional<child_mark> find_child_mark();
 /// Reads and removes the mark, so that programs this one starts are not taken for children.

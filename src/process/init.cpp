@@ -10,6 +10,7 @@
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
 #include "process/environment.hpp"
+#include "process/name_tracker_starter.hpp"
 #include "process/runtime.hpp"
 
 namespace kin {
@@ -20,8 +21,10 @@ namespace {
 [[gnu::constructor(101)]] void join_the_parents_family() {
   const auto mark = detail::find_child_mark();
   if (mark && mark->parent_pid == os::parent_pid() && os::peer_pid(detail::channel_fd) == mark->parent_pid &&
-      !os::runs_with_raised_privileges())
+      !os::runs_with_raised_privileges()) {
+    if (mark->depth == detail::name_tracker_depth) detail::become_name_tracker();
     detail::attach_to_family();
+  }
 }
 }  // namespace
 
@@ -35,6 +38,7 @@ void init() {
     // No mark, or a stale one that a user's own exec has passed on: this is a program of its own.
     self.initialise(0);
     self.start_itself();
+    detail::let_names_be_tracked();
     return;
   }
   if (os::runs_with_raised_privileges()) {

@@ -12,6 +12,7 @@
 #include "os/launch.hpp"
 #include "os/loaded_module.hpp"
 #include "process/bootstrap.hpp"
+#include "process/name_tracker_starter.hpp"
 #include "process/runtime.hpp"
 #include "process/start_plan.hpp"
 #include "wire/task_place.hpp"
@@ -112,6 +113,7 @@ void set_executable(const std::string& program) {
     throw start_error("kin: set_executable: " + place.path + ", which holds kin, cannot be kept loaded");
   self.initialise(0);
   self.start_by({path, place.path, place.identity});
+  detail::let_names_be_tracked();
 }
 
 }  // namespace kin

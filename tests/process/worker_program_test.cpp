@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <string>
 
 #include <kin/process/init.hpp>
 
@@ -52,6 +55,15 @@ TEST(worker_program, runs_the_tasks_of_two_plugins_that_have_some_of_one_type) {
 }
 
 TEST(worker_program, is_what_its_children_start_theirs_by) { EXPECT_EQ(host("nested"), "host\n3\nend\n"); }
+
+TEST(worker_program, removes_a_plugins_names_of_shared_memory_when_its_host_is_killed) {
+  const std::string name = "kin-test-" + std::to_string(::getpid()) + "-plugin";
+  ::setenv("KIN_TEST_NAME", name.c_str(), 1);
+  EXPECT_THAT(host("killed"), testing::StartsWith("host\n1\n"));
+  ::unsetenv("KIN_TEST_NAME");
+  for (int i = 0; i < 20'000 && fs::exists("/dev/shm/" + name); ++i) ::usleep(1000);
+  EXPECT_FALSE(fs::exists("/dev/shm/" + name));
+}
 
 TEST(worker_program, that_nobody_has_named_is_asked_for) {
   EXPECT_THAT(host("without"), testing::AllOf(HasSubstr("start_error: kin: kin::init() has not run"),

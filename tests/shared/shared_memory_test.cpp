@@ -183,7 +183,7 @@ TEST(shared_memory, beyond_a_limit_is_an_error_and_never_a_signal) {
     }
   });
   EXPECT_EQ(limited.join(), 0);
-  for (const char* call : {"fallocate", "mmap", "ftruncate", "shm_open"}) {
+  for (const char* call : {"fallocate", "mmap", "ftruncate", "open", "fstat", "linkat", "socketpair", "clone"}) {
     const std::string name = own_name("fault");
     kin::os::inject_fault(call, 1, ENOSPC);
     EXPECT_THROW(kin::shared_memory(100'000, {.name = name}), kin::os_error) << call;

@@ -23,14 +23,15 @@ struct shared_memory_options {
 };
 
 /// Memory goes with its last handle in any process. The name of named memory goes with it, too, at the latest when the
-/// family's first process exits; a first process that is killed itself leaves the name to unlink().
+/// family's first process ends, be it by SIGKILL: a small process waits for that while there are names. It leaves those
+/// that were made before kin::init(), or without it, to unlink().
 class KIN_EXPORT shared_memory {
  public:
   using kin_handle = void;
 
   /// Zeroed, and allocated: a full memory is an os_error here, never a signal later. Throws os_error (ENOMEM, ENOSPC,
-  /// EFBIG; EEXIST when the name is taken), std::invalid_argument (a name with a slash inside, named memory of no
-  /// size).
+  /// EFBIG; EEXIST when the name is taken; ECONNRESET when the process for names does not start), std::invalid_argument
+  /// (a name with a slash inside, named memory of no size).
   explicit shared_memory(count size, shared_memory_options options = {});
   /// What somebody, kin or not, has made under this name. Throws os_error (ENOENT). What its maker cuts off is gone:
   /// touching it then is SIGBUS.

@@ -2,7 +2,9 @@
 // plugin: code with no main() of its own, loaded by a program (programs/plugin_host.cpp) that knows nothing of kin.
 #include <kin/kin.hpp>
 
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <numeric>
@@ -51,6 +53,12 @@ void run(const std::string& scene, const char* argument, int (*of_host)(int)) {
   if (scene == "nested") std::printf("%d\n", kin::async(deeper, 2).get());
   if (scene == "start") kin::process(nothing).join(), std::puts("started");
   if (scene == "serve") kin::process(kin::start::forkserver, nothing).join(), std::puts("started");
+  if (scene == "killed") {
+    const kin::shared_memory block(10, {.name = std::getenv("KIN_TEST_NAME")});
+    std::printf("%d\n", std::filesystem::exists("/dev/shm/" + block.name()));
+    std::fflush(stdout);
+    std::raise(SIGKILL);
+  }
   if (scene == "hosts") std::printf("%d\n", kin::async(of_host, 3).get());
 }
 
