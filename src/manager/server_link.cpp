@@ -9,12 +9,20 @@
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
+#include "manager/object_reference.hpp"
+#include "os/socket.hpp"
 #include "process/runtime.hpp"
 
 namespace kin::detail {
 namespace {
 
-[[noreturn]] void throw_ended() { throw closed_error("kin: the manager's server has ended; its objects are gone"); }
+// Of a session that was closed: a server that lives may have been out of something.
+[[noreturn]] void throw_ended(int door) {
+  if (os::is_hung_up(door)) throw closed_error("kin: the manager's server has ended; its objects are gone");
+  throw closed_error(
+      "kin: the manager's server has closed this session: it has no descriptors, threads or memory left for it "
+      "(RLIMIT_NOFILE?)");
+}
 
 std::uint64_t draw_client() {
   std::random_device random;
@@ -24,6 +32,11 @@ std::uint64_t draw_client() {
 parcel expect(channel& from, std::uint64_t kind) {
   if (from.next().signature != kind) throw decode_error("kin: the manager's server answered something else");
   return from.take();
+}
+
+bool ask_to_adopt(channel& control, std::uint64_t object) {
+  control.send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
+  return decode<bool>(expect(control, adopt_and_answer_frame));
 }
 
 // What a process knows of its links. A forked copy starts with a new one, whose locks nobody holds; the old one stays
@@ -87,12 +100,16 @@ parcel server_link::run(const parcel& request) {
     check_in(std::move(session));
     return outcome;
   } catch (const closed_error&) {
-    throw_ended();
+    throw_ended(door_.get());
   }
 }
 
+// Kept only once the server has it: until then nothing that is said is heard.
 session_socket& server_link::control() {
-  if (!control_) control_ = std::make_unique<session_socket>(door_.get(), client_, session_socket::over::socket);
+  if (control_) return *control_;
+  auto fresh = std::make_unique<session_socket>(door_.get(), client_, session_socket::over::socket);
+  (void)ask_to_adopt(fresh->link(), object_reference::the_server);
+  control_ = std::move(fresh);
   return *control_;
 }
 
@@ -101,7 +118,7 @@ void server_link::say(std::uint64_t what, std::uint64_t object, std::span<const 
   try {
     control().link().send(what, std::as_bytes(std::span(&object, 1)), fds);
   } catch (const closed_error&) {
-    throw_ended();
+    throw_ended(door_.get());
   }
 }
 
@@ -112,10 +129,9 @@ void server_link::adopt(std::uint64_t object, unique_fd token) { say(adopt_frame
 bool server_link::adopt_and_wait(std::uint64_t object) {
   const std::lock_guard hold(control_mutex_);
   try {
-    control().link().send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
-    return decode<bool>(expect(control().link(), adopt_and_answer_frame));
+    return ask_to_adopt(control().link(), object);
   } catch (const closed_error&) {
-    throw_ended();
+    throw_ended(door_.get());
   }
 }
 

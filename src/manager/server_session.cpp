@@ -32,9 +32,10 @@ void server_session::take_frame() {
   in.finish();
   switch (what) {
     case hold_frame:
-      if (message.fds.size() != 1) throw decode_error("kin: a manager's client holds without a pipe");
-      if (object) table_.hold(object, std::move(message.fds[0]));
-      return;
+      if (!object) return;
+      // Without a descriptor left for the pipe, when it hangs up will not be known: kept while the client is there.
+      if (message.fds.empty()) return client_->add(object);
+      return table_.hold(object, std::move(message.fds[0]));
     case adopt_frame:
       if (object) client_->add(object);
       return;

@@ -17,7 +17,9 @@ namespace kin::detail {
 class server_session {
  public:
   server_session(object_table& table, channel link, std::shared_ptr<client_references> client) noexcept
-      : table_(table), link_(std::move(link)), client_(std::move(client)) {}
+      : table_(table), link_(std::move(link)), client_(std::move(client)) {
+    link_.do_without_descriptors();
+  }
 
   /// Until the client closes the session, what comes is no frame of ours, or `over` is set and the session's sockets
   /// are shut down. Never throws.

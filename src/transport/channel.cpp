@@ -163,9 +163,9 @@ void channel::read_header(const deadline& until) {
   frame_header header{};
   auto rest = std::as_writable_bytes(std::span(&header, 1));
   std::vector<unique_fd> fds;
-  bool begun = false;
+  bool begun = false, lost = false;
   while (!rest.empty()) {
-    const os::io_result got = os::recv_some(socket_.get(), rest, fds);
+    const os::io_result got = os::recv_some(socket_.get(), rest, fds, 0, does_without_descriptors_ ? &lost : nullptr);
     if (got.state == os::io_state::closed) {
       if (begun) throw closed_error("kin: the other end of the connection died in the middle of a message");
       throw_peer_closed();
@@ -184,6 +184,11 @@ void channel::read_header(const deadline& until) {
   } catch (const decode_error&) {
     break_off();
     throw;
+  }
+  if (lost) {
+    if (header.descriptors > os::max_fds_per_message) os::throw_no_room_for_descriptors();  // there are more batches
+    fds.clear();
+    header.descriptors = 0;
   }
   pending_ = header;
   pending_fds_ = std::move(fds);

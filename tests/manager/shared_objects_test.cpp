@@ -6,7 +6,9 @@
 #include <kin/manager.hpp>
 
 #include <kin/core/error.hpp>
+#include <kin/pipe.hpp>
 #include <kin/process/process.hpp>
+#include <kin/queue.hpp>
 #include <kin/transport/connection.hpp>
 #include <kin/transport/wait.hpp>
 
@@ -112,6 +114,42 @@ TEST(shared_objects, are_kept_by_a_proxy_in_flight) {
     EXPECT_EQ(m.stats().objects, 1u);
   }
   EXPECT_EQ(m.stats().objects, 0u);
+}
+
+TEST(shared_objects, in_flight_are_kept_though_their_server_has_no_descriptor_left_for_them) {
+  kin::manager m({.limits = {.open_files = 64}});
+  const kin::queue<kin::list_proxy<int>> queue;
+  constexpr int n = 200;
+  for (int i = 0; i < n; ++i) queue.put(m.list<int>({i}));
+  EXPECT_EQ(m.stats().objects, std::size_t{n});
+  for (int i = 0; i < n; ++i) EXPECT_THAT(queue.get().snapshot(), ElementsAre(i));
+  EXPECT_TRUE(comes_true([&] { return m.stats().in_flight == 0; }));
+}
+
+TEST(shared_objects, are_refused_to_a_process_while_their_server_has_no_descriptor_left_and_not_longer) {
+  kin::manager m({.limits = {.open_files = 64}});
+  auto list = m.list<int>({1});
+  const kin::queue<kin::list_proxy<int>> queue;
+  auto [ours, theirs] = kin::pipe();
+  kin::process child(kin::start::fork, [&, from = std::move(theirs)]() mutable {
+    for (;;) {
+      if (!from.recv<bool>()) return;
+      try {
+        from.send(std::to_string(list[0]));
+      } catch (const kin::closed_error& e) {
+        from.send(std::string(e.what()));
+      }
+    }
+  });
+  for (int i = 0; i < 100; ++i) queue.put(list);
+  ours.send(true);
+  EXPECT_THAT(ours.recv<std::string>(), testing::HasSubstr("no descriptors, threads or memory left for it"));
+  for (int i = 0; i < 100; ++i) (void)queue.get();
+  EXPECT_TRUE(comes_true([&] { return m.stats().in_flight == 0; }));
+  ours.send(true);
+  EXPECT_EQ(ours.recv<std::string>(), "1");
+  ours.send(false);
+  child.join();
 }
 
 TEST(shared_objects, go_when_a_message_they_are_in_is_lost) {

@@ -119,6 +119,10 @@ class KIN_EXPORT channel {
   /// next() and take(), for callers to whom all types are one; empty at end of file.
   std::optional<parcel> take_any(const deadline& until = deadline::never());
 
+  /// Over a socket: from now on a message of one batch whose descriptors this process had no room for comes without
+  /// any, instead of breaking the channel off.
+  void do_without_descriptors() noexcept { does_without_descriptors_ = true; }
+
   void close() noexcept;
   /// After close(), and after a failure that has broken it off.
   [[nodiscard]] bool closed() const noexcept;
@@ -154,6 +158,7 @@ class KIN_EXPORT channel {
   broken_mark broken_;
   std::optional<frame_header> pending_;
   std::vector<unique_fd> pending_fds_;
+  bool does_without_descriptors_ = false;
 };
 
 }  // namespace kin::detail
