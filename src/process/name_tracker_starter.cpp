@@ -59,7 +59,7 @@ unique_fd start_one(const std::optional<worker_program>& worker) {
   const unique_fd root = os::open_pidfd(os::own_pid());
   os::launch_request request;
   request.inherited = &at_init;
-  request.arguments = at_init.arguments;
+  request.arguments = {"kin-names"};  // who looks for this program by its words is not to find two
   request.environment = child_environment(at_init.environment, {});
   request.environment.push_back(entry_of({os::own_pid(), name_tracker_depth}));
   if (worker) {
