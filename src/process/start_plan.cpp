@@ -2,6 +2,8 @@
 // start_plan: see the header.
 #include "process/start_plan.hpp"
 
+#include <cerrno>
+
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
@@ -45,6 +47,7 @@ std::vector<std::pair<int, rlimit>> limits_of(const kin::limits& wanted) {
   add(RLIMIT_CORE, wanted.core_size);
   // SIGXCPU, which says why, and SIGKILL only for whoever goes on after it.
   if (wanted.cpu) {
+    if (wanted.cpu->count() < 0) throw os_error("limit a child's CPU time to less than nothing", "setrlimit", EINVAL);
     const auto seconds = static_cast<rlim_t>(wanted.cpu->count());
     const rlim_t most = runtime::get().at_init().limits[RLIMIT_CPU].rlim_max;
     result.emplace_back(RLIMIT_CPU, rlimit{seconds, seconds < most ? seconds + 1 : seconds});

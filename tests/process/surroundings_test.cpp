@@ -260,6 +260,7 @@ TEST_P(surroundings, limit_the_cpu_time_with_a_signal_that_says_so) {
   });
   child.join();
   EXPECT_EQ(child.exitcode(), 78);
+  EXPECT_THROW(kin::process(with({.limits = {.cpu = -1s}}), [] {}), kin::os_error);
 }
 
 TEST(surroundings_forked, have_nothing_of_what_was_read_ahead_from_stdin) {
