@@ -74,7 +74,9 @@ class pieces_of_root final : public piece_store::source {
 };
 
 mapped_span ask_for_span(family_request request, std::size_t allocate) {
-  constexpr const char* doing = "share memory";
+  const std::string name = request.name;
+  const std::string doing =
+      name.empty() ? "share memory" : (request.size == 0 ? "open" : "make") + (" shared memory " + name);
   (void)self();
   state& s = the();
   std::vector<unique_fd> fds;
@@ -88,11 +90,11 @@ mapped_span ask_for_span(family_request request, std::size_t allocate) {
       answer = s.root->answer_about_spans(request, borrowed);
       if (!borrowed.empty()) fds.push_back(os::duplicate(borrowed[0]));
     } else {
-      answer = ask(s, request, -1, doing, fds);
+      answer = ask(s, request, -1, doing.c_str(), fds);
     }
   }
   if (request.what == family_request::verb::keep_span || request.what == family_request::verb::forget_name) return {};
-  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
+  if (fds.empty()) throw os_error(doing.c_str(), "recvmsg", EMFILE);
   const int file = fds[0].get();
   try {
     // Here and not in the root: it takes time, and the root may be under other limits.

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
+#include <atomic>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <utility>
 
 #include <kin/core/deadline.hpp>
@@ -22,7 +22,9 @@
 namespace kin::detail {
 namespace {
 
-using starter = std::function<unique_fd()>;
+constexpr std::size_t first_size = 4096;
+
+using starter = std::function<unique_fd(int book)>;
 
 // Under os::whole_over_fork. Never destroyed: the root's thread may need it while the process exits.
 std::shared_ptr<const starter>& the_starter() {
@@ -30,66 +32,69 @@ std::shared_ptr<const starter>& the_starter() {
   return *s;
 }
 
-// Takes what is there. False: the root has closed its end, and nothing is left in it.
-bool take_messages(int link, std::vector<tracked_name>& names) {
-  for (;;) {
-    name_message message{};
-    const os::packet got = os::recv_packet(link, std::as_writable_bytes(std::span(&message, 1)), os::packet_wait::no);
-    if (got.size == 0) return !os::is_hung_up(link);
-    message.name[sizeof message.name - 1] = 0;
-    if (message.what == name_message::verb::add)
-      names.push_back({message.name, message.identity});
-    else
-      std::erase_if(names, [&](const tracked_name& n) { return n.identity == message.identity; });
-  }
+std::span<name_record> records_in(const os::mapping& book) noexcept {
+  return {reinterpret_cast<name_record*>(book.data()), book.size() / sizeof(name_record)};
+}
+
+// Whoever is killed before the first character has written nothing.
+void write(name_record& place, const std::string& name, const os::memory_identity& identity) {
+  place.identity = identity;
+  std::memcpy(place.name + 1, name.c_str() + 1, name.size());  // with the end
+  std::atomic_ref(place.name[0]).store(name[0], std::memory_order_release);
+}
+
+void erase(name_record& place) noexcept { std::atomic_ref(place.name[0]).store(0, std::memory_order_release); }
+
+void remove_names(int book) {
+  const os::mapping mapped(book, 0, os::memory_file_size(book), os::access::read);
+  for (const name_record& each : records_in(mapped)) try {
+      const std::string name(each.name, strnlen(each.name, sizeof each.name));
+      if (!name.empty()) os::unlink_named_memory(name, each.identity);
+    } catch (const std::exception&) {
+      // The others still go.
+    }
 }
 
 }  // namespace
 
-void name_tracker::start_by(std::function<unique_fd()> start) {
+void name_tracker::start_by(std::function<unique_fd(int book)> start) {
   auto made = std::make_shared<const starter>(std::move(start));
   const std::lock_guard hold(os::whole_over_fork);
   the_starter() = std::move(made);
 }
 
-void name_tracker::add(tracked_name name) {
-  names_.push_back(std::move(name));
-  try {
-    // One that is stopped, and has not read what was sent before, is not replaced.
-    if (!tell(name_message::verb::add, names_.back()) && (!link_ || os::is_hung_up(link_.get()))) start_one();
-  } catch (...) {
-    names_.pop_back();
-    throw;
-  }
+std::span<name_record> name_tracker::records() const noexcept { return records_in(mapped_); }
+
+name_record& name_tracker::free_place() {
+  const auto is_free = [](const name_record& r) { return r.name[0] == 0; };
+  if (const auto found = std::ranges::find_if(records(), is_free); found != records().end()) return *found;
+  const std::size_t had = mapped_.size(), size = std::max(first_size, 2 * had);
+  if (!book_) book_ = os::make_memory_file("kin-names", 0);
+  os::grow_memory_file(book_.get(), had, size);
+  mapped_ = os::mapping(book_.get(), size);
+  return records()[had / sizeof(name_record)];
+}
+
+void name_tracker::add(const std::string& name, const os::memory_identity& identity) {
+  static_assert(sizeof(name_record::name) > os::longest_memory_name);
+  name_record& place = free_place();
+  start_one_if_none();
+  write(place, name, identity);
 }
 
 void name_tracker::remove(const os::memory_identity& identity) noexcept {
-  const auto found =
-      std::find_if(names_.begin(), names_.end(), [&](const tracked_name& n) { return n.identity == identity; });
-  if (found == names_.end()) return;
-  // What it is not told it finds out: the name is not there, or another's.
-  (void)tell(name_message::verb::remove, *found);
-  names_.erase(found);
-  if (names_.empty()) link_.reset();
+  const auto is_it = [&](const name_record& r) { return r.name[0] != 0 && r.identity == identity; };
+  if (const auto found = std::ranges::find_if(records(), is_it); found != records().end()) erase(*found);
 }
 
 void name_tracker::abandon() noexcept {
   link_.reset();
-  names_.clear();
+  book_.reset();
+  mapped_ = {};
 }
 
-bool name_tracker::tell(name_message::verb what, const tracked_name& name) const noexcept {
-  if (!link_) return false;
-  name_message message{what, name.identity, {}};
-  name.name.copy(message.name, sizeof message.name - 1);
-  try {
-    return os::send_packet(link_.get(), std::as_bytes(std::span(&message, 1)), {}, os::packet_wait::no);
-  } catch (const std::exception&) {
-    return false;
-  }
-}
-
-void name_tracker::start_one() {
+void name_tracker::start_one_if_none() {
+  if (link_ && !os::is_hung_up(link_.get())) return;
   std::shared_ptr<const starter> start;
   {
     const std::lock_guard hold(os::whole_over_fork);
@@ -97,33 +102,21 @@ void name_tracker::start_one() {
   }
   if (!start) return;
   link_.reset();
-  link_ = (*start)();
-  for (const tracked_name& name : names_)
-    if (!tell(name_message::verb::add, name)) break;
+  link_ = (*start)(book_.get());
 }
 
-void run_name_tracker(unique_fd link, unique_fd root) noexcept {
+void run_name_tracker(unique_fd link, unique_fd root, unique_fd book) noexcept {
   try {
     os::go_on_in_a_copy();
     os::name_own_process("kin-names");
     os::ignore_group_signals();
     os::silence_standard_streams();
     os::send_packet(link.get(), std::as_bytes(std::span(&name_tracker_is_there, 1)), {}, os::packet_wait::no);
-    std::vector<tracked_name> names;
-    std::array<pollfd, 2> both{{{link.get(), POLLIN, 0}, {root.get(), POLLIN, 0}}};
-    bool goes_on = true;
-    while (goes_on) {
-      os::poll_until(both, deadline::never());
-      const bool root_has_ended = both[1].revents != 0;
-      goes_on = take_messages(link.get(), names) && !root_has_ended;
-    }
-    for (const tracked_name& n : names) try {
-        os::unlink_named_memory(n.name, n.identity);
-      } catch (const std::exception&) {
-        // The others still go.
-      }
+    std::array<pollfd, 2> either{{{link.get(), 0, 0}, {root.get(), POLLIN, 0}}};  // a hang-up is always told
+    os::poll_until(either, deadline::never());
+    remove_names(book.get());
   } catch (const std::exception&) {
-    // Its root sees the end of the link, and starts another for its next name.
+    // Its root sees that the link has hung up, and starts another for its next name.
   }
   os::leave_at_once(0);
 }

@@ -66,7 +66,7 @@ const span_store::span& span_store::make_named(span_owner owner, const std::stri
   unique_fd file = os::make_memory_without_name();
   os::extend_memory_file(file.get(), size);
   const os::memory_identity identity = os::identity_of(file.get());
-  names_.add({name, identity});  // before there is one
+  names_.add(name, identity);  // before there is one
   try {
     os::name_memory(file.get(), name);
     return add({0, owner, 0, size, std::move(file), name, identity});
@@ -87,6 +87,11 @@ const span_store::span* span_store::find(span_owner owner, std::uint64_t number)
   const auto found =
       std::find_if(first, last, [&](const auto& s) { return s.second.number == number && s.second.owner == owner; });
   return found == last ? nullptr : &found->second;
+}
+
+const span_owner* span_store::owner_of(const std::string& name) const noexcept {
+  const auto found = std::ranges::find_if(spans_, [&](const auto& s) { return s.second.name == name; });
+  return found == spans_.end() ? nullptr : &found->second.owner;
 }
 
 void span_store::keep_only(span_owner owner, std::uint64_t kept) noexcept {

@@ -48,6 +48,8 @@ class span_store {
   }
   /// What lies in the common file is there.
   [[nodiscard]] int file(const span& s) const noexcept { return s.file ? s.file.get() : file_.get(); }
+  /// Whose span has this name to be removed with it; null: nobody's.
+  [[nodiscard]] const span_owner* owner_of(const std::string& name) const noexcept;
   /// Somebody has removed the name: what has it now is another's.
   void forget_name(const std::string& name) noexcept;
   /// The root ends.

@@ -194,8 +194,9 @@ family_answer supervisor::answer_about_spans(const family_request& request, std:
     case family_request::verb::make_span:
       spans_.keep_only(request.owner, request.number);
       if (name.empty()) return described(spans_.make(request.owner, request.size));
-      return described(request.size == 0 ? spans_.open_named(request.owner, name)
-                                         : spans_.make_named(request.owner, name, request.size));
+      if (request.size == 0) return described(spans_.open_named(request.owner, name));
+      free_if_unused(name);
+      return described(spans_.make_named(request.owner, name, request.size));
     case family_request::verb::open_span:
       if (const auto* found = spans_.find(request.owner, request.number)) return described(*found);
       throw os_error("find shared memory", "span", ENOENT);
@@ -206,6 +207,14 @@ family_answer supervisor::answer_about_spans(const family_request& request, std:
       spans_.keep_only(request.owner, request.number);
       return {};
   }
+}
+
+// Who makes a name anew may just have given up the last handle of what had it.
+void supervisor::free_if_unused(const std::string& name) {
+  const span_owner* const owner = spans_.owner_of(name);
+  if (owner == nullptr) return;
+  suspects_.push_back(hold_word_for(owner->offset, owner->serial));
+  look_for_unused();
 }
 
 void supervisor::remove_names() noexcept {

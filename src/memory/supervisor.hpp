@@ -124,6 +124,7 @@ class supervisor {
   void give_holds(std::uint32_t member, std::size_t words, family_answer& reply);
   void note_given_up(const family_request& request) noexcept;
   void look_for_unused();
+  void free_if_unused(const std::string& name);
   void free_or_keep(std::vector<suspicion>& dying);
   void find_holders(std::vector<suspicion>& of) const;
 

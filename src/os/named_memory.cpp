@@ -17,9 +17,8 @@ constexpr const char* directory = "/dev/shm";  // where shm_open(3) has its name
 }
 
 std::string memory_name(const std::string& name) {
-  constexpr std::size_t longest = 200;  // fits a request to the root; the system's own limit is 255
   std::string whole = name.starts_with('/') ? name : '/' + name;
-  if (whole.size() < 2 || whole.size() > longest || whole.find('/', 1) != std::string::npos ||
+  if (whole.size() < 2 || whole.size() > longest_memory_name || whole.find('/', 1) != std::string::npos ||
       whole.find('\0') != std::string::npos || whole == "/." || whole == "/..")
     throw std::invalid_argument("kin: the name of shared memory is 1 to 199 characters without a slash inside");
   return whole;

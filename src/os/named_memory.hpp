@@ -2,6 +2,7 @@
 // named_memory: shared memory with a name that strangers can open too (shm_open(3), /dev/shm).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -9,6 +10,7 @@
 
 namespace kin::os {
 
+inline constexpr std::size_t longest_memory_name = 200;  ///< fits a request to the root; the system's own limit is 255
 /// "frame" or "/frame" as the system wants it. Throws std::invalid_argument: empty, too long, or a slash inside.
 std::string memory_name(const std::string& name);
 /// New and empty, for this user alone, where name_memory() can give it a name: until then it is nobody's but the

@@ -27,7 +27,7 @@ namespace kin::detail {
 namespace {
 
 constexpr const char* doing = "start the process that removes the names of shared memory";
-constexpr int root_fd = lifeline_fd;
+constexpr int root_fd = lifeline_fd, book_fd = family_fd;
 // The root's other business waits meanwhile.
 constexpr std::chrono::seconds patience{10};
 
@@ -53,7 +53,7 @@ class short_child {
 };
 
 // By this thread and not by the spawner's, whose locks may not be waited for here. Takes no lock.
-unique_fd start_one(const std::optional<worker_program>& worker) {
+unique_fd start_one(const std::optional<worker_program>& worker, int book) {
   const os::surroundings& at_init = runtime::get().at_init();
   auto [ours, theirs] = os::packet_pair();
   const unique_fd root = os::open_pidfd(os::own_pid());
@@ -67,7 +67,7 @@ unique_fd start_one(const std::optional<worker_program>& worker) {
     request.executable = worker->executable;
   }
   request.working_directory = "/";
-  request.descriptors = {{channel_fd, theirs.get()}, {root_fd, root.get()}};
+  request.descriptors = {{channel_fd, theirs.get()}, {root_fd, root.get()}, {book_fd, book}};
   const short_child started(request);
   theirs.reset();
   if (!os::poll_until(ours.get(), POLLIN, deadline::after(patience))) throw os_error(doing, "poll", ETIMEDOUT);
@@ -81,9 +81,9 @@ unique_fd start_one(const std::optional<worker_program>& worker) {
 
 void let_names_be_tracked() {
   if (os::runs_with_raised_privileges()) return;  // which another, started by exec, would have again
-  name_tracker::start_by([worker = runtime::get().worker()] { return start_one(worker); });
+  name_tracker::start_by([worker = runtime::get().worker()](int book) { return start_one(worker, book); });
 }
 
-void become_name_tracker() noexcept { run_name_tracker(unique_fd(channel_fd), unique_fd(root_fd)); }
+void become_name_tracker() noexcept { run_name_tracker(unique_fd(channel_fd), unique_fd(root_fd), unique_fd(book_fd)); }
 
 }  // namespace kin::detail

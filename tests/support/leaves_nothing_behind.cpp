@@ -68,6 +68,11 @@ bool is_number(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
+bool carries_mark(const std::string& pid, const std::string& mark) {
+  const std::string environment = contents(fs::path("/proc") / pid / "environ");
+  return environment.compare(0, mark.size(), mark) == 0 || environment.find('\0' + mark) != std::string::npos;
+}
+
 // The fork server of this very process and its spares serve until it ends; anybody else's is left behind. The spares
 // come and go; one that has just been forked is called as the server is.
 bool is_fork_server(int pid) {
@@ -80,6 +85,11 @@ bool is_fork_server(int pid) {
   return close != std::string::npos &&
          stat.compare(close + 4, std::to_string(server).size() + 1, std::to_string(server) + " ") == 0 &&
          (name == "kin-spare" || name == "kin-forkserver");
+}
+
+// The process that removes this very process's names of shared memory serves until it ends, too.
+bool is_name_tracker(int pid) {
+  return carries_mark(std::to_string(pid), "KIN_CHILD=3:" + std::to_string(getpid()) + ":-1" + '\0');
 }
 
 /// The names in a folder that may change while it is read.
@@ -106,11 +116,6 @@ std::optional<std::string> describe(int pid) {
   return std::string(state == 'Z' ? "zombie " : "") + stat.substr(open, close - open + 1) + " " + command;
 }
 
-bool carries_mark(const std::string& pid, const std::string& mark) {
-  const std::string environment = contents(fs::path("/proc") / pid / "environ");
-  return environment.compare(0, mark.size(), mark) == 0 || environment.find('\0' + mark) != std::string::npos;
-}
-
 std::map<int, std::string> processes_now() {
   std::set<int> pids;
   for (const std::string& thread : names_in("/proc/self/task")) {
@@ -124,7 +129,7 @@ std::map<int, std::string> processes_now() {
   pids.erase(getpid());
   std::map<int, std::string> processes;
   for (int pid : pids) {
-    if (is_fork_server(pid)) continue;
+    if (is_fork_server(pid) || is_name_tracker(pid)) continue;
     if (auto description = describe(pid)) processes.emplace(pid, *description);
   }
   return processes;
