@@ -2,6 +2,7 @@
 // ring_receiver: see the header.
 #include "transport/ring_receiver.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -74,6 +75,8 @@ os::io_result ring_receiver::take_rings(std::size_t most) {
     got = os::recv_some(socket_.get(), std::span(rings).first(most), arrived_.incoming(), 0, &some_lost);
     if (some_lost) arrived_.lose_from(before);
     arrived_.note(std::span(rings).first(got.bytes));
+    ring_taken_ |=
+        std::ranges::find(rings.begin(), rings.begin() + got.bytes, std::byte{0}) != rings.begin() + got.bytes;
   } while (arrived_.note_is_cut() && got.state == os::io_state::done);
   return got;
 }
@@ -115,6 +118,7 @@ void ring_receiver::show_bell(std::uint32_t whose) {
 
 void ring_receiver::set_bell(std::uint32_t whose) {
   awake_ = 0;
+  if (whose == bell_watched) ring_taken_ = false;
   if (control_.reader_care.load(std::memory_order_relaxed) == care_settled ||
       mutant("careless sleep without a barrier")) {
     show_bell(whose);
@@ -242,9 +246,10 @@ bool ring_receiver::is_empty() const {
 }
 
 // A bell that was taken has been rung, or is just being rung. Then the byte comes next, unless its writer dies; and if
-// it has come, another holder of this end may have taken it. Without a receiver's deadline: what it waited for it has,
-// and a byte that comes later makes a poller look once in vain. So does that of a writer who is stopped between its
-// look at the position and the bell, for as long as it takes to receive its message.
+// it has come, another holder of this end may have taken it (this one knows when it has, with descriptors perhaps).
+// Without a receiver's deadline: what it waited for it has, and a byte that comes later makes a poller look once in
+// vain. So does that of a writer who is stopped between its look at the position and the bell, for as long as it takes
+// to receive its message.
 void ring_receiver::let_ringer_finish() {
   const std::uint32_t bell = control_.reader_bell.load();
   if ((bell & bell_ringing) == 0 || os::poll_until(socket_.get(), POLLIN, deadline::now())) return;
@@ -264,7 +269,7 @@ void ring_receiver::settle(occasion when) {
   const auto hold = pollers_.lock();
   if (is_empty()) {
     const bool taken = bell_set_ && (control_.reader_bell.load() & bell_watched) == 0;
-    if (taken && !mutant("ringer not waited for")) let_ringer_finish();
+    if (taken && !ring_taken_ && !mutant("ringer not waited for")) let_ringer_finish();
     // At the first poll nobody was rung by bytes, and a thread may sleep here that takes descriptors out.
     if (when == occasion::taking && !mutant("rings left in the socket")) take_rings();
     if (!mutant("poller's flag left set")) pollers_.clear();
