@@ -2,6 +2,7 @@
 // process: see the header.
 #include <kin/process/process.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 
@@ -26,7 +27,7 @@ void process::start(const process_options& options, detail::parcel call) {
                                                  ") was started by " + std::string(options.start.name()));
 }
 
-void process::note_unwinding() noexcept { unwinding_ = std::uncaught_exceptions(); }
+void process::note_unwinding() noexcept { unwinding_ = std::min(unwinding_, std::uncaught_exceptions()); }
 
 void process::finish() noexcept {
   const auto child = std::move(child_);

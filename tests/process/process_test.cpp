@@ -445,6 +445,29 @@ TEST_P(process, may_be_started_and_joined_while_another_exception_unwinds) {
   EXPECT_EQ(code, 6);
 }
 
+TEST_P(process, that_was_made_while_one_exception_unwinds_is_terminated_by_the_next) {
+  auto [a, b] = kin::pipe();
+  std::optional<kin::process> made;
+  struct starter {
+    kin::process_options options;
+    std::optional<kin::process>* made;
+    kin::connection end;
+    ~starter() { made->emplace(options, wait_for_a_word, std::move(end)); }
+  };
+  try {
+    [[maybe_unused]] const starter s{with(), &made, std::move(b)};
+    throw 1;
+  } catch (int) {
+  }
+  const int pid = made->pid();
+  try {
+    const kin::process moved = std::move(*made);
+    throw 2;
+  } catch (int) {
+  }
+  EXPECT_FALSE(runs(pid));
+}
+
 TEST_P(process, moves_and_leaves_nothing_in_the_source) {
   kin::process child(with(), leave_with, 5);
   const int pid = child.pid();

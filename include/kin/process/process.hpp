@@ -5,6 +5,7 @@
 #include <chrono>
 #include <concepts>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,12 +98,15 @@ class KIN_EXPORT process {
     note_unwinding();
   }
 
-  process(process&&) noexcept = default;
+  process(process&& other) noexcept : child_(std::move(other.child_)), unwinding_(other.unwinding_) {
+    note_unwinding();
+  }
   process& operator=(process&& other) noexcept {
     if (this != &other) {
       finish();
       child_ = std::move(other.child_);
       unwinding_ = other.unwinding_;
+      note_unwinding();
     }
     return *this;
   }
@@ -149,7 +153,8 @@ class KIN_EXPORT process {
   void finish() noexcept;
 
   std::shared_ptr<detail::child> child_;
-  int unwinding_ = 0;  // exceptions in flight when it was made: more of them at the end means that the stack unwinds
+  // Exceptions in flight when it was made or moved, the fewest: more of them at the end means that the stack unwinds.
+  int unwinding_ = std::numeric_limits<int>::max();
 };
 
 }  // namespace kin
