@@ -2,6 +2,7 @@
 // pool, thread_pool and what their handles have in common: see the headers.
 #include <kin/pool/pool.hpp>
 
+#include <algorithm>
 #include <exception>
 #include <stdexcept>
 
@@ -21,11 +22,17 @@ pool_handle::pool_handle(std::shared_ptr<task_pool> core)
     : core_(std::move(core)), unwinding_(std::uncaught_exceptions()), owner_(os::own_pid()) {}
 pool_handle::pool_handle(std::shared_ptr<task_pool> core, borrowed) noexcept : core_(std::move(core)) {}
 
+// A process's process::note_unwinding() says why.
+pool_handle::pool_handle(pool_handle&& other) noexcept
+    : core_(std::move(other.core_)),
+      unwinding_(std::min(other.unwinding_, std::uncaught_exceptions())),
+      owner_(other.owner_) {}
+
 pool_handle& pool_handle::operator=(pool_handle&& other) noexcept {
   if (this != &other) {
     finish();
     core_ = std::move(other.core_);
-    unwinding_ = other.unwinding_;
+    unwinding_ = std::min(other.unwinding_, std::uncaught_exceptions());
     owner_ = other.owner_;
   }
   return *this;
@@ -43,13 +50,9 @@ void pool_handle::finish() noexcept {
   if (core_ && os::own_pid() == owner_) {
     try {
       // The handle is good until then: callbacks may use it.
-      if (std::uncaught_exceptions() > unwinding_)
-        core_->terminate({});
-      else
-        core_->close();
-      core_->join();
+      core_->finish(std::uncaught_exceptions() > unwinding_);
     } catch (...) {
-      // Without memory, the workers end with this process; a thread_pool in a task of its own just closes.
+      // Without memory, the workers end with this process.
     }
   }
   core_.reset();

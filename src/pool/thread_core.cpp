@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
@@ -28,7 +29,12 @@ void check_options(const pool_options& o) {
   refuse(o.capture_stderr, "capture_stderr", "all threads share one stderr. Use a kin::pool");
   refuse(o.start != start::spawn, "start", "its workers are threads, not processes. Use a kin::pool");
   const process_options& p = o.process;
-  refuse(!p.environment.empty() || !p.working_directory.empty() || !p.affinity.empty() || p.daemon || !p.name.empty(),
+  const limits& l = p.limits;
+  const bool limited = l.memory || l.cpu || l.open_files || l.file_size || l.core_size;
+  const bool redirected =
+      p.out.which() != redirect::kind::inherit || p.err.which() != redirect::kind::inherit || p.start != start::spawn;
+  refuse(!p.environment.empty() || !p.working_directory.empty() || !p.affinity.empty() || p.daemon || !p.name.empty() ||
+             limited || redirected,
          "process", "its workers are threads, not processes. Use a kin::pool");
 }
 
@@ -42,6 +48,26 @@ void check_task(const task_options& o, const task_work& work) {
            "the callable or an argument of this task can only be moved, so that nothing is left of it for another "
            "attempt");
 }
+
+// Tasks that the calling thread runs for itself, the innermost first, until what they held is gone.
+class inline_run {
+ public:
+  explicit inline_run(const thread_core& of) noexcept : of_(of), outer_(std::exchange(innermost, this)) {}
+  inline_run(const inline_run&) = delete;
+  inline_run& operator=(const inline_run&) = delete;
+  ~inline_run() { innermost = outer_; }
+  static bool is_of(const thread_core& core) noexcept {
+    const inline_run* each = innermost;
+    while (each != nullptr && &each->of_ != &core) each = each->outer_;
+    return each != nullptr;
+  }
+
+ private:
+  static thread_local constinit const inline_run* innermost;
+  const thread_core& of_;
+  const inline_run* outer_;
+};
+thread_local constinit const inline_run* inline_run::innermost = nullptr;
 
 }  // namespace
 
@@ -131,11 +157,14 @@ bool thread_core::run_here(task_state& state) {
   const unsigned depth = t->depth;
   hold.unlock();
   {
-    const task_context context(shared_from_this(), depth, sharers_);
-    while (run_once(*t)) {
+    const inline_run mine(*this);
+    {
+      const task_context context(shared_from_this(), depth, sharers_);
+      while (run_once(*t)) {
+      }
     }
+    t.reset();
   }
-  t.reset();
   hold.lock();
   --running_here_;
   changed_.notify_all();
@@ -145,10 +174,28 @@ bool thread_core::run_here(task_state& state) {
 void thread_core::close() {
   require_owner();
   if (in_own_task()) refuse_in_task("close");
+  end(false);
+}
+
+void thread_core::end(bool at_once) {
   const lock hold(mutex_);
   closed_ = true;
+  if (at_once) {
+    terminated_ = true;
+    fail_waiting(std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
+    for (const auto& state : in_hand_)
+      settle(*state, std::make_exception_ptr(cancelled_error("kin: the pool was terminated while the task ran")));
+  }
   work_.notify_all();
   changed_.notify_all();
+}
+
+// Whatever a task, its closure or its result holds may be the last handle: the thread that is at it cannot wait for
+// itself. It ends like the others when nothing is left to do, and what they share goes with the last of them.
+void thread_core::finish(bool at_once) {
+  require_owner();
+  end(at_once);
+  if (!own_thread() && !in_own_task() && !inline_run::is_of(*this)) join();
 }
 
 void thread_core::join() {
@@ -166,13 +213,7 @@ void thread_core::join() {
 void thread_core::terminate(std::chrono::nanoseconds) {
   require_owner();
   if (in_own_task()) refuse_in_task("terminate");
-  const lock hold(mutex_);
-  closed_ = terminated_ = true;
-  fail_waiting(std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
-  for (const auto& state : in_hand_)
-    settle(*state, std::make_exception_ptr(cancelled_error("kin: the pool was terminated while the task ran")));
-  work_.notify_all();
-  changed_.notify_all();
+  end(true);
 }
 
 pool_stats thread_core::stats() const {

@@ -31,6 +31,7 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
   void close() override;
   void join() override;
   void terminate(std::chrono::nanoseconds grace) override;
+  void finish(bool at_once) override;
   [[nodiscard]] pool_stats stats() const override;
   [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
   [[nodiscard]] const std::shared_ptr<task_home>& home() const noexcept override { return states_; }
@@ -43,6 +44,7 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
   // thread_core.cpp
   void require_owner() const;
   [[nodiscard]] bool in_own_task() const noexcept;
+  void end(bool at_once);
   bool settle(task_state& state, std::exception_ptr failure);
   void note_settled(bool failed);
   void fail_waiting(const std::exception_ptr& why);

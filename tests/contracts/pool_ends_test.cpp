@@ -47,6 +47,30 @@ TEST_P(process_pool_ends, ends_at_once_when_an_exception_unwinds_the_stack) {
   EXPECT_THAT(failure_of(f), testing::StartsWith("cancelled_error"));
 }
 
+TEST_P(process_pool_ends, ends_at_once_by_a_later_exception_than_it_was_made_beside) {
+  const auto start = clock::now();
+  std::optional<kin::pool> made;
+  struct maker {
+    std::optional<kin::pool>* made;
+    kin::pool_options with;
+    ~maker() { made->emplace(with); }
+  };
+  try {
+    const maker m{&made, options(1)};
+    throw std::runtime_error("first");
+  } catch (const std::runtime_error&) {
+  }
+  kin::future<int> f;
+  try {
+    kin::pool workers = std::move(*made);
+    f = workers.apply_async(nap, 60000);
+    throw std::runtime_error("second");
+  } catch (const std::runtime_error&) {
+  }
+  EXPECT_LT(ms_since(start), 2000 * patience);
+  EXPECT_THAT(failure_of(f), testing::StartsWith("cancelled_error"));
+}
+
 TEST_P(process_pool_ends, joins_when_the_caller_has_the_last_task_and_the_workers_are_gone) {
   std::promise<void> retired;
   kin::pool_options with = options(1);

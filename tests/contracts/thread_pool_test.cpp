@@ -216,6 +216,19 @@ TEST(thread_pool, refuses_what_threads_cannot_keep) {
         kin::thread_pool p(std::move(o));
       },
       "process");
+  const auto refused_process = [&](kin::process_options options) {
+    refused(
+        [&] {
+          kin::pool_options o;
+          o.process = std::move(options);
+          kin::thread_pool p(std::move(o));
+        },
+        "process");
+  };
+  refused_process({.start = kin::start::fork});
+  refused_process({.out = kin::redirect::null()});
+  refused_process({.err = kin::redirect::null()});
+  refused_process({.limits = {.open_files = 100}});
   EXPECT_EQ(workers.apply(square, 3), 9);
 }
 
@@ -302,6 +315,68 @@ TEST(thread_pool, is_free_while_what_tasks_have_made_or_captured_is_destroyed) {
     gate.open();
     workers.join();
   }
+}
+
+// The pool with what is given, and ended when a thread of it says that all is over.
+struct last_handle {
+  explicit last_handle(std::size_t threads)
+      : over(std::make_shared<door>()),
+        pool(std::make_shared<kin::thread_pool>(
+            kin::pool_options{.workers = threads, .on_worker_event = [d = over](const kin::worker_event& e) {
+                                if (e.what == kin::worker_event::kind::retired) d->open();
+                              }})) {}
+  std::shared_ptr<door> over;
+  std::shared_ptr<kin::thread_pool> pool;
+};
+
+TEST(thread_pool, ends_when_its_last_handle_goes_in_a_thread_of_its_own) {
+  {  // in a task
+    last_handle mine(1);
+    auto& pool = mine.pool;
+    auto f = pool->apply_async([&pool] { pool.reset(); });
+    f.wait();
+    mine.over->pass();
+  }
+  {  // with a closure, or a result that nobody wants
+    last_handle mine(1);
+    door gate;
+    (void)mine.pool->apply_async([pool = mine.pool, &gate] {
+      gate.pass();
+      return pool;
+    });
+    mine.pool.reset();
+    gate.open();
+    mine.over->pass();
+  }
+  {  // with an exception, after another attempt
+    last_handle mine(1);
+    struct holds_it : kin::retryable {
+      explicit holds_it(std::shared_ptr<kin::thread_pool> p) : kin::retryable("again"), pool(std::move(p)) {}
+      std::shared_ptr<kin::thread_pool> pool;
+    };
+    door gate;
+    (void)mine.pool->apply_async({.retries = 1}, [pool = mine.pool, &gate] {
+      gate.pass();
+      throw holds_it(pool);
+    });
+    mine.pool.reset();
+    gate.open();
+    mine.over->pass();
+  }
+}
+
+TEST(thread_pool, ends_when_its_last_handle_goes_in_a_task_that_its_caller_runs) {
+  last_handle mine(1);
+  door gate;
+  const std::weak_ptr<kin::thread_pool> seen = mine.pool;
+  auto runs = mine.pool->apply_async([&gate] { gate.pass(); });
+  while (mine.pool->stats().running == 0) std::this_thread::yield();
+  // Of a task that waits, by the thread that waits for it.
+  auto outer = mine.pool->apply_async([pool = std::move(mine.pool)]() mutable { pool.reset(); });
+  gate.open();
+  outer.wait();
+  mine.over->pass();
+  EXPECT_TRUE(seen.expired());
 }
 
 TEST(thread_pool, fails_what_waits_when_the_initializer_begins_to_throw) {

@@ -56,7 +56,7 @@ class KIN_EXPORT pool_handle {
   /// The pool is somebody else's.
   struct borrowed {};
   pool_handle(std::shared_ptr<task_pool> core, borrowed) noexcept;
-  pool_handle(pool_handle&& other) noexcept = default;
+  pool_handle(pool_handle&& other) noexcept;
   pool_handle& operator=(pool_handle&& other) noexcept;
   ~pool_handle();
 
@@ -70,7 +70,7 @@ class KIN_EXPORT pool_handle {
  private:
   void finish() noexcept;
   std::shared_ptr<task_pool> core_;
-  int unwinding_ = 0;
+  int unwinding_ = 0;  // exceptions in flight when it was made or moved, the fewest
   int owner_ = -1;  // process that ends it; -1: none
 };
 

@@ -30,6 +30,11 @@ class KIN_EXPORT task_pool : public task_owner {
   /// Ends at once: tasks that have not ended get cancelled_error; worker processes get SIGTERM, `grace` to end, and
   /// SIGKILL.
   virtual void terminate(std::chrono::nanoseconds grace) = 0;
+  /// Its handle is gone: what was submitted is done first, or with `at_once` nothing more.
+  virtual void finish(bool at_once) {
+    at_once ? terminate({}) : close();
+    join();
+  }
   [[nodiscard]] virtual pool_stats stats() const = 0;
   /// Most workers.
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
