@@ -103,7 +103,12 @@ void object_handle::encode(writer& out) const {
   } else {
     const auto& link = reference_->link();
     out.fd(link->door());
-    link->hold(reference_->number(), std::move(pipe));
+    try {
+      link->hold(reference_->number(), std::move(pipe));
+    } catch (const closed_error&) {
+      // Where the server has ended whoever uses the proxy will be told.
+      if (!link->ended()) throw;
+    }
   }
   out.fd(token.get());
 }

@@ -74,6 +74,8 @@ process_links& here() {
 server_link::server_link(const server_id& server, unique_fd door)
     : server_(server), door_(std::move(door)), client_(draw_client()) {}
 
+bool server_link::ended() const noexcept { return os::is_hung_up(door_.get()); }
+
 std::unique_ptr<session_socket> server_link::check_out() {
   {
     const std::lock_guard hold(idle_mutex_);

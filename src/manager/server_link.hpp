@@ -28,6 +28,8 @@ class server_link {
   /// The clients' end of the door: travels with every proxy.
   [[nodiscard]] int door() const noexcept { return door_.get(); }
 
+  [[nodiscard]] bool ended() const noexcept;
+
   /// One call and its outcome.
   parcel run(const parcel& request);
   /// The server is to keep the object until the pipe hangs up. In order with adopt() and release().

@@ -16,7 +16,9 @@
 #include <barrier>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -116,6 +118,11 @@ TEST(shared_objects, are_kept_by_a_proxy_in_flight) {
   EXPECT_EQ(m.stats().objects, 0u);
 }
 
+std::ptrdiff_t descriptors_of(int pid) {
+  std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+  return std::distance(begin(all), end(all));
+}
+
 TEST(shared_objects, in_flight_are_kept_though_their_server_has_no_descriptor_left_for_them) {
   kin::manager m({.limits = {.open_files = 64}});
   const kin::queue<kin::list_proxy<int>> queue;
@@ -142,6 +149,7 @@ TEST(shared_objects, are_refused_to_a_process_while_their_server_has_no_descript
     }
   });
   for (int i = 0; i < 100; ++i) queue.put(list);
+  EXPECT_TRUE(comes_true([&] { return descriptors_of(m.pid()) == 64; }));
   ours.send(true);
   EXPECT_THAT(ours.recv<std::string>(), testing::HasSubstr("no descriptors, threads or memory left for it"));
   for (int i = 0; i < 100; ++i) (void)queue.get();
@@ -221,6 +229,25 @@ struct gate {
   void open() { out.arrive_and_wait(); }
 };
 void visit(const kin::proxy<gate>& g) { g.call<&gate::pass>(); }
+
+TEST(shared_objects, of_a_server_that_has_ended_spoil_nothing_that_they_lie_in) {
+  kin::manager m;
+  auto lists = m.list<kin::list_proxy<int>>();
+  auto alive = m.list<int>({7});
+  {
+    kin::manager other;
+    lists.push_back(other.list<int>({1}));
+  }
+  lists.push_back(alive);
+  const auto all = lists.snapshot();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_THROW((void)all[0].size(), kin::closed_error);
+  EXPECT_EQ(all[1][0], 7);
+  EXPECT_EQ(lists.pop().snapshot(), alive.snapshot());
+  kin::queue<kin::list_proxy<int>> queue;
+  queue.put(all[0]);
+  EXPECT_THROW((void)queue.get().size(), kin::closed_error);
+}
 
 TEST(shared_objects, do_not_suffer_when_a_client_is_killed_in_a_call) {
   kin::manager m;
