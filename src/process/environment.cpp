@@ -45,9 +45,11 @@ std::vector<std::string> child_environment(const std::vector<std::string>& at_in
     if (name != variable && !extra.contains(name)) result.push_back(entry);
   }
   for (const auto& [name, value] : extra) {
-    if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos ||
-        value.find('\0') != std::string::npos)
-      throw start_error("kin: process_options::environment: \"" + name + "\" is no name of an environment variable");
+    if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos)
+      throw start_error("kin: process_options::environment: \"" + std::string(name.c_str()) +
+                        "\" is no name of an environment variable");
+    if (value.find('\0') != std::string::npos)
+      throw start_error("kin: process_options::environment: the value of " + name + " has a null character inside");
     if (name == variable || name == library_variable)
       throw start_error("kin: process_options::environment: " + name + " is kin's own, and says what a child is to do");
     result.push_back(name + "=" + value);
