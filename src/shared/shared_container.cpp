@@ -262,13 +262,11 @@ bool container_access::erase(byte_view key) {
 }
 
 bool container_access::last(byte_view& key, byte_view& value) const {
-  for (std::size_t i = now_->used(); i-- != 0;)
-    if (now_->is_live(i)) {
-      key = now_->key(i);
-      value = now_->value(i);
-      return true;
-    }
-  return false;
+  const std::size_t i = now_->last_live();
+  if (i == version::npos) return false;
+  key = now_->key(i);
+  value = now_->value(i);
+  return true;
 }
 
 bool container_access::next(std::size_t& entry, byte_view& key, byte_view& value) const {

@@ -189,6 +189,23 @@ bool version::insert(std::uint64_t hash, std::span<const std::byte> key, std::sp
   return true;
 }
 
+std::size_t version::last_live() const noexcept {
+  const std::size_t n = used();
+  const std::uint64_t dead = head().dead.load(relaxed);
+  const std::size_t first = dead >> 32, end = dead & longest;
+  std::size_t i = n;
+  for (;;) {
+    if (i == end && first < end)
+      i = first;
+    else if (i != 0 && !is_live(i - 1))
+      --i;
+    else
+      break;
+  }
+  if (i != n) head().dead.store(std::uint64_t{i} << 32 | n, relaxed);
+  return i == 0 ? npos : i - 1;
+}
+
 void version::erase(std::size_t entry) {
   words(entry)[live_word].store(0, commit);
   const std::uint64_t counts = head().counts.load(relaxed);

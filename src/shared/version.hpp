@@ -113,6 +113,8 @@ class version {
     put_inline(words(entry), value);
     return true;
   }
+  /// The last entry that is alive, or npos. Notes how many after it are not, so that nobody looks at those again.
+  [[nodiscard]] std::size_t last_live() const noexcept;
   /// A key that is not there. False: no room, nothing has changed.
   bool insert(std::uint64_t hash, std::span<const std::byte> key, std::span<const std::byte> value);
   void erase(std::size_t entry);
@@ -141,7 +143,8 @@ class version {
     word heap_end;
     word entries, slots;  // how many there is room for; never changed
     word pending;         // 1 + how many words before the entry that a longer value is being written to; 0: none
-    word reserved[3];
+    word dead;            // first << 32 | end: of the entries between them none is alive, and none ever will be
+    word reserved[2];
   };
   // live: 0 where the item of a dict has been erased; of values in blocks, the block; of a list, the value. There is a
   // hash where keys lie in blocks. Last comes the spare block of values in blocks, or the value of a dict.

@@ -130,6 +130,15 @@ void compare_with_a_map(const std::vector<K>& keys, const std::vector<V>& values
   EXPECT_EQ(dict.snapshot(), model);
 }
 
+// Were each of them to look at all that went before it, nobody would wait for the end of this.
+TEST(shared_dict, gives_a_million_items_back_from_its_end) {
+  const kin::shared_dict<int, int> all;
+  constexpr int n = 1'000'000;
+  for (int i = 0; i < n; ++i) all.set(i, i);
+  for (int i = n; i-- > 0;) ASSERT_EQ(all.popitem(), std::pair(i, i));
+  EXPECT_TRUE(all.empty());
+}
+
 TEST(shared_dict, holds_what_a_map_would) {
   std::vector<std::string> texts;
   std::vector<int> numbers;

@@ -72,6 +72,32 @@ TEST(version, does_what_a_map_does_until_it_is_full) {
   EXPECT_EQ(v.used(), 64U) << "it did fill up";
 }
 
+TEST(version, knows_its_last_entry_whatever_was_erased_and_added) {
+  room memory(1 << 20);
+  std::mt19937 chance(2);
+  for (int round = 0; round < 20; ++round) {
+    auto v = version::begin(memory.data(), memory.size(), texts, 512);
+    std::vector<std::string> model;  // in order of their entries
+    for (int i = 0; i < 500; ++i) {
+      const auto what = chance() % 4;
+      if (what < 2) {
+        model.push_back(std::to_string(i));
+        ASSERT_TRUE(set(v, model.back(), "value"));
+      } else if (!model.empty()) {
+        const auto gone = what == 2 ? model.size() - 1 : chance() % model.size();
+        v.erase(v.find(hash_of(view(model[gone])), view(model[gone])));
+        model.erase(model.begin() + static_cast<std::ptrdiff_t>(gone));
+      }
+      if (chance() % 2 == 0) continue;
+      const auto last = v.last_live();
+      ASSERT_EQ(last == version::npos, model.empty());
+      if (last != version::npos) {
+        ASSERT_EQ(text(v.key(last)), model.back());
+      }
+    }
+  }
+}
+
 TEST(version, of_numbers_keeps_them_in_words) {
   room memory(version::size_for(numbers, 32, 0));
   auto v = version::begin(memory.data(), memory.size(), numbers, 32);
