@@ -24,11 +24,13 @@ void clear(object_header& header) noexcept {
   clear(reinterpret_cast<std::byte*>(&header), sizeof header);
 }
 
-void clear(std::byte* chunk, std::size_t size, std::size_t stride) noexcept {
+void clear_kinds(std::byte* chunk, std::size_t size, std::size_t stride) noexcept {
   for (std::size_t at = 0; at + stride <= size; at += stride)
     reinterpret_cast<object_header*>(chunk + at)->kind.store(0);
-  clear(chunk, size);
 }
+
+// Of what is free so much keeps its pages, for the next who needs them.
+constexpr std::size_t most_kept_free = std::size_t{16} << 20;
 
 constexpr bool is_part(span_owner owner) noexcept { return owner.serial != 0; }
 
@@ -74,16 +76,22 @@ std::uint64_t arena::allocate(std::size_t size, std::size_t stride, std::uint32_
     return offset;
   };
   // The one that was freed last: its pages are here, and warm.
-  const auto fits = std::find_if(free_chunks_.rbegin(), free_chunks_.rend(), [&](auto& c) { return c.second == size; });
+  const auto fits = std::find_if(free_chunks_.rbegin(), free_chunks_.rend(), [&](auto& c) { return c.size == size; });
   if (fits != free_chunks_.rend()) {
-    const std::uint64_t offset = note(fits->first);
+    if (!fits->has_memory) {
+      os::allocate_memory(file_.get(), fits->offset, size);
+      fits->has_memory = true;
+      kept_free_ += size;
+    }
+    const std::uint64_t offset = note(fits->offset);
+    kept_free_ -= size;
     free_chunks_.erase(std::next(fits).base());
     return offset;
   }
   // A chunk lies in one window. What is left of the last one is kept for others.
   if (const std::size_t left = (window_size - end_ % window_size) % window_size; left != 0 && left < size) {
     grow(left);
-    for (std::uint64_t at = end_ - left; at < end_; at += chunk_unit) free_chunks_.emplace_back(at, chunk_unit);
+    for (std::uint64_t at = end_ - left; at < end_; at += chunk_unit) add_free(at, chunk_unit, true);
   }
   if (end_ / window_size >= windows) throw os_error("allocate shared memory: too many objects", "chunk", ENOSPC);
   window(end_ / window_size);
@@ -149,10 +157,17 @@ void arena::free(span_owner object) {
 void arena::give_back(place which) {
   const auto [offset, c] = *which;
   note_stride(offset, 0);
-  clear(at(offset), c.size, c.stride);
+  clear_kinds(at(offset), c.size, c.stride);
+  const bool keeps = kept_free_ + c.size <= most_kept_free || !os::free_memory(file_.get(), offset, c.size);
+  if (keeps) clear(at(offset), c.size);
   untidy_.erase(offset);
   chunks_.erase(which);
-  free_chunks_.emplace_back(offset, c.size);
+  add_free(offset, c.size, keeps);
+}
+
+void arena::add_free(std::uint64_t offset, std::size_t size, bool has_memory) {
+  free_chunks_.push_back({offset, size, has_memory});
+  kept_free_ += has_memory ? size : 0;
 }
 
 void arena::orphan(std::uint32_t member) {

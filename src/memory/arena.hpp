@@ -74,6 +74,7 @@ class arena {
   std::byte* at(std::uint64_t offset) { return window(offset / window_size) + offset % window_size; }
   place chunk_of(std::uint64_t offset);
   void give_back(place which);
+  void add_free(std::uint64_t offset, std::size_t size, bool has_memory);
   void grow(std::size_t by);
   void note_stride(std::uint64_t offset, std::size_t stride) noexcept;
   template <class Visit>
@@ -93,7 +94,13 @@ class arena {
   std::uint64_t end_ = 0;  // of the used part
   std::size_t table_end_;
   std::map<std::uint64_t, chunk> chunks_;  // by offset
-  std::vector<std::pair<std::uint64_t, std::size_t>> free_chunks_;
+  struct free_chunk {
+    std::uint64_t offset;
+    std::size_t size;
+    bool has_memory;  // or its pages were given back
+  };
+  std::vector<free_chunk> free_chunks_;
+  std::size_t kept_free_ = 0;                          // bytes of those that have memory
   std::multimap<std::uint64_t, std::uint64_t> parts_;  // offset of the owner → of the chunk
   std::map<std::uint32_t, std::map<std::size_t, std::vector<std::uint64_t>>> freed_;  // by member and stride
   std::set<std::uint64_t> untidy_;  // chunks of the dead in which something has become free

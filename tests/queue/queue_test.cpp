@@ -5,17 +5,21 @@
 #include <kin/wire/handle.hpp>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <list>
 #include <map>
 #include <memory>
 #include <numeric>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <variant>
@@ -65,6 +69,34 @@ static_assert(
         std::tuple<kin::mutex, kin::recursive_mutex, kin::counting_semaphore, kin::bounded_semaphore, kin::event,
                    kin::condition_variable, kin::barrier, kin::value<int>, kin::array<int>, kin::shared_memory,
                    kin::shared_list<int>, kin::shared_dict<int, int>, kin::queue<int>, kin::joinable_queue<int>>>);
+
+// Of the family whose root this process is, in bytes.
+std::size_t arena_memory() {
+  std::size_t sum = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone).string().find("kin-arena") == std::string::npos) continue;
+    struct stat is {};
+    if (::stat(entry.path().c_str(), &is) == 0) sum += static_cast<std::size_t>(is.st_blocks) * 512;
+  }
+  return sum;
+}
+
+TEST(queue, gives_the_memory_of_many_items_back_when_it_is_gone) {
+  constexpr std::size_t size = 1'000'000, n = 64;
+  for (int again = 0; again < 3; ++again) {
+    {
+      const kin::queue<std::string> queue;
+      for (std::size_t i = 0; i < n; ++i) queue.put(std::string(size, static_cast<char>('a' + i % 26)));
+      EXPECT_GE(arena_memory(), n * size);
+      for (std::size_t i = 0; i < n / 2; ++i)
+        EXPECT_EQ(queue.get(), std::string(size, static_cast<char>('a' + i % 26)));
+    }
+    // The root's thread gives it back.
+    for (int i = 0; i < 20'000 && arena_memory() >= n * size / 2; ++i) ::usleep(1000);
+    EXPECT_LT(arena_memory(), n * size / 2);
+  }
+}
 
 TEST(queue, gives_items_in_the_order_of_the_puts) {
   const kin::queue<int> numbers;

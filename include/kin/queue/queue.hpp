@@ -36,7 +36,7 @@ concept item_for = std::convertible_to<U, T> || std::convertible_to<stored_t<U>,
 /// There is no feeder thread: when a put returns, the item is with the queue, and its producer may exit or be killed. A
 /// process that is killed at any point of a put or get holds nobody up and leaves no half item; what a killed consumer
 /// had just taken is gone with it. Items of one producer keep their order. The queue closes by close() only, not when
-/// producers end. Memory of items that were taken is used for new ones, and after the queue for other queues.
+/// producers end. Memory of items that were taken is used for new ones, and is freed with the queue.
 ///
 /// Safe with any number of threads and processes, and after fork in both. Methods are const because they do not change
 /// which queue this is. Every method may throw os_error or, when a process has scribbled over the memory, decode_error.
