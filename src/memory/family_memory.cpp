@@ -94,7 +94,7 @@ mapped_span ask_for_span(family_request request, std::size_t allocate) {
     }
   }
   if (request.what == family_request::verb::keep_span || request.what == family_request::verb::forget_name) return {};
-  if (fds.empty()) throw os_error(doing.c_str(), "recvmsg", EMFILE);
+  if (fds.empty()) throw os_error(doing, "recvmsg", EMFILE);
   const int file = fds[0].get();
   try {
     // Here and not in the root: it takes time, and the root may be under other limits.

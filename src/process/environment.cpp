@@ -46,7 +46,7 @@ std::vector<std::string> child_environment(const std::vector<std::string>& at_in
   }
   for (const auto& [name, value] : extra) {
     if (name.empty() || name.find_first_of(std::string_view("=\0", 2)) != std::string::npos)
-      throw start_error("kin: process_options::environment: \"" + std::string(name.c_str()) +
+      throw start_error("kin: process_options::environment: \"" + name.substr(0, name.find('\0')) +
                         "\" is no name of an environment variable");
     if (value.find('\0') != std::string::npos)
       throw start_error("kin: process_options::environment: the value of " + name + " has a null character inside");

@@ -263,6 +263,21 @@ TEST_P(surroundings, limit_the_cpu_time_with_a_signal_that_says_so) {
   EXPECT_THROW(kin::process(with({.limits = {.cpu = -1s}}), [] {}), kin::os_error);
 }
 
+TEST_P(surroundings, of_an_environment_that_cannot_be_are_refused_by_name) {
+  const auto refusal = [](const std::string& name, const std::string& value) -> std::string {
+    try {
+      kin::process(with({.environment = {{name, value}}}), [] {}).join();
+      return "none";
+    } catch (const kin::start_error& e) {
+      return e.what();
+    }
+  };
+  using namespace std::string_literals;
+  EXPECT_NE(refusal("NAME", "a\0b"s).find("value of NAME has a null character"), std::string::npos);
+  EXPECT_NE(refusal("NA\0ME"s, "").find("\"NA\" is no name"), std::string::npos);
+  EXPECT_NE(refusal("NA=ME", "").find("\"NA=ME\" is no name"), std::string::npos);
+}
+
 TEST(surroundings_forked, have_nothing_of_what_was_read_ahead_from_stdin) {
   kin::process reader([] {
     int ends[2];
