@@ -75,8 +75,7 @@ os::io_result ring_receiver::take_rings(std::size_t most) {
     got = os::recv_some(socket_.get(), std::span(rings).first(most), arrived_.incoming(), 0, &some_lost);
     if (some_lost) arrived_.lose_from(before);
     arrived_.note(std::span(rings).first(got.bytes));
-    ring_taken_ |=
-        std::ranges::find(rings.begin(), rings.begin() + got.bytes, std::byte{0}) != rings.begin() + got.bytes;
+    if (std::ranges::count(std::span(rings).first(got.bytes), std::byte{0}) != 0) ring_taken_ = true;
   } while (arrived_.note_is_cut() && got.state == os::io_state::done);
   return got;
 }

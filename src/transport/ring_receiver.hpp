@@ -134,7 +134,7 @@ class ring_receiver {
   std::shared_ptr<ring_blocks> blocks_;  // made when the first one comes
   bool event_set_ = false;               // found so by this end, and not cleared
   std::atomic<bool> bell_set_{false};    // for pollers, by this end; perhaps taken since
-  bool ring_taken_ = false;              // a byte, since this end set that bell
+  std::atomic<bool> ring_taken_{false};  // a byte, since this end set that bell
   unsigned direction_;
   bool light_;
 };
