@@ -22,7 +22,7 @@ pool_handle::pool_handle(std::shared_ptr<task_pool> core)
     : core_(std::move(core)), unwinding_(std::uncaught_exceptions()), owner_(os::own_pid()) {}
 pool_handle::pool_handle(std::shared_ptr<task_pool> core, borrowed) noexcept : core_(std::move(core)) {}
 
-// A process's process::note_unwinding() says why.
+// The fewest, as for a kin::process: one that was made beside an exception outlives it by being moved.
 pool_handle::pool_handle(pool_handle&& other) noexcept
     : core_(std::move(other.core_)),
       unwinding_(std::min(other.unwinding_, std::uncaught_exceptions())),
