@@ -135,7 +135,8 @@ object_handle object_handle::decode(reader& in) {
   try {
     link->adopt(number, std::move(token));
   } catch (const closed_error&) {
-    // The server has ended: whoever uses the proxy will be told.
+    // As above. One that lives does not know of this reference, and may give the object up.
+    if (!link->ended()) throw;
   }
   return object_handle(std::make_shared<object_reference>(std::move(link), number));
 }

@@ -32,6 +32,7 @@ void server_session::take_frame() {
   in.finish();
   switch (what) {
     case hold_frame:
+      if (message.fds.size() > 1) throw decode_error("kin: a manager's client holds with more than a pipe");
       if (!object) return;
       // Without a descriptor left for the pipe, when it hangs up will not be known: kept while the client is there.
       if (message.fds.empty()) return client_->add(object);

@@ -152,6 +152,19 @@ TEST(shared_objects, are_refused_to_a_process_while_their_server_has_no_descript
   EXPECT_TRUE(comes_true([&] { return descriptors_of(m.pid()) == 64; }));
   ours.send(true);
   EXPECT_THAT(ours.recv<std::string>(), testing::HasSubstr("no descriptors, threads or memory left for it"));
+  // One that is given a proxy hears of it before it has the proxy, of which the server would not know.
+  auto [here, there] = kin::pipe();
+  kin::process other(kin::start::fork, [from = std::move(there)]() mutable {
+    try {
+      const auto proxy = from.recv<kin::list_proxy<int>>();
+      from.send(std::string("it has one that the server does not know of"));
+    } catch (const kin::closed_error& e) {
+      from.send(std::string(e.what()));
+    }
+  });
+  here.send(list);
+  EXPECT_THAT(here.recv<std::string>(), testing::HasSubstr("no descriptors, threads or memory left for it"));
+  other.join();
   for (int i = 0; i < 100; ++i) (void)queue.get();
   EXPECT_TRUE(comes_true([&] { return m.stats().in_flight == 0; }));
   ours.send(true);
