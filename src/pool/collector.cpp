@@ -97,8 +97,8 @@ void pool_core::give_up_descriptors(worker& to, std::uint64_t answers) {
   to.lane.check_answers(answers);
   if (to.has.empty() || answers != to.lane.taken()) return;
   const task& begun = to.has.front();
-  if (begun.retries_left > 0 || !begun.request) return;
-  for (unique_fd& each : begun.request->fds) each.reset();
+  if (begun.retries_left() > 0 || begun.request() == nullptr) return;
+  for (unique_fd& each : begun.request()->fds) each.reset();
 }
 
 // What has come through its lane. True when the next outcome is to be had from its channel.
@@ -154,7 +154,7 @@ void pool_core::take_small_outcome(worker& from, std::span<const std::byte> outc
 void pool_core::take_outcome(worker& from, parcel outcome) {
   auto done = take_answered(from);
   const bool failed = outcome_failed(outcome), is_shared = done->state.use_count() > 1;
-  if (failed && done->retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready())
+  if (failed && done->retries_left() > 0 && !terminated_ && outcome_retryable(outcome) && !done->state->ready())
     return put_back(std::move(done));
   if (done->state->settle(std::move(outcome), from.process->name())) note_settled(*done->state, failed);
   if (is_shared) pool_lock::destroy_later(std::move(done));

@@ -29,11 +29,10 @@ constexpr std::size_t most_in_a_row = 8;
 void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                        const task_options& options) {
   require_owner();
-  auto t = std::make_unique_for_overwrite<task>();
+  auto t = task::make(small_room(work));
   t->label = name;
   t->state = std::move(state);
-  t->options = options;
-  t->retries_left = options.retries;
+  t->set_options(options);
   if (passengers carried = take_carried(work); !carried.empty()) t->state->keep_until_settled(std::move(carried));
   lock hold(mutex_);
   if (is_too_late(options)) {
@@ -162,17 +161,18 @@ bool pool_core::queue_where_the_last_one_is(std::unique_ptr<task>& t) {
 }
 
 bool pool_core::in_slot(const task& t) noexcept {
-  return !t.request || (t.request->fds.empty() && near_lane::fits(t.request->view().size()));
+  const parcel* const whole = t.request();
+  return whole == nullptr || (whole->fds.empty() && near_lane::fits(whole->view().size()));
 }
 
 bool pool_core::may_queue(const task& t) const {
-  return t.options.timeout <= t.options.timeout.zero() && in_slot(t) &&
+  return t.timeout() <= std::chrono::nanoseconds::zero() && in_slot(t) &&
          (queued_ == 0 || waiting_tasks::rank_of(t) == queued_rank_);
 }
 
 // How many tasks may be behind the one that it runs: what it does in a moment, going by how long the last ones took.
 std::size_t pool_core::room_behind(const worker& w) const {
-  if (w.now != phase::busy || w.blocked || w.has.front().options.timeout > w.has.front().options.timeout.zero() ||
+  if (w.now != phase::busy || w.blocked || w.has.front().timeout() > std::chrono::nanoseconds::zero() ||
       !in_slot(w.has.front()))
     return 0;
   std::size_t most = w.most_at_once;
@@ -199,20 +199,20 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
   if (led_ != nullptr) news_.store(news_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   woke_one_ = woke_one_ || to.lane.sleeps();
   if (in_slot(now)) {
-    if (now.request)
-      to.lane.put(order_kind::in_slot, now.depth, now.options.memory_limit, now.request->bytes);
+    if (const parcel* const whole = now.request())
+      to.lane.put(order_kind::in_slot, now.depth, now.memory_limit(), whole->bytes);
     else
-      to.lane.put(now.head, heads_[now.head].text(), now.depth, now.options.memory_limit, now.rest());
+      to.lane.put(now.head, heads_[now.head].text(), now.depth, now.memory_limit(), now.rest());
     if (!to.task_ends.is_never()) wake();
     return;
   }
   try {
     // The order comes last: it wakes the worker, which would go to sleep again for want of the frame.
-    if (const auto reference = block_store::refer_or_leave(*now.request))
+    if (const auto reference = block_store::refer_or_leave(*now.request()))
       to.pump.send(call_in_block_frame, reference);
     else
-      to.pump.send(call_frame, now.request);
-    to.lane.put(order_kind::in_frame, now.depth, now.options.memory_limit, {});
+      to.pump.send(call_frame, now.shared_request());
+    to.lane.put(order_kind::in_frame, now.depth, now.memory_limit(), {});
     // The pool's thread must wait for other things now than when it began to.
     if (to.pump.wants_to_write() || to.pump.closed() || !to.task_ends.is_never()) wake();
   } catch (...) {
@@ -226,7 +226,7 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
 // Until its arguments have gone across, a task has not started: its time begins again with each piece of them.
 void pool_core::start_clock(worker& w) {
   if (w.now != phase::busy || w.has.empty()) return;
-  const auto timeout = w.has.front().options.timeout;
+  const auto timeout = w.has.front().timeout();
   w.task_ends = timeout > timeout.zero() ? deadline::after(timeout) : deadline::never();
 }
 
@@ -246,7 +246,7 @@ void pool_core::settle(task& t, std::exception_ptr failure) {
 }
 
 void pool_core::put_back(std::unique_ptr<task> t) {
-  --t->retries_left;
+  t->count_a_retry();
   ++counts_.retried;
   waiting_.push_front(std::move(t));
 }
@@ -305,8 +305,8 @@ bool pool_core::attempt_here(task& t) {
     parcel request;
     {
       const lock hold(mutex_);
-      const bool may_repeat = t.retries_left > 0 && t.request;
-      request = may_repeat ? copy_of(*t.request) : whole_request(t);
+      const bool may_repeat = t.retries_left() > 0 && t.request() != nullptr;
+      request = may_repeat ? copy_of(*t.request()) : whole_request(t);
     }
     const task_context context(shared_from_this(), t.depth, sharers_);
     outcome = run_request(std::move(request));
@@ -319,8 +319,8 @@ bool pool_core::attempt_here(task& t) {
     return false;
   }
   const bool failed = outcome_failed(outcome);
-  if (failed && t.retries_left > 0 && !terminated_ && outcome_retryable(outcome) && !t.state->ready()) {
-    --t.retries_left;
+  if (failed && t.retries_left() > 0 && !terminated_ && outcome_retryable(outcome) && !t.state->ready()) {
+    t.count_a_retry();
     ++counts_.retried;
     return true;
   }

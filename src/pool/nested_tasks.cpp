@@ -58,24 +58,25 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
 }
 
 void pool_core::take_submission(worker& from, parcel message) {
-  auto t = std::make_unique_for_overwrite<task>();
+  auto t = task::make();
   std::vector<unique_fd> none;
   reader in(message.bytes, none);
   const auto number = in.take<std::uint64_t>();
   const auto timeout = in.take<std::chrono::nanoseconds::rep>();
   const auto retries = in.take<std::uint64_t>();
+  task_options options;
   std::string name;
-  in(t->options.memory_limit, t->options.name, t->options.priority, name);
+  in(options.memory_limit, options.name, options.priority, name);
   if (timeout < 0 || from.given.size() >= most_submitted || from.given.contains(number))
     throw decode_error("kin: a worker submitted a task that cannot be");
-  t->options.timeout = std::chrono::nanoseconds(timeout);
-  t->options.retries = retries;
-  t->retries_left = static_cast<std::size_t>(retries);
-  if (t->options.name.empty()) t->options.name = std::move(name);
+  options.timeout = std::chrono::nanoseconds(timeout);
+  options.retries = retries;
+  if (options.name.empty()) options.name = std::move(name);
+  t->set_options(options);
   t->number = ++tasks_numbered_;
   t->depth = from.has.empty() ? 1 : from.has.front().depth + 1;
   message.bytes.erase(message.bytes.begin(), message.bytes.end() - static_cast<std::ptrdiff_t>(in.left()));
-  t->request = std::make_shared<parcel>(std::move(message));
+  t->set_request(std::move(message));
 
   auto state = std::make_shared<nested_state>(states_);
   state->watched_by_owner = true;

@@ -117,6 +117,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] deadline next_timer() const;
 
   // request_heads.cpp
+  [[nodiscard]] static std::size_t small_room(const task_work& work) noexcept;
   void keep_request(task& t, task_work& work);
   [[nodiscard]] std::optional<std::size_t> known_head(const call_head& head) noexcept;
   [[nodiscard]] std::optional<std::size_t> head_number(const call_head& head);

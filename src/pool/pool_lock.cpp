@@ -2,7 +2,7 @@
 // pool_lock: see the header.
 #include "pool/pool_lock.hpp"
 
-#include "pool/waiting_tasks.hpp"
+#include "pool/pooled_task.hpp"
 
 namespace kin::detail {
 

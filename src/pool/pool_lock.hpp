@@ -11,7 +11,7 @@
 
 namespace kin::detail {
 
-struct pooled_task;
+class pooled_task;
 
 /// In one thread, which gives it up in the reverse order of others of its kind.
 class pool_lock : public std::unique_lock<std::mutex> {

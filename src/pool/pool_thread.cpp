@@ -168,13 +168,13 @@ void thread_core::run(lock& hold, std::unique_ptr<pooled_task> t) {
 __attribute__((no_sanitize("null"))) bool thread_core::run_once(pooled_task& t) {
   std::exception_ptr failure;
   parcel outcome;
-  const bool may_repeat = t.retries_left > 0;
+  const bool may_repeat = t.retries_left() > 0;
   bool retryable = false;
   try {
     if (t.job) {
       t.job->run(may_repeat ? attempt::repeatable : attempt::last);
     } else {
-      parcel request = may_repeat ? parcel{t.request->bytes, {}} : std::move(*t.request);
+      parcel request = may_repeat ? parcel{t.request()->bytes, {}} : std::move(*t.request());
       outcome = run_request(std::move(request));
       retryable = outcome_retryable(outcome);
     }
@@ -189,7 +189,7 @@ __attribute__((no_sanitize("null"))) bool thread_core::run_once(pooled_task& t) 
   }
   const lock hold(mutex_);
   if (retryable && may_repeat && !terminated_ && !t.state->ready()) {
-    --t.retries_left;
+    t.count_a_retry();
     ++counts_.retried;
     return true;
   }

@@ -21,11 +21,19 @@ bool is_of_the_executable(const call_head& head, std::span<const std::byte> byte
 
 }  // namespace
 
+// What a task needs for its request, should that turn out to be small.
+std::size_t pool_core::small_room(const task_work& work) noexcept {
+  if (const auto* const small = std::get_if<small_request>(&work)) return small->size;
+  const auto* const written = std::get_if<written_request>(&work);
+  if (written == nullptr || written->out->has_descriptors() || written->head.descriptor == nullptr) return 0;
+  const std::size_t rest = written->out->written() - written->head.size;
+  return near_lane::fits(rest) ? rest : 0;
+}
+
 void pool_core::keep_request(task& t, task_work& work) {
   const auto keep_small = [&t](std::size_t head, std::span<const std::byte> rest) {
     t.head = static_cast<std::uint8_t>(head);
-    t.small_size = static_cast<std::uint8_t>(rest.size());
-    std::memcpy(t.small.data(), rest.data(), rest.size());
+    t.set_rest(rest);
   };
   static_assert(near_lane::fits(small_request::most_bytes));
   if (const auto* const small = std::get_if<small_request>(&work))
@@ -39,7 +47,7 @@ void pool_core::keep_request(task& t, task_work& work) {
         return keep_small(*head, all.subspan(head_size));
     }
   }
-  t.request = std::make_shared<parcel>(take_request(work));
+  t.set_request(take_request(work));
 }
 
 std::optional<std::size_t> pool_core::known_head(const call_head& head) noexcept {
@@ -71,7 +79,7 @@ std::optional<std::size_t> pool_core::head_number(const call_head& head, std::sp
 }
 
 parcel pool_core::whole_request(task& t) const {
-  if (t.request) return std::move(*t.request);
+  if (parcel* const all = t.request()) return std::move(*all);
   const auto head = heads_[t.head].text(), rest = t.rest();
   parcel whole;
   whole.bytes.reserve(head.size() + rest.size());

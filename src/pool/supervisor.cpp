@@ -259,7 +259,7 @@ void pool_core::take_from_dead(worker& w, const exit_status& status, const std::
 
 void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status,
                                const std::string& details) {
-  if (t->retries_left > 0 && !terminated_) {
+  if (t->retries_left() > 0 && !terminated_) {
     put_back(std::move(t));
   } else if (w.judged == verdict::timed_out) {
     settle(*t, std::make_exception_ptr(

@@ -3,14 +3,17 @@
 #include <kin/pool/task_memory.hpp>
 
 #include <array>
+#include <atomic>
 #include <mutex>
 #include <new>
 #include <utility>
 
+#include "os/huge_pages.hpp"
+
 namespace kin::detail {
 namespace {
 
-constexpr std::size_t step = 64, sizes = 8;
+constexpr std::size_t step = 64, sizes = 8, uses = 2, kinds = sizes * uses;
 // About so many go between a thread and the depot at once. A thread has at most twice as many.
 constexpr std::size_t a_batch = 64;
 
@@ -33,15 +36,19 @@ class depot {
     if (!hold || batches_ == nullptr) return nullptr;
     return std::exchange(batches_, batches_->next_batch);
   }
+  /// Whether so many bytes more are taken for those of a program that has many at a time.
+  bool counts_as_many(std::size_t bytes) noexcept { return made_.fetch_add(bytes, std::memory_order_relaxed) >= many; }
 
  private:
+  static constexpr std::size_t many = std::size_t{1} << 20;
   std::mutex mutex_;
   block* batches_ = nullptr;
+  std::atomic<std::size_t> made_{0};
 };
-depot& depot_of(std::size_t size) noexcept {
-  alignas(std::array<depot, sizes>) static std::byte room[sizeof(std::array<depot, sizes>)];
-  static auto& all = *new (room) std::array<depot, sizes>;  // never destroyed: threads may end after static objects
-  return all[size];
+depot& depot_of(std::size_t kind) noexcept {
+  alignas(std::array<depot, kinds>) static std::byte room[sizeof(std::array<depot, kinds>)];
+  static auto& all = *new (room) std::array<depot, kinds>;  // never destroyed: threads may end after static objects
+  return all[kind];
 }
 
 struct hand {
@@ -49,39 +56,59 @@ struct hand {
   std::size_t count = 0;  // of `some`, or more
 };
 // Nothing to destroy, so that it is good until the thread's last instruction.
-thread_local constinit std::array<hand, sizes> hands{};
+thread_local constinit std::array<hand, kinds> hands{};
 
 struct at_thread_end {
   ~at_thread_end() {
-    for (std::size_t s = 0; s < sizes; ++s)
-      for (block* each : {std::exchange(hands[s].some, nullptr), std::exchange(hands[s].batch, nullptr)})
-        if (each != nullptr) (void)depot_of(s).put(each);
+    for (std::size_t k = 0; k < kinds; ++k)
+      for (block* each : {std::exchange(hands[k].some, nullptr), std::exchange(hands[k].batch, nullptr)})
+        if (each != nullptr) (void)depot_of(k).put(each);
   }
 };
 
-// Memory for a batch, all at once.
-block* make_batch(std::size_t size) {
-  const std::size_t each = (size + 1) * step;
-  auto* const bytes = static_cast<std::byte*>(::operator new(each* a_batch, std::align_val_t(step)));
+constexpr std::size_t kind_of(task_block use, std::size_t bytes) {
+  return static_cast<std::size_t>(use) * sizes + (bytes - 1) / step;
+}
+
+block* divide(std::byte* bytes, std::size_t each) noexcept {
   block* first = nullptr;
   for (std::size_t i = a_batch; i-- > 0;) first = new (bytes + i * each) block{first, nullptr};
   return first;
 }
 
+// Memory for a batch, all at once. Where there are many already, for as many batches as a huge page has room for: a
+// page fault for each 4 KiB is most of what a program's first million tasks take.
+block* make_batch(std::size_t kind) {
+  constexpr std::size_t huge_page = std::size_t{2} << 20;
+  const std::size_t each = (kind % sizes + 1) * step, a_batch_of_it = each * a_batch;
+  if (depot_of(kind).counts_as_many(a_batch_of_it)) {
+    if (void* const page = ::operator new(huge_page, std::align_val_t(huge_page), std::nothrow)) {
+      os::advise_huge_pages(page, huge_page);
+      auto* const bytes = static_cast<std::byte*>(page);
+      for (std::size_t at = huge_page / a_batch_of_it; --at > 0;) {
+        block* const more = divide(bytes + at * a_batch_of_it, each);
+        if (!depot_of(kind).put(more)) break;  // somebody is at it; a forked copy, for ever
+      }
+      return divide(bytes, each);
+    }
+  }
+  return divide(static_cast<std::byte*>(::operator new(a_batch_of_it, std::align_val_t(step))), each);
+}
+
 // Out of line: what is rare.
-[[gnu::noinline]] void fill(hand& mine, std::size_t size) {
+[[gnu::noinline]] void fill(hand& mine, std::size_t kind) {
   thread_local const at_thread_end registered;
   (void)registered;
   if (mine.batch != nullptr)
     mine.some = std::exchange(mine.batch, nullptr);
-  else if (block* const batch = depot_of(size).take())
+  else if (block* const batch = depot_of(kind).take())
     mine.some = batch;
   else
-    mine.some = make_batch(size);
+    mine.some = make_batch(kind);
   mine.count = a_batch;
 }
-[[gnu::noinline]] void make_room(hand& mine, std::size_t size) noexcept {
-  if (mine.batch != nullptr && !depot_of(size).put(mine.batch)) return;  // somebody is at it: the next time
+[[gnu::noinline]] void make_room(hand& mine, std::size_t kind) noexcept {
+  if (mine.batch != nullptr && !depot_of(kind).put(mine.batch)) return;  // somebody is at it: the next time
   mine.batch = std::exchange(mine.some, nullptr);
   mine.count = 0;
 }
@@ -95,12 +122,12 @@ constexpr bool is_small(std::size_t bytes) { return recycled && bytes <= step * 
 
 }  // namespace
 
-void* take_task_memory(std::size_t bytes) {
+void* take_task_memory(task_block use, std::size_t bytes) {
   if (!is_small(bytes)) return ::operator new(bytes);
-  const std::size_t size = (bytes - 1) / step;
-  hand& mine = hands[size];
+  const std::size_t kind = kind_of(use, bytes);
+  hand& mine = hands[kind];
   if (mine.some == nullptr) [[unlikely]]
-    fill(mine, size);
+    fill(mine, kind);
   if (mine.count > 0) --mine.count;
   block* const taken = mine.some;
   mine.some = taken->next;
@@ -108,15 +135,15 @@ void* take_task_memory(std::size_t bytes) {
   return taken;
 }
 
-void give_back_task_memory(void* memory, std::size_t bytes) noexcept {
+void give_back_task_memory(task_block use, void* memory, std::size_t bytes) noexcept {
   if (!is_small(bytes)) {
     ::operator delete(memory);
     return;
   }
-  const std::size_t size = (bytes - 1) / step;
-  hand& mine = hands[size];
+  const std::size_t kind = kind_of(use, bytes);
+  hand& mine = hands[kind];
   if (mine.count >= a_batch) [[unlikely]]
-    make_room(mine, size);
+    make_room(mine, kind);
   mine.some = new (memory) block{mine.some, nullptr};
   ++mine.count;
 }

@@ -7,8 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "pool/pooled_task.hpp"
 #include "pool/task_lane.hpp"
-#include "pool/waiting_tasks.hpp"
 
 namespace kin::detail {
 

@@ -273,7 +273,7 @@ bool task_state::finish(std::unique_ptr<result> large, bool failed) {
 
 // Always true.
 bool task_state::publish(bool failed) {
-  const passengers carried = std::exchange(carried_, {});  // let go when all is done, outside the lock
+  const auto carried = std::exchange(carried_, nullptr);  // let go when all is done, outside the lock
   // release: with the result. Pairs with ready().
   const std::uint32_t before = word_.fetch_or(settled | (failed ? with_failure : 0));
   if ((before & watched) == 0) return true;

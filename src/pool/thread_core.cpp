@@ -102,16 +102,15 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   if (options_.max_pending > 0 && !nested)
     changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });
   if (terminated_ || (closed_ && !nested)) throw closed_error("kin: the pool is closed and takes no more tasks");
-  auto t = std::make_unique_for_overwrite<pooled_task>();
+  auto t = pooled_task::make();
   t->number = ++tasks_numbered_;
   if (auto* const job = std::get_if<std::unique_ptr<local_job>>(&work))
     t->job = std::move(*job);
   else
-    t->request = std::make_shared<parcel>(take_request(work));
+    t->set_request(take_request(work));
   t->label = name;
   t->state = std::move(state);
-  t->options = options;
-  t->retries_left = options.retries;
+  t->set_options(options);
   t->depth = nested ? context->depth() + 1 : 0;
   auto* const task = t.get();
   waiting_.push_back(std::move(t));

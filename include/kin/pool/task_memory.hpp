@@ -11,9 +11,12 @@
 
 namespace kin::detail {
 
-/// Throws std::bad_alloc. Any thread may give it back, with the same size.
-[[nodiscard]] KIN_EXPORT void* take_task_memory(std::size_t bytes);
-KIN_EXPORT void give_back_task_memory(void* memory, std::size_t bytes) noexcept;
+/// What a block is for. Those that are given back in one order are taken again in that order, and lie in a row.
+enum class task_block : unsigned char { state, task };
+
+/// Throws std::bad_alloc. Any thread may give it back, with the same size and use.
+[[nodiscard]] KIN_EXPORT void* take_task_memory(task_block use, std::size_t bytes);
+KIN_EXPORT void give_back_task_memory(task_block use, void* memory, std::size_t bytes) noexcept;
 
 /// The same for std::allocate_shared.
 template <class T>
@@ -22,8 +25,10 @@ struct task_allocator {
   task_allocator() noexcept = default;
   template <class U>
   explicit(false) task_allocator(const task_allocator<U>&) noexcept {}
-  [[nodiscard]] T* allocate(std::size_t n) { return static_cast<T*>(take_task_memory(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t n) noexcept { give_back_task_memory(p, n * sizeof(T)); }
+  [[nodiscard]] T* allocate(std::size_t n) {
+    return static_cast<T*>(take_task_memory(task_block::state, n * sizeof(T)));
+  }
+  void deallocate(T* p, std::size_t n) noexcept { give_back_task_memory(task_block::state, p, n * sizeof(T)); }
   template <class U>
   bool operator==(const task_allocator<U>&) const noexcept {
     return true;

@@ -126,7 +126,7 @@ class KIN_EXPORT task_state {
   void on_settle_quietly(std::function<void()> hook);
 
   /// What the request's handles need while it may be decoded. Before it is submitted.
-  void keep_until_settled(passengers carried) noexcept { carried_ = std::move(carried); }
+  void keep_until_settled(passengers carried) { carried_ = std::make_unique<passengers>(std::move(carried)); }
 
   /// First come, first served; later ones are dropped. False when it was settled before.
   bool settle(parcel outcome, std::string worker);
@@ -182,7 +182,7 @@ class KIN_EXPORT task_state {
   std::uint8_t small_size_ = 0;
   std::array<std::byte, most_small> small_;  // the value, without the head of the outcome, if large_ is null
   std::unique_ptr<result> large_;
-  passengers carried_;
+  std::unique_ptr<passengers> carried_;  // few have some
   std::atomic<watchers*> watchers_{nullptr};
   std::shared_ptr<const task_home> home_;
 };
@@ -200,8 +200,8 @@ class result_state : public task_state {
   /// The value, or throws what the task threw. Settled by now.
   value_type& value() {
     if (decoded_.load(std::memory_order_acquire) != progress::done) decode_or_wait();
-    if (failure_) std::rethrow_exception(failure_);
-    return *value_;
+    if (its_.index() == failure_index) std::rethrow_exception(std::get<failure_index>(its_));
+    return std::get<value_index>(its_);
   }
   /// value() for one who takes it along. Callbacks see it first: a copy is taken as long as there are some to come, and
   /// what kin does not know how to copy when they have been.
@@ -249,9 +249,9 @@ class result_state : public task_state {
     progress now = progress::none;
     if (decoded_.compare_exchange_strong(now, progress::under_way, std::memory_order_acquire)) {
       try {
-        value_.emplace(decode());
+        its_.template emplace<value_index>(decode());
       } catch (...) {
-        failure_ = std::current_exception();
+        its_.template emplace<failure_index>(std::current_exception());
       }
       // release: with the value. Pairs with the loads here and in value().
       decoded_.store(progress::done, std::memory_order_release);
@@ -263,8 +263,8 @@ class result_state : public task_state {
 
   std::atomic<progress> decoded_{progress::none};
   std::atomic<std::uint32_t> readers_{0};
-  std::optional<value_type> value_;
-  std::exception_ptr failure_;
+  static constexpr std::size_t value_index = 1, failure_index = 2;
+  std::variant<std::monostate, value_type, std::exception_ptr> its_;
 };
 
 }  // namespace kin::detail
