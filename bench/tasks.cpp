@@ -206,6 +206,18 @@ void plain_submit_and_get(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * tasks);
 }
 
+// Caller and workers take turns on one core.
+void submit_and_get_on_one_core(benchmark::State& state) {
+  run_on(1);
+  submit_and_get(state);
+  run_on(-1);
+}
+void plain_submit_and_get_on_one_core(benchmark::State& state) {
+  run_on(1);
+  plain_submit_and_get(state);
+  run_on(-1);
+}
+
 #ifdef KIN_BENCH_TBB
 void tbb_task_group(benchmark::State& state) {
   const tbb::global_control two(tbb::global_control::max_allowed_parallelism, 2);
@@ -223,6 +235,8 @@ BENCHMARK(fire_and_forget)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTim
 BENCHMARK(batch_and_forget)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 BENCHMARK(submit_and_get)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 BENCHMARK(plain_submit_and_get)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
+BENCHMARK(submit_and_get_on_one_core)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
+BENCHMARK(plain_submit_and_get_on_one_core)->UseRealTime()->Unit(benchmark::kMillisecond)->MinTime(1);
 
 // --- a long task beside short ones
 

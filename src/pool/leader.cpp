@@ -4,6 +4,7 @@
 // caller's hand without another thread's waking. The pool's thread does the rest: deaths, timers, frames; and outcomes,
 // when nobody waits: a worker tells it before it sleeps (see far_lane).
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "os/memory_barrier.hpp"
@@ -12,6 +13,14 @@
 #include "pool/pool_core.hpp"
 
 namespace kin::detail {
+namespace {
+
+// Where lanes are at least so long, their tasks take a microsecond or so each.
+constexpr std::size_t short_ones = 16;
+// About what a wake-up takes.
+constexpr std::chrono::microseconds patience{50};
+
+}  // namespace
 
 bool pool_core::wait_for(task_state& state, deadline until) {
   lock hold(mutex_);
@@ -62,13 +71,24 @@ std::optional<bool> pool_core::lead(lock& hold, task_state& state, deadline unti
       core.lead_on();
     }
   } const after{*this};
+  std::uint64_t ended = ~std::uint64_t{0};
   for (;;) {
     look_at_lanes();
     if (state.ready()) return true;
     if (!until.is_never() && until.passed()) return false;
     if (hold.has_remains()) return std::nullopt;
-    if (!spin_for_answers(hold)) sleep_for_answers(hold, until);
+    if (spin_for_answers(hold)) continue;
+    // Not twice without any outcome between: the tasks are not as short as they were.
+    if (more_short_ones_wait() && std::exchange(ended, counts_.completed + counts_.failed) != ended)
+      sleep_patiently(hold, until);
+    else
+      sleep_for_answers(hold, until);
   }
+}
+
+bool pool_core::more_short_ones_wait() const noexcept {
+  return !waiting_.empty() &&
+         std::any_of(workers_.begin(), workers_.end(), [](const auto& w) { return w->has.size() >= short_ones; });
 }
 
 void pool_core::look_at_lanes() {
@@ -80,10 +100,12 @@ void pool_core::look_at_lanes() {
 
 // Which outcome of a worker's the leader waits for: not for each, so that it does not run in step with the workers. Its
 // own, or one that somebody is to be told of; the last, for then the worker has nothing to do; half of them, if more
-// wait to take their place. What else is done by then is taken along, and before it sleeps.
+// wait to take their place. What else is done by then is taken along, and before it sleeps. A patient one is not even
+// woken for its own.
 std::size_t pool_core::worth_waking_for(const worker& w) const {
   if (!followers_.empty()) return 0;
   const std::size_t last = w.has.size() - 1, most = waiting_.empty() ? last : last / 2;
+  if (patient_) return most;
   for (std::size_t i = 0; i < most; ++i)
     if (w.has[i].state.get() == led_ || w.has[i].state->watched_by_owner) return i;
   return most;
@@ -141,7 +163,8 @@ class pool_core::leader_sleep : public sleep {
       w->lane.ring_after(which);
       core_.signs_.push_back(w->lane.next_sign(which));
     }
-    core_.order_before_looking();  // the answers, published without a fence
+    // The answers, published without a fence. Who is patient may miss some, and looks again soon.
+    if (!core_.patient_) core_.order_before_looking();
   }
   wait_end until_rung(const deadline& until) {
     hold_.unlock();
@@ -162,6 +185,15 @@ void pool_core::sleep_for_answers(lock& hold, deadline until) {
   (void)sleep_once(sleeper, until, [this] {
     return led_->ready() || std::any_of(signs_.begin(), signs_.end(), [](const auto& s) { return s.shows(); });
   });
+}
+
+// Who gets one future after the other would be woken for each, and run in step with a worker, at the price of a wake-up
+// or two a task. While more tasks wait than the lanes have room for, it sleeps until a lane is half done, or for a
+// moment, before it asks to be woken for its own.
+void pool_core::sleep_patiently(lock& hold, deadline until) {
+  patient_ = true;
+  sleep_for_answers(hold, earlier(until, deadline::after(patience)));
+  patient_ = false;
 }
 
 void pool_core::order_before_looking() const noexcept {

@@ -156,6 +156,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool spin_for_answers(lock& hold);
   class leader_sleep;
   void sleep_for_answers(lock& hold, deadline until);
+  void sleep_patiently(lock& hold, deadline until);
+  [[nodiscard]] bool more_short_ones_wait() const noexcept;
   void rouse_leader();
   void order_before_looking() const noexcept;
   bool ask_to_tell() noexcept;
@@ -238,6 +240,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   // Leader and followers: of the threads that wait for futures, one takes outcomes from workers. The others sleep.
   task_state* led_ = nullptr;  // what the leader waits for; null: nobody leads
   bool leader_sleeps_ = false;
+  bool patient_ = false;  // the leader sleeps for a moment only, whatever comes
   std::vector<follower*> followers_;
   std::atomic<std::uint32_t> news_{0};  // for the leader while it spins: something has changed
   std::vector<near_lane::sign> signs_;  // the leader's
