@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -16,7 +15,6 @@
 
 #include <kin/core/error.hpp>
 
-#include "memory/cpu.hpp"
 #include "memory/mutant.hpp"
 #include "memory/object_header.hpp"
 #include "memory/passage.hpp"
@@ -120,7 +118,7 @@ void supervisor::forget_holds(std::uint32_t member) noexcept try {
   const std::vector<hold_word> held = holds_.end(member);
   for (const hold_word word : held)
     if (object_header* header = arena_->find(word)) header->passage.fetch_sub(passage::holder);
-  suspects_.insert(suspects_.end(), held.begin(), held.end());
+  unused_.suspect(held);
   arena_->orphan(member);
   free_numbers_.push_back(member);
 } catch (const std::bad_alloc&) {
@@ -213,7 +211,8 @@ family_answer supervisor::answer_about_spans(const family_request& request, std:
 void supervisor::free_if_unused(const std::string& name) {
   const span_owner* const owner = spans_.owner_of(name);
   if (owner == nullptr) return;
-  suspects_.push_back(hold_word_for(owner->offset, owner->serial));
+  const hold_word word = hold_word_for(owner->offset, owner->serial);
+  unused_.suspect(std::span(&word, 1));
   look_for_unused();
 }
 
@@ -269,80 +268,29 @@ void supervisor::note_given_up(const family_request& request) noexcept try {
   std::array<hold_word, most_given_up> words;
   std::memcpy(words.data(), request.name, sizeof words);
   const std::size_t n = std::min<std::size_t>(request.number, words.size());
-  suspects_.insert(suspects_.end(), words.begin(), words.begin() + static_cast<std::ptrdiff_t>(n));
+  unused_.suspect(std::span(words).first(n));
   if (request.size != 0) wanted_ = urgency::at_once;
 } catch (const std::bad_alloc&) {
   // Then these are looked at when the member ends.
 }
 
 void supervisor::suspect(std::span<const hold_word> words, urgency when) noexcept try {
-  suspects_.insert(suspects_.end(), words.begin(), words.end());
-  // Each look goes over all lists.
-  if (when == urgency::at_once || suspects_.size() > std::max(worth_a_look, holds_.size() / 16)) look_for_unused();
+  unused_.suspect(words);
+  if (when == urgency::at_once || unused_.suspects() > std::max(worth_a_look, holds_.size() / 16)) look_for_unused();
 } catch (const std::bad_alloc&) {
   // As above; or in vain, and what nobody holds stays.
 }
 
-// The order of the steps is what docs/decisions/0012 argues about.
 void supervisor::look_for_unused() {
-  std::sort(suspects_.begin(), suspects_.end());
-  suspects_.erase(std::unique(suspects_.begin(), suspects_.end()), suspects_.end());
-  std::vector<suspicion> dying;
-  dying.reserve(suspects_.size() + late_.size());
-  for (const hold_word word : suspects_)
-    if (object_header* header = arena_->find(word)) {
-      const std::uint64_t seen = header->passage.load(std::memory_order_acquire);  // (A)
-      if (passage::is_over(seen)) dying.push_back({word, header->serial.load(), seen, header, false});
-    }
-  suspects_.clear();
-  find_holders(dying);  // (B)
-  std::erase_if(dying, [](const suspicion& s) {
-    return s.held || s.header->passage.load(std::memory_order_acquire) != s.passage;  // (C)
+  unused_.look(*arena_, holds_, [this](const span_owner& object) {
+    spans_.keep_only(object, 0);
+    flags_.erase(object.offset);
+    arena_->free(object);
   });
-  for (const suspicion& s : dying) {
-    s.header->serial.store(0);
-    s.header->kind.store(0);
-  }
-  dying.insert(dying.end(), late_.begin(), late_.end());
-  late_.clear();
-  free_or_keep(dying);
   if (!arena_->untidy()) return;
   std::vector<hold_word> held;
   holds_.each([&](hold_word word) { held.push_back(word); });
   arena_->tidy(held);
-}
-
-void supervisor::free_or_keep(std::vector<suspicion>& dying) {
-  if (dying.empty()) return;
-  std::sort(dying.begin(), dying.end(), [](const auto& a, const auto& b) { return a.word < b.word; });
-  for (suspicion& s : dying) s.held = false;
-  // Pairs with the fence in object_ref::decode: who enters a list too late sees that the serial is 0, or is seen here.
-  cpu::full_fence();
-  find_holders(dying);  // (D)
-  for (const suspicion& s : dying) {
-    if (s.held) {
-      late_.push_back(s);
-      continue;
-    }
-    const span_owner object{offset_in(s.word), s.serial};
-    spans_.keep_only(object, 0);
-    flags_.erase(object.offset);
-    arena_->free(object);
-  }
-}
-
-// Which of these, in the order of their words, a living member holds.
-void supervisor::find_holders(std::vector<suspicion>& of) const {
-  if (of.empty()) return;
-  constexpr std::size_t sieve_size = 4096;
-  std::bitset<sieve_size> sieve;  // most words in the lists are none of these
-  for (const suspicion& s : of) sieve.set((s.word >> 1) % sieve_size);
-  holds_.each([&](hold_word word) {
-    if (!sieve.test((word >> 1) % sieve_size)) return;
-    const auto found =
-        std::lower_bound(of.begin(), of.end(), word, [](const suspicion& s, hold_word w) { return s.word < w; });
-    if (found != of.end() && found->word == word) found->held = true;
-  });
 }
 
 void supervisor::give_holds(std::uint32_t member, std::size_t words, family_answer& reply) {

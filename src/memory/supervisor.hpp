@@ -20,6 +20,7 @@
 #include "memory/family_table.hpp"
 #include "memory/hold_book.hpp"
 #include "memory/span_store.hpp"
+#include "memory/unused_objects.hpp"
 #include "os/event_fd.hpp"
 #include "os/memory_file.hpp"
 #include "os/packet.hpp"
@@ -106,12 +107,6 @@ class supervisor {
   unique_fd abandon() noexcept;
 
  private:
-  struct suspicion {
-    hold_word word;
-    std::uint64_t serial, passage;
-    object_header* header;
-    bool held;
-  };
   family_table& own_table() { return *reinterpret_cast<family_table*>(table_.data()); }
   [[noreturn]] void run();
   bool serve();
@@ -125,8 +120,6 @@ class supervisor {
   void note_given_up(const family_request& request) noexcept;
   void look_for_unused();
   void free_if_unused(const std::string& name);
-  void free_or_keep(std::vector<suspicion>& dying);
-  void find_holders(std::vector<suspicion>& of) const;
 
   std::mutex mutex_;
   std::atomic<bool> running_{false};
@@ -137,9 +130,8 @@ class supervisor {
   std::optional<arena> arena_;
   span_store spans_;
   hold_book holds_;
-  std::vector<hold_word> suspects_;
+  unused_objects unused_;
   urgency wanted_ = urgency::with_others;
-  std::vector<suspicion> late_;  // freed, but for somebody who came too late and has not let go yet
   std::deque<std::uint32_t> free_numbers_;
   std::uint32_t next_number_ = 1;
   std::vector<std::uint32_t> last_generation_;
