@@ -25,6 +25,7 @@ class pooled_task {
     void* const memory = take_task_memory(task_block::task, sizeof(pooled_task) + small_room);
     return std::unique_ptr<pooled_task>(new (memory) pooled_task(small_room));
   }
+  ~pooled_task() = default;
   pooled_task(const pooled_task&) = delete;
   pooled_task& operator=(const pooled_task&) = delete;
   static void operator delete(pooled_task* t, std::destroying_delete_t) noexcept {
@@ -83,7 +84,6 @@ class pooled_task {
     std::shared_ptr<parcel> request;
   };
   explicit pooled_task(std::size_t small_room) noexcept : small_room_(static_cast<std::uint8_t>(small_room)) {}
-  ~pooled_task() = default;
   [[nodiscard]] rare& rarely() {
     if (!rare_) rare_ = std::make_unique<rare>();
     return *rare_;
