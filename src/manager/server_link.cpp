@@ -3,18 +3,23 @@
 #include "manager/server_link.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <random>
+#include <utility>
 
 #include <kin/core/error.hpp>
 #include <kin/wire/codec.hpp>
 
 #include "manager/object_reference.hpp"
+#include "os/poll.hpp"
 #include "os/socket.hpp"
 #include "process/runtime.hpp"
 
 namespace kin::detail {
 namespace {
+
+constexpr std::chrono::seconds patience{2};
 
 // Of a session that was closed: a server that lives may have been out of something.
 [[noreturn]] void throw_ended(int door) {
@@ -34,8 +39,14 @@ parcel expect(channel& from, std::uint64_t kind) {
   return from.take();
 }
 
-bool ask_to_adopt(channel& control, std::uint64_t object) {
+void require_ready(const channel& socket, short event, deadline until) {
+  if (!os::poll_until(socket.native_handle(), event, until))
+    throw closed_error("kin: the manager's server does not listen");
+}
+
+bool ask_to_adopt(channel& control, std::uint64_t object, deadline until = deadline::never()) {
   control.send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
+  require_ready(control, POLLIN, until);
   return decode<bool>(expect(control, adopt_and_answer_frame));
 }
 
@@ -107,10 +118,10 @@ parcel server_link::run(const parcel& request) {
 }
 
 // Kept only once the server has it: until then nothing that is said is heard.
-session_socket& server_link::control() {
+session_socket& server_link::control(deadline until) {
   if (control_) return *control_;
   auto fresh = std::make_unique<session_socket>(door_.get(), client_, session_socket::over::socket);
-  (void)ask_to_adopt(fresh->link(), object_reference::the_server);
+  (void)ask_to_adopt(fresh->link(), object_reference::the_server, until);
   control_ = std::move(fresh);
   return *control_;
 }
@@ -137,9 +148,15 @@ bool server_link::adopt_and_wait(std::uint64_t object) {
   }
 }
 
+// Destructors come here, and the server may be stopped: none waits for it for ever, and of many only the first does.
 void server_link::release(std::uint64_t object) noexcept {
   try {
-    say(release_frame, object, {});
+    const std::lock_guard hold(control_mutex_);
+    const deadline until = std::exchange(does_not_listen_, true) ? deadline::now() : deadline::after(patience);
+    channel& link = control(until).link();
+    require_ready(link, POLLOUT, until);  // for so few bytes
+    link.send(release_frame, std::as_bytes(std::span(&object, 1)));
+    does_not_listen_ = false;
   } catch (...) {
     // The server has ended, or will learn it when this process does.
   }

@@ -40,13 +40,13 @@ class server_link {
   bool adopt_and_wait(std::uint64_t object);
   /// Returns when the server knows all that this process has said about references.
   void settle() { adopt_and_wait(0); }
-  /// This process has one reference fewer.
+  /// This process has one reference fewer. Waits for a server that does not listen, 2 s at most, and then no more.
   void release(std::uint64_t object) noexcept;
 
  private:
   std::unique_ptr<session_socket> check_out();
   void check_in(std::unique_ptr<session_socket> session);
-  session_socket& control();
+  session_socket& control(deadline until = deadline::never());
   void say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds);
 
   const server_id server_;
@@ -56,6 +56,7 @@ class server_link {
   std::vector<std::unique_ptr<session_socket>> idle_;
   std::mutex control_mutex_;
   std::unique_ptr<session_socket> control_;
+  bool does_not_listen_ = false;  // when something was last released
 };
 
 /// Changes in a forked copy of the process.

@@ -145,7 +145,7 @@ void span_store::give_back(std::size_t offset, std::size_t size) {
 
 void span_store::forget_name(const std::string& name) noexcept {
   for (auto& [offset, s] : spans_)
-    if (s.name == name) {
+    if (s.name == name && !os::has_name(name, s.identity)) {
       names_.remove(s.identity);
       s.name.clear();
     }

@@ -50,7 +50,7 @@ class span_store {
   [[nodiscard]] int file(const span& s) const noexcept { return s.file ? s.file.get() : file_.get(); }
   /// Whose span has this name to be removed with it; null: nobody's.
   [[nodiscard]] const span_owner* owner_of(const std::string& name) const noexcept;
-  /// Somebody has removed the name: what has it now is another's.
+  /// Somebody has removed the name of one of these. Another may have it since then, and keeps it.
   void forget_name(const std::string& name) noexcept;
   /// The root ends.
   void remove_names() noexcept;

@@ -9,6 +9,8 @@
 
 #include <stdexcept>
 
+#include <kin/os/duplicate.hpp>
+
 #include "os/gate.hpp"
 
 namespace kin::os {
@@ -25,20 +27,22 @@ std::string memory_name(const std::string& name) {
 }
 
 unique_fd make_memory_without_name() {
-  return unique_fd(call("open", "make shared memory that can have a name",
-                        [] { return ::open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }));
+  return above_standard(unique_fd(call("open", "make shared memory that can have a name",
+                                       [] { return ::open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); })));
 }
 
 void name_memory(int file, const std::string& name) {
   const std::string doing = "make shared memory " + name;
-  const std::string from = "/proc/self/fd/" + std::to_string(file), to = std::string(directory) + name;
+  // The thread's, because "self" has none once main() has left by pthread_exit.
+  const std::string from = "/proc/thread-self/fd/" + std::to_string(file), to = std::string(directory) + name;
   call("linkat", doing.c_str(),
        [&] { return ::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW); });
 }
 
 unique_fd open_named_memory(const std::string& name) {
   const std::string doing = "open shared memory " + name;
-  return unique_fd(call("shm_open", doing.c_str(), [&] { return ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC, 0); }));
+  return above_standard(
+      unique_fd(call("shm_open", doing.c_str(), [&] { return ::shm_open(name.c_str(), O_RDWR | O_CLOEXEC, 0); })));
 }
 
 bool unlink_named_memory(const std::string& name) {
@@ -54,10 +58,13 @@ memory_identity identity_of(int file) {
   return {is.st_dev, is.st_ino};
 }
 
-void unlink_named_memory(const std::string& name, const memory_identity& which) {
+bool has_name(const std::string& name, const memory_identity& which) noexcept {
   struct stat is {};
-  if (::stat((std::string(directory) + name).c_str(), &is) == 0 && memory_identity{is.st_dev, is.st_ino} == which)
-    unlink_named_memory(name);
+  return ::stat((std::string(directory) + name).c_str(), &is) == 0 && memory_identity{is.st_dev, is.st_ino} == which;
+}
+
+void unlink_named_memory(const std::string& name, const memory_identity& which) {
+  if (has_name(name, which)) unlink_named_memory(name);
 }
 
 }  // namespace kin::os

@@ -28,6 +28,8 @@ struct memory_identity {
   friend bool operator==(const memory_identity&, const memory_identity&) = default;
 };
 memory_identity identity_of(int file);
+/// Whether the name is that file's. Needs no descriptor.
+[[nodiscard]] bool has_name(const std::string& name, const memory_identity& which) noexcept;
 /// Removes the name where it still is that of `which`: somebody may have removed it, and somebody else have made
 /// another. Needs no descriptor. Throws os_error.
 void unlink_named_memory(const std::string& name, const memory_identity& which);

@@ -78,6 +78,8 @@ packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait) {
     std::memcpy(numbers, CMSG_DATA(c), count * sizeof(int));
     for (std::size_t i = 0; i < count; ++i) result.fds.emplace_back(numbers[i]);
   }
+  // Where 0 to 2 are closed, they would be what the program prints to.
+  for (unique_fd& each : result.fds) each = above_standard(std::move(each));
   return result;
 }
 

@@ -36,6 +36,9 @@ void take_descriptors(msghdr& message, std::vector<unique_fd>& fds) {
       throw;
     }
     for (std::size_t i = 0; i < n; ++i) fds.emplace_back(numbers[i]);
+    // Where 0 to 2 are closed, they would be what the program prints to.
+    for (auto each = fds.end() - static_cast<std::ptrdiff_t>(n); each != fds.end(); ++each)
+      *each = above_standard(std::move(*each));
   }
 }
 

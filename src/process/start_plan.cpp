@@ -16,6 +16,13 @@
 namespace kin::detail {
 namespace {
 
+std::string checked(const std::filesystem::path& path, const char* option) {
+  std::string text = path.string();
+  if (text.find('\0') != std::string::npos)
+    throw start_error("kin: process_options::" + std::string(option) + ": the path has a null character inside");
+  return text;
+}
+
 void add_redirection(opened_output& output, int number, const redirect& where) {
   switch (where.which()) {
     case redirect::kind::inherit:
@@ -30,7 +37,8 @@ void add_redirection(opened_output& output, int number, const redirect& where) {
       break;
     case redirect::kind::truncate:
     case redirect::kind::append:
-      output.files.push_back(os::open_output(where.file().string(), where.which() == redirect::kind::append));
+      output.files.push_back(
+          os::open_output(checked(where.file(), "out or err"), where.which() == redirect::kind::append));
       break;
   }
   output.descriptors.emplace_back(number, output.files.back().get());
@@ -87,7 +95,7 @@ os::launch_request launch_request_for(const process_options& options, child_role
     request.environment.push_back(library_entry(worker->library));
     request.executable = worker->executable;
   }
-  request.working_directory = options.working_directory.string();
+  request.working_directory = checked(options.working_directory, "working_directory");
   request.descriptors = output.descriptors;
   request.limits = limits_of(options.limits);
   request.affinity = options.affinity;
@@ -99,7 +107,7 @@ os::image_changes image_changes_for(const process_options& options, child_role r
   const os::surroundings& at_init = runtime::get().at_init();
   os::image_changes changes;
   if (!options.environment.empty()) changes.environment = child_environment(at_init.environment, options.environment);
-  changes.working_directory = options.working_directory.string();
+  changes.working_directory = checked(options.working_directory, "working_directory");
   changes.descriptors = output.descriptors;
   changes.limits = limits_of(options.limits);
   changes.affinity = options.affinity;

@@ -129,10 +129,12 @@ void container_access::open() {
     half_size = span.size / 2 / 64 * 64;
   }
   const version contents(halves + (current & 1) * half_size, half_size, all_.form_);
-  auto* opened = new opened_version{current, std::move(span), halves, half_size, contents};
-  all_.beside_->opened.store(opened, std::memory_order_release);
-  delete known;
+  know(std::make_unique<opened_version>(opened_version{current, std::move(span), halves, half_size, contents}));
+}
+
+void container_access::know(std::unique_ptr<opened_version> opened) noexcept {
   now_ = &opened->contents;
+  delete all_.beside_->opened.exchange(opened.release(), std::memory_order_acq_rel);
 }
 
 void container_access::write_anew(std::size_t entries, std::size_t heap_bytes, void (*fill)(version&, void*),
@@ -143,29 +145,31 @@ void container_access::write_anew(std::size_t entries, std::size_t heap_bytes, v
   entries = std::bit_ceil(std::max(entries, fewest_entries(form)));
   const std::size_t needed = version::size_for(form, entries, heap_bytes);
   object_ref::span span;
-  std::byte* target = nullptr;
+  std::byte* halves = reinterpret_cast<std::byte*>(&object_) + inside;
   std::size_t half_size = known.half_size;
   std::uint64_t next = 0;
   if (needed <= half_inside) {
     next = number == 0 ? other_half : 0;
     half_size = half_inside;
-    target = reinterpret_cast<std::byte*>(&object_) + inside + next * half_inside;
   } else if (number != 0 && needed <= half_size && needed >= half_size / 8) {
     next = number << 1 | other_half;
-    target = known.halves + other_half * half_size;
+    span = known.span;
+    halves = known.halves;
   } else {
     half_size = (needed + 4095) / 4096 * 4096;
     span = all_.ref_.make_span(2 * half_size, number);
     next = span.number << 1;
-    target = span.data;
+    halves = span.data;
   }
-  version fresh = version::begin(target, half_size, form, entries);
+  // What this process is to know of it: after it counts nothing may fail.
+  const version begun = version::begin(halves + (next & 1) * half_size, half_size, form, entries);
+  auto opened = std::make_unique<opened_version>(opened_version{next, std::move(span), halves, half_size, begun});
   if (mutant("version before its contents")) object_.current.store(next, std::memory_order_release);
-  fill(fresh, argument);
+  fill(opened->contents, argument);
   if (mutant("span given away before another counts") && next >> 1 != number) all_.ref_.keep_span(next >> 1);
   object_.current.store(next, std::memory_order_release);  // from here on it counts
   if (next >> 1 != number) all_.ref_.keep_span(next >> 1);
-  open();
+  know(std::move(opened));
 }
 
 void container_access::make_room(std::size_t heap_bytes) {

@@ -278,6 +278,13 @@ TEST_P(surroundings, of_an_environment_that_cannot_be_are_refused_by_name) {
   EXPECT_NE(refusal("NA=ME", "").find("\"NA=ME\" is no name"), std::string::npos);
 }
 
+TEST_P(surroundings, of_a_path_with_a_null_character_are_refused) {
+  using namespace std::string_literals;
+  const std::filesystem::path cut("/tmp\0/x"s);
+  EXPECT_THROW(kin::process(with({.working_directory = cut}), [] {}).join(), kin::start_error);
+  EXPECT_THROW(kin::process(with({.out = kin::redirect::to(cut)}), [] {}).join(), kin::start_error);
+}
+
 TEST(surroundings_forked, have_nothing_of_what_was_read_ahead_from_stdin) {
   kin::process reader([] {
     int ends[2];

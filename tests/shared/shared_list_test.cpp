@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <random>
 #include <sstream>
@@ -17,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "os/gate.hpp"
 #include "shared/no_fourteen.hpp"
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
@@ -167,6 +169,24 @@ TEST(shared_list, holds_functions_error_codes_and_what_has_a_codec_as_what_they_
       operations, records);
   child.join();
   EXPECT_EQ(child.exitcode(), 42 + 1 + 101);
+}
+
+// It may have to map what it has made a second time.
+TEST(shared_list, has_not_taken_what_it_throws_for) {
+  const kin::shared_list<std::string> l;
+  for (int i = 0; i < 2000; ++i) {
+    const std::size_t had = l.size();
+    kin::os::inject_fault("mmap", 1 + i % 2, ENOMEM);
+    try {
+      l.push_back(std::string(20, 'x'));
+      EXPECT_EQ(l.size(), had + 1);
+    } catch (const kin::os_error&) {
+      EXPECT_EQ(l.size(), had);
+    }
+    kin::os::inject_fault(nullptr, 0, 0);
+    if (l.size() == had) l.push_back(std::string(20, 'y'));
+    ASSERT_EQ(l.size(), had + 1);
+  }
 }
 
 TEST(shared_list, grows_from_any_process) {

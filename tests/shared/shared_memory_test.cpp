@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +18,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "memory/family.hpp"
 #include "os/gate.hpp"
+#include "os/named_memory.hpp"
+#include "os/packet.hpp"
 #include "support/leaves_nothing_behind.hpp"
 #include "sync/forked.hpp"
 
@@ -152,6 +156,42 @@ TEST(shared_memory, leaves_a_name_that_is_a_strangers_by_now) {
   }
   EXPECT_TRUE(exists(name));
   EXPECT_TRUE(kin::shared_memory::unlink(name));
+}
+
+// The root hears of an unlink() later than the name is gone, and somebody may have made it again by then.
+TEST(shared_memory, keeps_its_name_from_an_unlink_of_the_one_before) {
+  const std::string name = own_name("again");
+  const kin::shared_memory old(10, {.name = name});
+  ASSERT_EQ(shm_unlink(("/" + name).c_str()), 0);
+  {
+    const kin::shared_memory fresh(10, {.name = name});
+    kin::detail::family::forget_name("/" + name);
+    EXPECT_TRUE(exists(name));
+  }
+  EXPECT_FALSE(exists(name)) << "its last handle is gone";
+}
+
+// Where a program has closed its standard streams, what it prints must not go into its own memory.
+TEST(shared_memory, is_no_standard_stream) {
+  const std::string name = "/" + own_name("stream");
+  const pid_t copy = fork();
+  if (copy == 0) {
+    for (const int each : {0, 1, 2}) close(each);
+    const auto made = kin::os::make_memory_without_name();
+    kin::os::name_memory(made.get(), name);
+    const auto opened = kin::os::open_named_memory(name);
+    kin::os::unlink_named_memory(name);
+    auto [one, other] = kin::os::packet_pair();
+    const int sent[] = {made.get()};
+    kin::os::send_packet(one.get(), std::as_bytes(std::span("x")), sent, kin::os::packet_wait::block);
+    char room[8];
+    const auto got =
+        kin::os::recv_packet(other.get(), std::as_writable_bytes(std::span(room)), kin::os::packet_wait::block);
+    _exit(made.get() > 2 && opened.get() > 2 && got.fds.size() == 1 && got.fds[0].get() > 2 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(copy, &status, 0), copy);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(shared_memory, is_unlinked_as_often_as_one_likes) {

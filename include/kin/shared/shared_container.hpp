@@ -108,6 +108,7 @@ class KIN_EXPORT container_access {
   bool next(std::size_t& entry, byte_view& key, byte_view& value) const;
   void tidy_up();
   void open();
+  void know(std::unique_ptr<opened_version> opened) noexcept;
   void write_anew(std::size_t entries, std::size_t heap_bytes, void (*fill)(version&, void*), void* argument);
   void make_room(std::size_t heap_bytes);
 
