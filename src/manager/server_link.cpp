@@ -20,9 +20,13 @@ namespace kin::detail {
 namespace {
 
 constexpr std::chrono::seconds patience{2};
+constexpr std::chrono::milliseconds door_closes_within{200};
 
-// Of a session that was closed: a server that lives may have been out of something.
+// Of a session that was closed: a server that lives may have been out of something. One that ends closes its sessions
+// first, and the door a moment later.
 [[noreturn]] void throw_ended(int door) {
+  pollfd entry{door, 0, 0};
+  os::poll_until(std::span(&entry, 1), deadline::after(door_closes_within));
   if (os::is_hung_up(door)) throw closed_error("kin: the manager's server has ended; its objects are gone");
   throw closed_error(
       "kin: the manager's server has closed this session: it has no descriptors, threads or memory left for it "

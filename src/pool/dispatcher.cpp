@@ -54,7 +54,7 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
     serving_ = true;
   }
   // What is queued behind other tasks must not run before something more urgent.
-  if (queued_ > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
+  if (queued_ > 0 && waiting_tasks::rank_of(*t) > queued_rank_) recall_all();
   ++counts_.submitted;
   if (queue_where_the_last_one_is(t)) return;
   waiting_.push_back(std::move(t));
@@ -175,6 +175,8 @@ std::size_t pool_core::room_behind(const worker& w) const {
   if (w.now != phase::busy || w.blocked || w.has.front().timeout() > std::chrono::nanoseconds::zero() ||
       !in_slot(w.has.front()))
     return 0;
+  // It has had short ones, and this one is not: whoever comes behind it would have a worker sooner in the line of all.
+  if (w.has.size() == 1 && w.lane.is_long_at_it()) return 0;
   std::size_t most = w.most_at_once;
   if (options_.max_tasks_per_worker > 0)
     most = std::min(most, std::size_t{options_.max_tasks_per_worker} - w.tasks_done);

@@ -245,7 +245,7 @@ void pool_core::watch(task_state& state) {
 void pool_core::refresh() {
   if (os::own_pid() != owner_) return;
   const lock hold(mutex_, std::try_to_lock);
-  if (hold && led_ == nullptr) look_at_lanes();
+  if (hold) look_at_lanes();  // also if somebody leads, who may sleep until more has come
 }
 
 }  // namespace kin::detail

@@ -94,7 +94,7 @@ void pool_core::take_submission(worker& from, parcel message) {
   });
   t->state = state;
   ++counts_.submitted;
-  if (queued_ > 0 && waiting_tasks::rank_of(*t) != queued_rank_) recall_all();
+  if (queued_ > 0 && waiting_tasks::rank_of(*t) > queued_rank_) recall_all();
   if (terminated_)
     settle(*t, std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
   else

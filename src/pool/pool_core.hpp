@@ -165,6 +165,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   // recall.cpp
   void recall(worker& w);
   void recall_all();
+  void taken_back(std::vector<std::unique_ptr<task>> tasks);
   void balance();
   [[nodiscard]] std::unique_ptr<task> take_unbegun(task_state& state);
 

@@ -25,8 +25,7 @@ void pool_core::recall(worker& w) {
   } catch (const error& e) {
     cannot_understand(w, e);
   }
-  give_back(std::move(back));
-  workers_changed();
+  taken_back(std::move(back));
   // It had not begun even the first one.
   if (w.has.empty() && w.now == phase::busy) w.now = phase::idle;
 }
@@ -43,8 +42,14 @@ void pool_core::recall_all() {
     }
     if (w->has.empty() && w->now == phase::busy) w->now = phase::idle;
   }
+  taken_back(std::move(back));
+}
+
+void pool_core::taken_back(std::vector<std::unique_ptr<task>> tasks) {
+  // The leader sleeps until an outcome of a lane that may be somewhere else now.
+  if (!tasks.empty() && led_ != nullptr) rouse_leader();
+  give_back(std::move(tasks));
   workers_changed();
-  give_back(std::move(back));
 }
 
 // No task waits behind another while a worker has nothing to do.

@@ -66,6 +66,10 @@ void near_lane::leave() noexcept {
   kin::detail::ring(answers_->bell, all_sleepers);
 }
 
+bool near_lane::is_long_at_it() const noexcept {
+  return answers_->begun.load(std::memory_order_acquire) > taken_ && cpu::ticks() - began_at() > 2 * cpu::a_moment();
+}
+
 near_lane::found near_lane::take(outcome& into) {
   if (taken_ == put_) return found::nothing;
   const answer_slot& s = answers_->slots[taken_ % lane_capacity];

@@ -153,6 +153,8 @@ class near_lane {
   /// The worker tells of its next answer, once. Order it before a look at what is answered (os::heavy_barrier).
   void ask_to_tell() noexcept { orders_->tell.store(++told_ != 0 ? told_ : ++told_, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t memory() const noexcept { return answers_->memory.load(std::memory_order_relaxed); }
+  /// Whether the worker is at its first task for longer than a row of short ones takes; a hint.
+  [[nodiscard]] bool is_long_at_it() const noexcept;
   [[nodiscard]] std::uint64_t began_at() const noexcept { return answers_->began_at.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t pace() const noexcept { return answers_->pace.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t processor() const noexcept { return answers_->processor.load(std::memory_order_relaxed); }

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "os/huge_pages.hpp"
@@ -56,15 +57,30 @@ struct hand {
   std::size_t count = 0;  // of `some`, or more
 };
 // Nothing to destroy, so that it is good until the thread's last instruction.
-thread_local constinit std::array<hand, kinds> hands{};
+struct both_hands {
+  std::array<hand, kinds> of{};
+  bool end_is_seen_to = false;
+};
+thread_local constinit both_hands hands;
 
 struct at_thread_end {
   ~at_thread_end() {
     for (std::size_t k = 0; k < kinds; ++k)
-      for (block* each : {std::exchange(hands[k].some, nullptr), std::exchange(hands[k].batch, nullptr)})
-        if (each != nullptr) (void)depot_of(k).put(each);
+      for (block* each : {std::exchange(hands.of[k].some, nullptr), std::exchange(hands.of[k].batch, nullptr)})
+        if (each != nullptr) put_for_sure(k, each);
+  }
+  // Who has the depot has it for some instructions; but for a copy, in which nobody has it, for ever.
+  static void put_for_sure(std::size_t kind, block* batch) noexcept {
+    for (int tries = 0; tries < 100 && !depot_of(kind).put(batch); ++tries) std::this_thread::yield();
   }
 };
+
+// A thread that only takes, or only gives back, ends, too.
+[[gnu::noinline]] void see_to_the_end() noexcept {
+  thread_local const at_thread_end registered;
+  (void)registered;
+  hands.end_is_seen_to = true;
+}
 
 constexpr std::size_t kind_of(task_block use, std::size_t bytes) {
   return static_cast<std::size_t>(use) * sizes + (bytes - 1) / step;
@@ -97,8 +113,7 @@ block* make_batch(std::size_t kind) {
 
 // Out of line: what is rare.
 [[gnu::noinline]] void fill(hand& mine, std::size_t kind) {
-  thread_local const at_thread_end registered;
-  (void)registered;
+  if (!hands.end_is_seen_to) see_to_the_end();
   if (mine.batch != nullptr)
     mine.some = std::exchange(mine.batch, nullptr);
   else if (block* const batch = depot_of(kind).take())
@@ -125,7 +140,7 @@ constexpr bool is_small(std::size_t bytes) { return recycled && bytes <= step * 
 void* take_task_memory(task_block use, std::size_t bytes) {
   if (!is_small(bytes)) return ::operator new(bytes);
   const std::size_t kind = kind_of(use, bytes);
-  hand& mine = hands[kind];
+  hand& mine = hands.of[kind];
   if (mine.some == nullptr) [[unlikely]]
     fill(mine, kind);
   if (mine.count > 0) --mine.count;
@@ -141,7 +156,9 @@ void give_back_task_memory(task_block use, void* memory, std::size_t bytes) noex
     return;
   }
   const std::size_t kind = kind_of(use, bytes);
-  hand& mine = hands[kind];
+  hand& mine = hands.of[kind];
+  if (!hands.end_is_seen_to) [[unlikely]]
+    see_to_the_end();
   if (mine.count >= a_batch) [[unlikely]]
     make_room(mine, kind);
   mine.some = new (memory) block{mine.some, nullptr};

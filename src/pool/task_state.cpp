@@ -206,6 +206,7 @@ bool task_state::sleep(deadline until) {
 }
 
 int task_state::native_handle() {
+  if (!ready()) require_no_copy("poll it");
   watchers& all = watching();
   int handle = -1;
   bool is_new = false;

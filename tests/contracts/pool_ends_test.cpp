@@ -266,6 +266,7 @@ KIN_ANY_POOL_TEST(pool_ends, refuses_in_a_forked_copy_of_its_process) {
     refused([&] { busy.wait(); });
     refused([&] { (void)busy.get(); });
     refused([&] { busy.then([](const int&) {}); });
+    refused([&] { (void)busy.native_handle(); });
     refused([&] {
       for (const auto& each : kin::as_completed(std::vector{ended, busy})) (void)each;
     });

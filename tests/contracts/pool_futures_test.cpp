@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Futures and their callbacks, several at once, coroutines, from whatever workers (promises 6 and 8).
 #include <coroutine>
+#include <cstdint>
 #include <memory>
 #include <ranges>
 #include <set>
@@ -220,6 +221,46 @@ fire add(kin::future<int> a, kin::future<int> b, kin::future<void> bad, std::ato
     sum = x + y;
   }
 }
+template <class Pool>
+fire count_squares(Pool& workers, int n, std::atomic<int>& done) {
+  const int got = co_await workers.apply_async(square, n);
+  if (got != n * n) std::terminate();
+  ++done;
+  done.notify_all();
+}
+// A coroutine that is resumed may end with all that it awaited, before its caller has left await_suspend.
+KIN_ANY_POOL_TEST(pool_futures, are_awaited_by_coroutines_that_end_when_they_are_resumed) {
+  Pool workers(options(2));
+  std::atomic<int> done{0};
+  constexpr int all = 3000;
+  for (int n = 0; n < all; ++n) count_squares(workers, n, done);
+  for (int seen = done; seen < all; seen = done) done.wait(seen);
+}
+
+struct alignas(32) wide_one {
+  float x[8];
+};
+struct alignas(64) wide_many {
+  float x[160];
+};
+KIN_ANY_POOL_TEST(pool_futures, give_over_aligned_values_where_they_may_lie) {
+  Pool workers(options(1));
+  std::vector<kin::future<wide_one>> ones;
+  std::vector<kin::future<wide_many>> many;
+  for (int i = 0; i < 20; ++i) {
+    ones.push_back(workers.apply_async([] { return wide_one{{1, 2}}; }));
+    many.push_back(workers.apply_async([] { return wide_many{{3, 4}}; }));
+  }
+  for (const auto& f : ones) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&f.get()) % 32, 0u);
+    EXPECT_EQ(f.get().x[1], 2);
+  }
+  for (const auto& f : many) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&f.get()) % 64, 0u);
+    EXPECT_EQ(f.get().x[1], 4);
+  }
+}
+
 // g++ 12 destroys an aggregate twice that is made in a co_await expression, be it as a default argument.
 template <class Pool>
 fire map_and_starmap(Pool& workers, std::vector<std::string>& got, std::atomic<bool>& done) {

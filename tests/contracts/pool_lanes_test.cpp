@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Short tasks are given to workers before they are asked for (task_lane): nobody is to notice, but for the speed.
 #include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cinttypes>
@@ -213,6 +215,54 @@ TEST_P(pool_lanes, cancel_what_is_behind_a_running_task_without_running_it) {
     EXPECT_EQ(runs[static_cast<std::size_t>(n)], n % 2) << n;
   }
   EXPECT_GT(longest.get(), 0);
+}
+
+bool is_in_a_futex(int thread) {
+  std::ifstream file("/proc/" + std::to_string(thread) + "/syscall");
+  std::string call;
+  return file >> call && call == std::to_string(SYS_futex);
+}
+
+// Who waits sleeps until a certain outcome of the lane, and a cancel() moves that.
+TEST_P(pool_lanes, tell_who_waits_though_one_before_it_is_cancelled) {
+  if (GetParam() == kin::start_method(kin::start::fork)) GTEST_SKIP() << "fork refuses threads of the user";
+  kin::pool workers(options(1));
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 300; ++i) workers.apply(square, i);
+    const kin::event first, last;
+    auto running = workers.apply_async(wait_for, first), dropped = workers.apply_async(square, 2),
+         wanted = workers.apply_async(square, 3), longest = workers.apply_async(wait_for, last);
+    std::atomic<int> thread{0};
+    std::jthread waiter([&] {
+      thread = ::gettid();
+      thread.notify_all();
+      EXPECT_EQ(wanted.get(), 9);
+    });
+    thread.wait(0);
+    while (!is_in_a_futex(thread)) std::this_thread::yield();
+    EXPECT_TRUE(dropped.cancel());
+    first.set();
+    waiter.join();
+    last.set();
+    longest.wait();
+  }
+}
+
+// What somebody else sleeps for is no reason not to look.
+TEST_P(pool_lanes, say_what_is_ready_while_somebody_waits_for_another_task) {
+  if (GetParam() == kin::start_method(kin::start::fork)) GTEST_SKIP() << "fork refuses threads of the user";
+  kin::pool workers(options(2));
+  workers.map(nap, std::vector<int>(4, 20), {.chunk = 1});
+  for (int i = 0; i < 300; ++i) workers.apply(square, i);
+  const kin::event first, middle, last;
+  auto longest = workers.apply_async(wait_for, first);
+  std::jthread waiter([&] { EXPECT_GT(longest.get(), 0); });
+  auto running = workers.apply_async(wait_for, middle), wanted = workers.apply_async(square, 3),
+       next = workers.apply_async(wait_for, last);
+  middle.set();
+  while (!wanted.ready()) std::this_thread::yield();
+  EXPECT_EQ(wanted.get(), 9);
+  for (const kin::event* each : {&first, &last}) each->set();
 }
 
 TEST_P(pool_lanes, serve_threads_that_wait_at_the_same_time_and_give_up) {

@@ -158,7 +158,8 @@ class future {
     future of;
     bool await_ready() const { return of.ready(); }
     void await_suspend(std::coroutine_handle<> h) const {
-      of.state().when_settled([h] { h.resume(); });
+      const auto mine = of.shared_state();  // this may be gone as soon as the callback can run
+      mine->when_settled([h] { h.resume(); });
     }
     T await_resume() const {
       if constexpr (Copies)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include <kin/core/export.hpp>
 
@@ -26,13 +27,24 @@ struct task_allocator {
   template <class U>
   explicit(false) task_allocator(const task_allocator<U>&) noexcept {}
   [[nodiscard]] T* allocate(std::size_t n) {
-    return static_cast<T*>(take_task_memory(task_block::state, n * sizeof(T)));
+    if constexpr (is_over_aligned)
+      return std::allocator<T>().allocate(n);
+    else
+      return static_cast<T*>(take_task_memory(task_block::state, n * sizeof(T)));
   }
-  void deallocate(T* p, std::size_t n) noexcept { give_back_task_memory(task_block::state, p, n * sizeof(T)); }
+  void deallocate(T* p, std::size_t n) noexcept {
+    if constexpr (is_over_aligned)
+      std::allocator<T>().deallocate(p, n);
+    else
+      give_back_task_memory(task_block::state, p, n * sizeof(T));
+  }
   template <class U>
   bool operator==(const task_allocator<U>&) const noexcept {
     return true;
   }
+
+ private:
+  static constexpr bool is_over_aligned = alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 };
 
 }  // namespace kin::detail

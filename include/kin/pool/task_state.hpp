@@ -114,7 +114,7 @@ class KIN_EXPORT task_state {
   }
   /// ready(), after its owner has looked.
   [[nodiscard]] bool look() const;
-  /// An eventfd that becomes and stays readable when settled.
+  /// An eventfd that becomes and stays readable when settled. Throws closed_error in a forked copy, unless it was.
   int native_handle();
   /// Throws closed_error in a forked copy of the process whose task it is: "a forked copy cannot " `to`.
   void require_no_copy(const char* to) const;
