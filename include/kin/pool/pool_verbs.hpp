@@ -71,7 +71,7 @@ class KIN_EXPORT pool_handle {
   void finish() noexcept;
   std::shared_ptr<task_pool> core_;
   int unwinding_ = 0;  // exceptions in flight when it was made or moved, the fewest
-  int owner_ = -1;  // process that ends it; -1: none
+  int owner_ = -1;     // process that ends it; -1: none
 };
 
 template <class Way>

@@ -23,8 +23,8 @@ struct shared_memory_options {
 };
 
 /// Memory goes with its last handle in any process. The name of named memory goes with it, too, at the latest when the
-/// family's first process ends, be it by SIGKILL: from the first name on a small process waits for that. It leaves names
-/// that were made before kin::init(), or without it, to unlink().
+/// family's first process ends, be it by SIGKILL: from the first name on a small process waits for that. It leaves
+/// names that were made before kin::init(), or without it, to unlink().
 class KIN_EXPORT shared_memory {
  public:
   using kin_handle = void;
