@@ -56,18 +56,24 @@ struct hand {
   block *some = nullptr, *batch = nullptr;
   std::size_t count = 0;  // of `some`, or more
 };
-// Nothing to destroy, so that it is good until the thread's last instruction.
-struct both_hands {
-  std::array<hand, kinds> of{};
-  bool end_is_seen_to = false;
+using both_hands = std::array<hand, kinds>;
+
+// A pointer alone: what a thread has of its own is scarce in a program that loads several plugins with kin in them.
+struct own_hands {
+  both_hands* of = nullptr;
+  bool ended = false;  // what the thread still does goes by the depot
 };
-thread_local constinit both_hands hands;
+// Nothing to destroy, so that it is good until the thread's last instruction.
+thread_local constinit own_hands own;
 
 struct at_thread_end {
   ~at_thread_end() {
+    own.ended = true;
+    both_hands* const all = std::exchange(own.of, nullptr);
     for (std::size_t k = 0; k < kinds; ++k)
-      for (block* each : {std::exchange(hands.of[k].some, nullptr), std::exchange(hands.of[k].batch, nullptr)})
+      for (block* each : {(*all)[k].some, (*all)[k].batch})
         if (each != nullptr) put_for_sure(k, each);
+    delete all;
   }
   // Who has the depot has it for some instructions; but for a copy, in which nobody has it, for ever.
   static void put_for_sure(std::size_t kind, block* batch) noexcept {
@@ -75,12 +81,16 @@ struct at_thread_end {
   }
 };
 
-// A thread that only takes, or only gives back, ends, too.
-[[gnu::noinline]] void see_to_the_end() noexcept {
+// Null: the thread is about to end, or there is no memory.
+[[gnu::noinline]] both_hands* make_hands() noexcept {
+  if (own.ended) return nullptr;
+  own.of = new (std::nothrow) both_hands{};
+  if (own.of == nullptr) return nullptr;
   thread_local const at_thread_end registered;
   (void)registered;
-  hands.end_is_seen_to = true;
+  return own.of;
 }
+both_hands* the_hands() noexcept { return own.of != nullptr ? own.of : make_hands(); }
 
 constexpr std::size_t kind_of(task_block use, std::size_t bytes) {
   return static_cast<std::size_t>(use) * sizes + (bytes - 1) / step;
@@ -113,7 +123,6 @@ block* make_batch(std::size_t kind) {
 
 // Out of line: what is rare.
 [[gnu::noinline]] void fill(hand& mine, std::size_t kind) {
-  if (!hands.end_is_seen_to) see_to_the_end();
   if (mine.batch != nullptr)
     mine.some = std::exchange(mine.batch, nullptr);
   else if (block* const batch = depot_of(kind).take())
@@ -121,6 +130,12 @@ block* make_batch(std::size_t kind) {
   else
     mine.some = make_batch(kind);
   mine.count = a_batch;
+}
+[[gnu::noinline]] void* take_without_hands(std::size_t kind) {
+  block* some = depot_of(kind).take();
+  if (some == nullptr) some = make_batch(kind);
+  if (some->next != nullptr) at_thread_end::put_for_sure(kind, some->next);
+  return some;
 }
 [[gnu::noinline]] void make_room(hand& mine, std::size_t kind) noexcept {
   if (mine.batch != nullptr && !depot_of(kind).put(mine.batch)) return;  // somebody is at it: the next time
@@ -140,7 +155,10 @@ constexpr bool is_small(std::size_t bytes) { return recycled && bytes <= step * 
 void* take_task_memory(task_block use, std::size_t bytes) {
   if (!is_small(bytes)) return ::operator new(bytes);
   const std::size_t kind = kind_of(use, bytes);
-  hand& mine = hands.of[kind];
+  both_hands* const mine_all = the_hands();
+  if (mine_all == nullptr) [[unlikely]]
+    return take_without_hands(kind);
+  hand& mine = (*mine_all)[kind];
   if (mine.some == nullptr) [[unlikely]]
     fill(mine, kind);
   if (mine.count > 0) --mine.count;
@@ -156,9 +174,12 @@ void give_back_task_memory(task_block use, void* memory, std::size_t bytes) noex
     return;
   }
   const std::size_t kind = kind_of(use, bytes);
-  hand& mine = hands.of[kind];
-  if (!hands.end_is_seen_to) [[unlikely]]
-    see_to_the_end();
+  both_hands* const mine_all = the_hands();
+  if (mine_all == nullptr) [[unlikely]] {
+    at_thread_end::put_for_sure(kind, new (memory) block{nullptr, nullptr});
+    return;
+  }
+  hand& mine = (*mine_all)[kind];
   if (mine.count >= a_batch) [[unlikely]]
     make_room(mine, kind);
   mine.some = new (memory) block{mine.some, nullptr};

@@ -254,9 +254,16 @@ TEST_P(pool_lanes, say_what_is_ready_while_somebody_waits_for_another_task) {
   kin::pool workers(options(2));
   workers.map(nap, std::vector<int>(4, 20), {.chunk = 1});
   for (int i = 0; i < 300; ++i) workers.apply(square, i);
-  const kin::event first, middle, last;
-  auto longest = workers.apply_async(wait_for, first);
+  const kin::event begun, first, middle, last;
+  auto longest = workers.apply_async(
+      [](const kin::event& tell, const kin::event& until) {
+        tell.set();
+        return wait_for(until);
+      },
+      begun, first);
   std::jthread waiter([&] { EXPECT_GT(longest.get(), 0); });
+  begun.wait();
+  workers.apply(nap, 5);  // by now it is a long one, behind which nothing is queued
   auto running = workers.apply_async(wait_for, middle), wanted = workers.apply_async(square, 3),
        next = workers.apply_async(wait_for, last);
   middle.set();
