@@ -140,7 +140,8 @@ class future {
   }
 
   /// co_await: resumes on the callback thread. Gives a copy of the value, so it may be repeated; moves it out where it
-  /// cannot be copied, and out of `co_await std::move(x)` or `co_await pool.apply_async(f)`.
+  /// cannot be copied, and out of `co_await std::move(x)` or `co_await pool.apply_async(f)`. With g++ 12 not in the
+  /// condition of an `if`, of which that makes code that crashes: into a variable first.
   auto operator co_await() const& { return awaiter<detail::is_copyable<T>>{*this}; }
   auto operator co_await() && { return awaiter<false>{std::move(*this)}; }
 
