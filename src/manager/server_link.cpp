@@ -48,11 +48,10 @@ void require_ready(const channel& socket, short event, deadline until) {
     throw closed_error("kin: the manager's server does not listen");
 }
 
-bool ask_to_adopt(channel& control, std::uint64_t object, deadline until = deadline::never()) {
+void ask_to_adopt(channel& control, std::uint64_t object) {
   control.send(adopt_and_answer_frame, std::as_bytes(std::span(&object, 1)));
-  require_ready(control, POLLIN, until);
-  return decode<bool>(expect(control, adopt_and_answer_frame));
 }
+bool is_adopted(channel& control) { return decode<bool>(expect(control, adopt_and_answer_frame)); }
 
 // What a process knows of its links. A forked copy starts with a new one, whose locks nobody holds; the old one stays
 // as it was at the fork.
@@ -124,10 +123,24 @@ parcel server_link::run(const parcel& request) {
 // Kept only once the server has it: until then nothing that is said is heard.
 session_socket& server_link::control(deadline until) {
   if (control_) return *control_;
-  auto fresh = std::make_unique<session_socket>(door_.get(), client_, session_socket::over::socket);
-  (void)ask_to_adopt(fresh->link(), object_reference::the_server, until);
-  control_ = std::move(fresh);
+  if (!asked_) {
+    auto fresh = std::make_unique<session_socket>(door_.get(), client_, session_socket::over::socket);
+    ask_to_adopt(fresh->link(), object_reference::the_server);
+    asked_ = std::move(fresh);
+  }
+  require_ready(asked_->link(), POLLIN, until);
+  auto answered = std::move(asked_);
+  (void)is_adopted(answered->link());
+  control_ = std::move(answered);
   return *control_;
+}
+
+void server_link::say_unsaid(channel& to, deadline until) {
+  for (; !unsaid_.empty(); unsaid_.pop_back()) {
+    require_ready(to, POLLOUT, until);  // for so few bytes
+    to.send(release_frame, std::as_bytes(std::span(&unsaid_.back(), 1)));
+  }
+  does_not_listen_ = false;
 }
 
 void server_link::say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds) {
@@ -146,21 +159,24 @@ void server_link::adopt(std::uint64_t object, unique_fd token) { say(adopt_frame
 bool server_link::adopt_and_wait(std::uint64_t object) {
   const std::lock_guard hold(control_mutex_);
   try {
-    return ask_to_adopt(control().link(), object);
+    channel& link = control().link();
+    say_unsaid(link, deadline::never());
+    ask_to_adopt(link, object);
+    return is_adopted(link);
   } catch (const closed_error&) {
     throw_ended(door_.get());
   }
 }
 
 // Destructors come here, and the server may be stopped: none waits for it for ever, and of many only the first does.
+// What could not be said is said before the next.
 void server_link::release(std::uint64_t object) noexcept {
   try {
     const std::lock_guard hold(control_mutex_);
+    unsaid_.push_back(object);
     const deadline until = std::exchange(does_not_listen_, true) ? deadline::now() : deadline::after(patience);
     channel& link = control(until).link();
-    require_ready(link, POLLOUT, until);  // for so few bytes
-    link.send(release_frame, std::as_bytes(std::span(&object, 1)));
-    does_not_listen_ = false;
+    say_unsaid(link, until);
   } catch (...) {
     // The server has ended, or will learn it when this process does.
   }

@@ -47,6 +47,7 @@ class server_link {
   std::unique_ptr<session_socket> check_out();
   void check_in(std::unique_ptr<session_socket> session);
   session_socket& control(deadline until = deadline::never());
+  void say_unsaid(channel& to, deadline until);
   void say(std::uint64_t what, std::uint64_t object, std::span<const unique_fd> fds);
 
   const server_id server_;
@@ -56,7 +57,9 @@ class server_link {
   std::vector<std::unique_ptr<session_socket>> idle_;
   std::mutex control_mutex_;
   std::unique_ptr<session_socket> control_;
-  bool does_not_listen_ = false;  // when something was last released
+  std::unique_ptr<session_socket> asked_;  // to be the next control_, when the server has answered
+  bool does_not_listen_ = false;           // when something was last released
+  std::vector<std::uint64_t> unsaid_;      // objects that it has not been told of since then
 };
 
 /// Changes in a forked copy of the process.

@@ -3,6 +3,7 @@
 // tasks have is two lines, and the bytes of a small request come right behind.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -131,6 +132,18 @@ TEST(shared_objects, in_flight_are_kept_though_their_server_has_no_descriptor_le
   EXPECT_EQ(m.stats().objects, std::size_t{n});
   for (int i = 0; i < n; ++i) EXPECT_THAT(queue.get().snapshot(), ElementsAre(i));
   EXPECT_TRUE(comes_true([&] { return m.stats().in_flight == 0; }));
+}
+
+// A destructor that waited for ever would not come to the second line; what it could not say is made up for.
+TEST(shared_objects, let_go_of_a_server_that_is_stopped_and_tell_it_later) {
+  const kin::manager m;
+  std::optional<kin::list_proxy<int>> first = m.list<int>({1}), second = m.list<int>({2}), third = m.list<int>({3});
+  ASSERT_EQ(kill(m.pid(), SIGSTOP), 0);
+  first.reset();
+  second.reset();
+  ASSERT_EQ(kill(m.pid(), SIGCONT), 0);
+  third.reset();
+  EXPECT_TRUE(comes_true([&] { return m.stats().objects == 0; }));
 }
 
 TEST(shared_objects, are_refused_to_a_process_while_their_server_has_no_descriptor_left_and_not_longer) {
