@@ -180,6 +180,26 @@ TEST(queue, is_an_item_of_another_queue) {
   }
 }
 
+struct question {
+  std::string text;
+  kin::queue<question> answers;
+};
+static_assert(!kin::detail::may_have_descriptors<question>);
+
+TEST(queue, takes_items_that_hold_queues_of_such_items) {
+  const kin::queue<question> questions, answers;
+  const kin::process child(
+      +[](const kin::queue<question>& in) {
+        for (const question& q : in) q.answers.put({q.text + "!", in});
+      },
+      questions);
+  questions.put({"why", answers});
+  const question answer = answers.get();
+  EXPECT_EQ(answer.text, "why!");
+  EXPECT_TRUE(answer.answers == questions);
+  questions.close();
+}
+
 TEST(queue, hands_on_handles_whose_maker_was_killed) {
   using item = std::tuple<kin::value<int>, kin::shared_list<std::string>, kin::array<int>, kin::mutex, kin::event>;
   const kin::queue<item> handles;

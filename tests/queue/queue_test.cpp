@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -69,6 +70,17 @@ static_assert(
         std::tuple<kin::mutex, kin::recursive_mutex, kin::counting_semaphore, kin::bounded_semaphore, kin::event,
                    kin::condition_variable, kin::barrier, kin::value<int>, kin::array<int>, kin::shared_memory,
                    kin::shared_list<int>, kin::shared_dict<int, int>, kin::queue<int>, kin::joinable_queue<int>>>);
+
+struct pong;
+struct ping {
+  int value = 0;
+  std::vector<kin::queue<pong>> back;
+};
+struct pong {
+  std::vector<kin::joinable_queue<ping>> back;
+  std::optional<kin::connection> end;
+};
+static_assert(kin::detail::may_have_descriptors<ping> && kin::detail::may_have_descriptors<kin::joinable_queue<ping>>);
 
 // Of the family whose root this process is, in bytes.
 std::size_t arena_memory() {

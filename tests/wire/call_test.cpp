@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -142,6 +143,7 @@ TEST(call, passes_other_arguments_as_values_of_their_own) {
   EXPECT_EQ(call([](std::string_view s) { return s.size(); }, "literal"), 7U);
   const char* pointer = "pointer";
   EXPECT_EQ(call([](std::string s) { return s; }, pointer), "pointer");
+  EXPECT_EQ(call([](std::optional<std::string> s) { return s.has_value(); }, std::nullopt), false);
   EXPECT_EQ(call([](std::unique_ptr<int> p) { return *p; }, std::make_unique<int>(3)), 3);
   EXPECT_EQ(call([](std::unique_ptr<int>& p) { return *p; }, std::make_unique<int>(3)), 3)
       << "what only moves also binds to T&";

@@ -37,7 +37,7 @@ class joinable_queue : public queue<T> {
 
 template <class T>
 struct codec<joinable_queue<T>> {
-  static constexpr bool has_descriptors = detail::may_have_descriptors<T>;  // such a queue is made of sockets
+  using has_descriptors_as = T;  // a queue of what may have some is made of sockets
   static void encode(writer& out, const joinable_queue<T>& value) { value.items().encode(out); }
   static joinable_queue<T> decode(reader& in) { return joinable_queue<T>(in); }
   static void describe(structure& s) { s.group<T>("joinable_queue<", ">"); }

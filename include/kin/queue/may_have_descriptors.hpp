@@ -23,6 +23,8 @@ constexpr bool has_descriptors() {
     return false;
   else if constexpr (requires { bool{codec<T>::has_descriptors}; })
     return codec<T>::has_descriptors;
+  else if constexpr (requires { typename codec<T>::has_descriptors_as; })
+    return has_descriptors<typename codec<T>::has_descriptors_as, T, Seen...>();
   else if constexpr (kind_of<T> == kind::custom || kind_of<T> == kind::member_serialize ||
                      kind_of<T> == kind::free_serialize)
     return true;  // nobody can know what user code writes, unless its codec says so

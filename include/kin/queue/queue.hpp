@@ -168,7 +168,8 @@ class queue {
   [[nodiscard]] detail::item_queue& items() const noexcept { return *items_; }
 
  private:
-  static constexpr auto in_items =
+  // Its type is written out, so that it is asked for where T is complete: T may have queues of T.
+  static constexpr detail::item_queue::descriptors in_items =
       detail::may_have_descriptors<T> ? detail::item_queue::descriptors::some : detail::item_queue::descriptors::none;
 
   struct taken {
@@ -257,7 +258,7 @@ class queue {
 /// Crosses as duplicates of the queue's descriptors.
 template <class T>
 struct codec<queue<T>> {
-  static constexpr bool has_descriptors = detail::may_have_descriptors<T>;  // such a queue is made of sockets
+  using has_descriptors_as = T;  // a queue of what may have some is made of sockets
   static void encode(writer& out, const queue<T>& value) { value.items().encode(out); }
   static queue<T> decode(reader& in) { return queue<T>(in); }
   static void describe(structure& s) { s.group<T>("queue<", ">"); }

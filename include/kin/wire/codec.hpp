@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <kin/wire/access.hpp>
@@ -30,6 +31,14 @@ struct codec<unique_fd> {
     if (fd) out.fd(fd.get());
   }
   static unique_fd decode(reader& in) { return in.take<bool>() ? in.fd() : unique_fd(); }
+};
+
+/// For a parameter that is an optional. As an object it cannot be made by default, so a rule would not do.
+template <>
+struct codec<std::nullopt_t> {
+  static constexpr std::string_view structure = "{}";
+  static void encode(writer&, std::nullopt_t) {}
+  static std::nullopt_t decode(reader&) { return std::nullopt; }
 };
 
 namespace detail {
