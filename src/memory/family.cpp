@@ -183,6 +183,12 @@ claim join() {
   return this_thread;
 }
 
+claim own_process() noexcept {
+  state& s = the();
+  const std::lock_guard hold(s.mutex);
+  return s.me.member == 0 ? 0 : process_of(make_claim(s.me.generation, s.me.member, 0));
+}
+
 std::span<std::atomic<hold_word>> more_holds(std::size_t count) {
   state& s = the();
   const std::lock_guard hold(s.mutex);

@@ -42,6 +42,9 @@ inline claim self() {
   return c != 0 ? c : join();
 }
 
+/// What the claims of this process have in common, as process_of() says; 0: it is no member. Whichever thread asks.
+claim own_process() noexcept;
+
 /// Null before join().
 [[gnu::visibility("hidden")]] extern const family_table* table;
 inline bool is_dead(claim c) noexcept { return table->is_dead(c); }

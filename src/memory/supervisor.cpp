@@ -43,6 +43,7 @@ supervisor::supervisor() : last_generation_(family_table::members) {
   os::forbid_new_writers(table_file_.get());
   arena_.emplace(table_file_.get(), own_table());
   std::tie(link_, requests_) = os::packet_pair();
+  room_.reserve(os::most_packet_fds);
   own_table().magic = family_table::magic_value;
   own_table().identity = random_identity();
   own_table().light_publication = os::register_for_heavy_barrier() && os::heavy_barrier() ? 1 : 0;
@@ -240,10 +241,19 @@ bool supervisor::serve() {
   family_request request{};
   os::packet message;
   try {
-    message = os::recv_packet(requests_.get(), std::as_writable_bytes(std::span(&request, 1)), os::packet_wait::no);
+    message = os::recv_packet(requests_.get(), std::as_writable_bytes(std::span(&request, 1)), os::packet_wait::no,
+                              std::move(room_));
   } catch (const std::exception&) {
     return false;  // no descriptors, or no memory, left: it is still there in the next round
   }
+  // The next one needs none: without memory it would be there in each round.
+  struct at_end {
+    ~at_end() {
+      from.clear();
+      to = std::move(from);
+    }
+    std::vector<unique_fd>&from, &to;
+  } const keeps_room{message.fds, room_};
   if (message.size == 0) return false;
   if (message.size == sizeof request && request.what == family_request::verb::gave_up) note_given_up(request);
   if (message.size != sizeof request || message.fds.empty()) return true;  // its end closes: the asker sees that

@@ -126,6 +126,7 @@ class supervisor {
   unique_fd table_file_;
   os::mapping table_;
   unique_fd link_, requests_;
+  std::vector<unique_fd> room_;  // for the descriptors of a request
   os::watch_set watched_;
   std::optional<arena> arena_;
   span_store spans_;

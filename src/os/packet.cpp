@@ -13,11 +13,9 @@
 namespace kin::os {
 namespace {
 
-constexpr std::size_t most_fds = 4;
-
 union control_buffer {
   cmsghdr header;
-  char bytes[CMSG_SPACE(sizeof(int) * most_fds)];
+  char bytes[CMSG_SPACE(sizeof(int) * most_packet_fds)];
 };
 
 }  // namespace
@@ -37,7 +35,7 @@ bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const i
   message.msg_iovlen = 1;
   control_buffer control;
   if (!fds.empty()) {
-    KIN_ASSERT(fds.size() <= most_fds);
+    KIN_ASSERT(fds.size() <= most_packet_fds);
     std::memset(&control, 0, sizeof control);
     message.msg_control = &control;
     message.msg_controllen = CMSG_SPACE(fds.size_bytes());
@@ -53,7 +51,7 @@ bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const i
   throw os_error("send a message", "sendmsg", errno);
 }
 
-packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait) {
+packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait, std::vector<unique_fd> room) {
   iovec piece{into.data(), into.size()};
   control_buffer control;
   msghdr message{};
@@ -62,7 +60,9 @@ packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait) {
   message.msg_control = &control;
   message.msg_controllen = sizeof control;
   packet result;
-  result.fds.reserve(most_fds);
+  result.fds = std::move(room);
+  result.fds.clear();
+  result.fds.reserve(most_packet_fds);
   const int flags = MSG_CMSG_CLOEXEC | (wait == packet_wait::no ? MSG_DONTWAIT : 0);
   const ssize_t n = try_call("recvmsg", [&] { return ::recvmsg(socket, &message, flags); });
   if (n < 0) {
@@ -74,7 +74,7 @@ packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    int numbers[most_fds];
+    int numbers[most_packet_fds];
     std::memcpy(numbers, CMSG_DATA(c), count * sizeof(int));
     for (std::size_t i = 0; i < count; ++i) result.fds.emplace_back(numbers[i]);
   }

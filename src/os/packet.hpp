@@ -15,6 +15,7 @@ namespace kin::os {
 std::pair<unique_fd, unique_fd> packet_pair();
 
 enum class packet_wait { block, no };
+inline constexpr std::size_t most_packet_fds = 4;
 
 /// Sends one message; false when nobody is at the other end any more, or (packet_wait::no) there is no room.
 bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds, packet_wait wait);
@@ -24,7 +25,8 @@ struct packet {
   bool fds_lost = false;  ///< the kernel could not give us a descriptor (EMFILE)
   std::vector<unique_fd> fds;
 };
-/// Receives one message of at most into.size() bytes. Throws os_error.
-packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait);
+/// Receives one message of at most into.size() bytes. Throws os_error. `room`: for its descriptors; one that has been
+/// in an earlier packet needs no memory any more.
+packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait, std::vector<unique_fd> room = {});
 
 }  // namespace kin::os

@@ -197,6 +197,7 @@ void pool_core::assign(worker& to, std::unique_ptr<task> t) {
   if (led_ == nullptr && now.state->watched_by_owner && !to.asked_to_tell) {
     to.lane.ask_to_tell();
     to.asked_to_tell = true;
+    to.asked_in_passing = !first;
   }
   if (led_ != nullptr) news_.store(news_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   woke_one_ = woke_one_ || to.lane.sleeps();
@@ -260,21 +261,19 @@ bool pool_core::cancel_task(task_state& state) {
 }
 
 bool pool_core::cancel_known(task_state& state) {
-  // What its worker has not begun it must not begin now, and an outcome that is there counts.
-  auto waiting = take_waiting(state);
-  worker* has = nullptr;
-  for (const auto& w : workers_)
-    for (std::size_t i = 0; !waiting && !has && i < w->has.size(); ++i)
-      if (w->has[i].state.get() == &state) has = w.get();
+  // What no worker has begun is taken out before anything else may give it to one. An outcome that is there counts, and
+  // may say that the task is to be tried again.
+  auto unbegun = take_unbegun(state);
+  worker* has = unbegun ? nullptr : who_has(state);
   if (has != nullptr) {
-    recall(*has);
     look(*has);
-    waiting = take_waiting(state);
+    if (!state.ready()) unbegun = take_unbegun(state);
+    has = unbegun ? nullptr : who_has(state);
   }
   const bool cancelled = state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")));
   if (cancelled) {
     note_settled(state, true);
-    if (has != nullptr && !has->has.empty() && has->has.front().state.get() == &state) kill(*has, verdict::cancelled);
+    if (has != nullptr) kill(*has, verdict::cancelled);
   }
   assign_waiting();
   balance();

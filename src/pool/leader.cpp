@@ -53,7 +53,10 @@ bool pool_core::wait_for(task_state& state, deadline until) {
 // Whoever waits longest leads now; if nobody does, see ask_to_tell().
 void pool_core::lead_on() {
   if (followers_.empty()) {
-    if (ask_to_tell()) wake();
+    if (ask_to_tell()) {
+      left_to_look_at_ = true;
+      wake();
+    }
     return;
   }
   followers_.front()->nudged = true;
@@ -218,7 +221,10 @@ bool pool_core::ask_to_tell() noexcept {
   if (watched_ == 0 || led_ != nullptr) return false;
   bool any = false;
   for (const auto& w : workers_) {
-    if (w->asked_to_tell || w->judged == verdict::broken) continue;
+    if (w->judged == verdict::broken) continue;
+    any = any || w->asked_in_passing;
+    w->asked_in_passing = false;
+    if (w->asked_to_tell) continue;
     for (std::size_t i = 0; i < w->has.size() && !w->asked_to_tell; ++i)
       w->asked_to_tell = w->has[i].state->watched_by_owner;
     if (!w->asked_to_tell) continue;

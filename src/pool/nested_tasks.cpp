@@ -7,6 +7,7 @@
 #include <kin/wire/outcome.hpp>
 
 #include "pool/pool_core.hpp"
+#include "pool/task_context.hpp"
 #include "pool/worker.hpp"
 
 namespace kin::detail {
@@ -48,7 +49,7 @@ bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
   } else if (kind == withdraw_frame) {
     reader in(message);
     if (const auto found = from.given.find(in.take<std::uint64_t>()); found != from.given.end())
-      withdraw_waiting(*found->second);
+      withdraw_waiting(*found->second.state);
   } else if (kind == cancel_frame || kind == stats_frame) {
     answer(from, kind, std::move(message));
   } else {
@@ -61,27 +62,30 @@ void pool_core::take_submission(worker& from, parcel message) {
   auto t = task::make();
   std::vector<unique_fd> none;
   reader in(message.bytes, none);
-  const auto number = in.take<std::uint64_t>();
+  const auto number = in.take<std::uint64_t>(), by = in.take<std::uint64_t>();
+  const auto depth = in.take<unsigned>();
   const auto timeout = in.take<std::chrono::nanoseconds::rep>();
   const auto retries = in.take<std::uint64_t>();
   task_options options;
   std::string name;
   in(options.memory_limit, options.name, options.priority, name);
-  if (timeout < 0 || from.given.size() >= most_submitted || from.given.contains(number))
+  if (timeout < 0 || depth > deepest_task || from.given.size() >= most_submitted || from.given.contains(number))
     throw decode_error("kin: a worker submitted a task that cannot be");
   options.timeout = std::chrono::nanoseconds(timeout);
   options.retries = retries;
   if (options.name.empty()) options.name = std::move(name);
   t->set_options(options);
   t->number = ++tasks_numbered_;
-  t->depth = from.has.empty() ? 1 : from.has.front().depth + 1;
+  // Its task may have been answered by now; then nobody waits.
+  t->depth = by < from.lane.taken() ? 1 : depth + 1;
+  if (t->depth > deepest_task) t->depth = depth_of_running(from) + 1;
   message.bytes.erase(message.bytes.begin(), message.bytes.end() - static_cast<std::ptrdiff_t>(in.left()));
   t->set_request(std::move(message));
 
   auto state = std::make_shared<nested_state>(states_);
   state->watched_by_owner = true;
   ++watched_;
-  from.given.emplace(number, state);
+  from.given.emplace(number, child_task{state, by});
   // Settled with the lock, like every task of this pool, and by then the worker may be gone.
   state->on_settle_quietly([this, number, worker = from.number, s = state.get()] {
     for (const auto& w : workers_) {
@@ -97,6 +101,8 @@ void pool_core::take_submission(worker& from, parcel message) {
   if (queued_ > 0 && waiting_tasks::rank_of(*t) > queued_rank_) recall_all();
   if (terminated_)
     settle(*t, std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran")));
+  else if (t->depth > deepest_task)
+    settle(*t, too_deep());
   else
     waiting_.push_back(std::move(t));
 }
@@ -112,16 +118,34 @@ void pool_core::answer(worker& to, std::uint64_t kind, parcel question) {
         s.workers_lost);
   } else {
     const auto found = to.given.find(what);
-    const auto state = found == to.given.end() ? nullptr : found->second;
+    const auto state = found == to.given.end() ? nullptr : found->second.state;
     out(state && cancel_known(*state));
   }
   to.pump.send(answer_frame, numbered(number, out.take()));
   if (to.pump.wants_to_write()) wake();
 }
 
-// Whoever wanted their results is gone.
-void pool_core::withdraw_given(std::map<std::uint64_t, std::shared_ptr<task_state>> given) {
-  for (const auto& [number, state] : given) withdraw_waiting(*state);
+// Whoever wanted their results is gone: the tasks of a worker's that ended with it. Those of others go on, though
+// nobody of that worker hears of them any more.
+void pool_core::withdraw_given(const std::map<std::uint64_t, child_task>& given, std::uint64_t answered) {
+  for (const auto& [number, child] : given)
+    if (child.by >= answered) withdraw_waiting(*child.state);
+}
+
+// How many tasks that are running have submitted each other down to the one that this worker runs. A task may have
+// gone on, and ended, without waiting for what it has submitted.
+unsigned pool_core::depth_of_running(const worker& w) const {
+  const worker* at = &w;
+  unsigned depth = 0;
+  const auto parent_of = [this](const task_state* state) -> const worker* {
+    for (const auto& each : workers_)
+      for (const auto& [number, child] : each->given)
+        if (child.state.get() == state && child.by == each->lane.taken() && !each->has.empty()) return each.get();
+    return nullptr;
+  };
+  for (; depth < deepest_task && !at->has.empty(); ++depth)
+    if ((at = parent_of(at->has.front().state.get())) == nullptr) break;
+  return depth;
 }
 
 bool pool_core::withdraw_waiting(task_state& state) {

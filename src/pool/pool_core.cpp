@@ -159,11 +159,12 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
   const auto not_run = std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran"));
   fail_waiting(not_run);
   for (const auto& w : workers_) {
+    recall(*w);  // before the look, so that nothing begins behind it
+    fail_waiting(not_run);
     look(*w);
-    recall(*w);
-    if (!w->has.empty())
-      settle(w->has.front(), std::make_exception_ptr(cancelled_error("kin: the pool was terminated while " +
-                                                                     w->has.front().name() + " ran")));
+    for (std::size_t i = 0; i < w->has.size(); ++i)
+      settle(w->has[i], std::make_exception_ptr(
+                            cancelled_error("kin: the pool was terminated while " + w->has[i].name() + " ran")));
     if (grace <= grace.zero()) {
       kill(*w, verdict::terminated);
       continue;
@@ -175,7 +176,6 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
     w->pump.shut();  // one that lives through it ends after its task
     w->killed_at = earlier(w->killed_at, deadline::after(grace));
   }
-  fail_waiting(not_run);  // what workers have given back
   changed_.notify_all();
   wake();
 }

@@ -75,6 +75,11 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   using task = pooled_task;
 
   enum class phase { starting, idle, busy, leaving };
+  /// A task that a task of a worker has submitted, which the worker began after so many others.
+  struct child_task {
+    std::shared_ptr<task_state> state;
+    std::uint64_t by;
+  };
   /// Why this side killed it; decides what its task's future throws.
   enum class verdict { none, timed_out, cancelled, terminated, broken };
   struct worker {
@@ -100,12 +105,13 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     bool ready = false;                      // has said so: its initializer has run
     bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
-    std::size_t most_at_once = 0;  // tasks in its lane, going by how long the last ones took
-    bool asked_to_tell = false;    // of its next answer
+    std::size_t most_at_once = 0;   // tasks in its lane, going by how long the last ones took
+    bool asked_to_tell = false;     // of its next answer
+    bool asked_in_passing = false;  // without a look: it may have ended one before it saw that
     std::exception_ptr start_failure;
     std::uint64_t number = 0;
-    bool blocked = false;                                        // its task waits for others of this pool
-    std::map<std::uint64_t, std::shared_ptr<task_state>> given;  // tasks that it has submitted, by its own numbers
+    bool blocked = false;                       // its task waits for others of this pool
+    std::map<std::uint64_t, child_task> given;  // what its tasks have submitted and has not ended, by its own numbers
   };
   using workers = std::list<std::unique_ptr<worker>>;
 
@@ -160,13 +166,14 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] bool more_short_ones_wait() const noexcept;
   void rouse_leader();
   void order_before_looking() const noexcept;
-  bool ask_to_tell() noexcept;
+  [[nodiscard]] bool ask_to_tell() noexcept;
 
   // recall.cpp
   void recall(worker& w);
   void recall_all();
   void taken_back(std::vector<std::unique_ptr<task>> tasks);
   void balance();
+  [[nodiscard]] worker* who_has(const task_state& state) noexcept;
   [[nodiscard]] std::unique_ptr<task> take_unbegun(task_state& state);
 
   // collector.cpp
@@ -186,7 +193,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void take_submission(worker& from, parcel message);
   void answer(worker& to, std::uint64_t kind, parcel question);
   bool withdraw_waiting(task_state& state);
-  void withdraw_given(std::map<std::uint64_t, std::shared_ptr<task_state>> given);
+  void withdraw_given(const std::map<std::uint64_t, child_task>& given, std::uint64_t answered);
+  [[nodiscard]] unsigned depth_of_running(const worker& w) const;
   [[nodiscard]] std::size_t blocked_workers() const;
   [[nodiscard]] bool may_run_another() const;
 
@@ -259,8 +267,9 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     lanes_full_ = false;
     in_a_row_ = {};
   }
-  bool lanes_full_ = false;  // none has room; until one has answered, or a worker comes or is free
-  std::size_t watched_ = 0;  // tasks of which somebody is to be told who does not wait in wait_for()
+  bool lanes_full_ = false;       // none has room; until one has answered, or a worker comes or is free
+  std::size_t watched_ = 0;       // tasks of which somebody is to be told who does not wait in wait_for()
+  bool left_to_look_at_ = false;  // by the last leader, for the pool's thread
 
   // The first bytes of small requests, which say what is called. What they name is never unloaded.
   struct request_head {

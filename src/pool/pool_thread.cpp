@@ -127,8 +127,11 @@ bool thread_core::wait_for_task(lock& hold) {
   bool woken = true;
   if (spare)
     woken = done();
-  else if (options_.idle_timeout > options_.idle_timeout.zero())
-    woken = work_.wait_for(hold, options_.idle_timeout, done);
+  else if (const auto until = options_.idle_timeout > options_.idle_timeout.zero()
+                                  ? deadline::after(options_.idle_timeout)
+                                  : deadline::never();
+           !until.is_never())
+    woken = work_.wait_until(hold, until.when(), done);
   else
     work_.wait(hold, done);
   --idle_;
@@ -151,7 +154,7 @@ void thread_core::run(lock& hold, std::unique_ptr<pooled_task> t) {
     std::shared_ptr<task_state> state;
   } const last{*this, hold, t->state};
   const bool again = [&] {
-    const task_context context(shared_from_this(), t->depth, sharers_);
+    const task_context context(shared_from_this(), t->depth, sharers_, t->take_parent());
     return run_once(*t);
   }();
   hold.lock();

@@ -19,6 +19,8 @@
 
 namespace kin::detail {
 
+struct task_ancestor;  // task_context.hpp
+
 class pooled_task {
  public:
   /// With room for so many bytes of a small request.
@@ -69,6 +71,12 @@ class pooled_task {
     if (!bytes.empty()) std::memcpy(reinterpret_cast<std::byte*>(this + 1), bytes.data(), bytes.size());
   }
 
+  /// For a thread: the task that has submitted this one.
+  void set_parent(std::shared_ptr<task_ancestor> its) { rarely().parent = std::move(its); }
+  [[nodiscard]] std::shared_ptr<task_ancestor> take_parent() noexcept {
+    return rare_ ? std::move(rare_->parent) : nullptr;
+  }
+
   pooled_task *before = nullptr, *after = nullptr;
   std::shared_ptr<task_state> state;
   std::unique_ptr<local_job> job;  ///< of a task for a thread, if it was not encoded
@@ -83,6 +91,7 @@ class pooled_task {
     task_options options;
     std::size_t retries_left = 0;
     std::shared_ptr<parcel> request;
+    std::shared_ptr<task_ancestor> parent;
   };
   explicit pooled_task(std::size_t small_room) noexcept : small_room_(static_cast<std::uint8_t>(small_room)) {}
   [[nodiscard]] rare& rarely() {

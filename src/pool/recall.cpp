@@ -9,10 +9,11 @@
 
 namespace kin::detail {
 
-// Old tasks first: they go before everything of their rank that waits.
+// Old tasks first: they go before everything of their rank that waits. What has been settled in a lane is done with.
 void pool_core::give_back(std::vector<std::unique_ptr<task>> tasks) {
   std::sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a->number > b->number; });
-  for (auto& t : tasks) waiting_.push_front(std::move(t));
+  for (auto& t : tasks)
+    if (!t->state->ready()) waiting_.push_front(std::move(t));
 }
 
 void pool_core::recall(worker& w) {
@@ -62,16 +63,20 @@ void pool_core::balance() {
   assign_waiting();
 }
 
+pool_core::worker* pool_core::who_has(const task_state& state) noexcept {
+  for (const auto& w : workers_)
+    for (std::size_t i = 0; i < w->has.size(); ++i)
+      if (w->has[i].state.get() == &state) return w.get();
+  return nullptr;
+}
+
 // A task of this state that no worker has begun.
 std::unique_ptr<pool_core::task> pool_core::take_unbegun(task_state& state) {
   if (auto t = take_waiting(state)) return t;
-  for (const auto& w : workers_)
-    for (std::size_t i = 0; i < w->has.size(); ++i) {
-      if (w->has[i].state.get() != &state) continue;
-      recall(*w);
-      return take_waiting(state);
-    }
-  return nullptr;
+  worker* const has = who_has(state);
+  if (has == nullptr) return nullptr;
+  recall(*has);
+  return take_waiting(state);
 }
 
 }  // namespace kin::detail

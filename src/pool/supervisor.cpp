@@ -67,20 +67,22 @@ void pool_core::supervise(lock& hold) {
     if (has_ended(w)) {
       collect(w, std::numeric_limits<std::size_t>::max());
       lost(w);
-      auto given = std::move(w.given);
+      const auto given = std::move(w.given);
+      const std::uint64_t answered = w.lane.taken();
       if (led_ != nullptr) buried_.push_back(std::move(w.memory));
       // Only now: what was taken from it may have gone on to others, and to itself.
       it = workers_.erase(it);
       in_a_row_ = {};
       home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
-      withdraw_given(std::move(given));
+      withdraw_given(given, answered);
     } else {
       ++it;
     }
   }
   assign_waiting();
   balance();
-  if (ask_to_tell()) look_at_lanes();
+  if (ask_to_tell() || left_to_look_at_) look_at_lanes();
+  left_to_look_at_ = false;
   while (wants_worker() && next_start_.passed()) {
     if (live_workers() + starting_ >= most_workers) {
       if (live_workers() == blocked_workers())

@@ -16,11 +16,11 @@ kin::pool* of_process = nullptr;  // leaked: a task's own threads may outlive st
 
 }  // namespace
 
-void require_shallow(unsigned depth) {
-  if (depth >= deepest_task)
-    throw std::length_error("kin: tasks of a pool are nested " + std::to_string(deepest_task) +
-                            " deep in tasks of the same pool, each waiting for the next: does the recursion end? "
-                            "Call the function itself from some depth on");
+std::exception_ptr too_deep() {
+  return std::make_exception_ptr(std::length_error(
+      "kin: tasks of a pool are nested " + std::to_string(deepest_task) +
+      " deep in tasks of the same pool that have not ended: does the recursion end? Call the function "
+      "itself from some depth on"));
 }
 
 void refuse_in_task(const char* verb) {
@@ -28,11 +28,35 @@ void refuse_in_task(const char* verb) {
                          " the pool that it runs in; that is for whoever made the pool");
 }
 
-task_context::task_context(std::shared_ptr<task_pool> its, unsigned depth, std::uint32_t sharers)
-    : core_(its.get()), pool_(kin::pool::of_task{std::move(its)}), depth_(depth), sharers_(sharers), outer_(innermost) {
+unsigned live_ancestors(const std::shared_ptr<task_ancestor>& last) {
+  unsigned n = 1;
+  for (task_ancestor* at = last.get(); at->parent != nullptr; at = at->parent.get(), ++n)
+    if (at->parent->over.load(std::memory_order_relaxed)) {
+      // One by one: a chain of any length may end here.
+      for (auto gone = std::move(at->parent); gone && gone.use_count() == 1;) gone = std::move(gone->parent);
+      break;
+    }
+  return n;
+}
+
+task_context::task_context(std::shared_ptr<task_pool> its, unsigned depth, std::uint32_t sharers,
+                           std::shared_ptr<task_ancestor> parent)
+    : core_(its.get()),
+      pool_(kin::pool::of_task{std::move(its)}),
+      depth_(depth),
+      parent_(std::move(parent)),
+      sharers_(sharers),
+      outer_(innermost) {
   innermost = this;
 }
-task_context::~task_context() { innermost = outer_; }
+task_context::~task_context() {
+  innermost = outer_;
+  if (own_) own_->over.store(true, std::memory_order_relaxed);
+}
+const std::shared_ptr<task_ancestor>& task_context::as_parent() {
+  if (!own_) own_ = std::make_shared<task_ancestor>(std::move(parent_));
+  return own_;
+}
 task_context* task_context::current() noexcept { return innermost; }
 
 void set_process_pool(std::shared_ptr<task_pool> its) {

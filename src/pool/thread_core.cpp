@@ -95,10 +95,11 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   require_owner();
   check_task(options, work);
   // The task that submits this one, if it is of this pool: then it must not wait for room, and goes on after close().
-  const auto* context = task_context::current();
   const bool nested = in_own_task();
-  if (nested) require_shallow(context->depth());
+  const auto parent = nested ? task_context::current()->as_parent() : nullptr;
   lock hold(mutex_);
+  const unsigned depth = nested ? live_ancestors(parent) : 0;
+  if (depth > deepest_task) std::rethrow_exception(too_deep());
   if (options_.max_pending > 0 && !nested)
     changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });
   if (terminated_ || (closed_ && !nested)) throw closed_error("kin: the pool is closed and takes no more tasks");
@@ -111,7 +112,8 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   t->label = name;
   t->state = std::move(state);
   t->set_options(options);
-  t->depth = nested ? context->depth() + 1 : 0;
+  t->depth = depth;
+  if (nested) t->set_parent(parent);
   auto* const task = t.get();
   waiting_.push_back(std::move(t));
   try {
@@ -158,7 +160,7 @@ bool thread_core::run_here(task_state& state) {
   {
     const inline_run mine(*this);
     {
-      const task_context context(shared_from_this(), depth, sharers_);
+      const task_context context(shared_from_this(), depth, sharers_, t->take_parent());
       while (run_once(*t)) {
       }
     }

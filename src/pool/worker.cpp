@@ -168,7 +168,7 @@ void pool_worker_main(worker_setup setup) {
     // Memory that is shared would count as this worker's own.
     const auto blocks = setup.tells_memory ? nullptr : std::make_shared<block_store>();
     while (const auto order = lane.next(tell_pool)) {
-      link.begin_task(order->depth);
+      link.begin_task(order->depth, lane.answers());
       writer outcome(delivery::once, blocks.get());
       if (order->kind == order_kind::in_slot) {
         lane.tell_began(pace.begins(lane.has_waited()));

@@ -169,7 +169,6 @@ parcel worker_pool::open(frame request) {
 void worker_pool::submit(task_work work, task_label name, std::shared_ptr<task_state> state,
                          const task_options& options) {
   require_owner();
-  require_shallow(depth_);
   require_reader();
   if (is_too_late(options)) {
     state->settle(too_late(name, options));
@@ -186,8 +185,9 @@ void worker_pool::submit(task_work work, task_label name, std::shared_ptr<task_s
   }
   try {
     writer out;
-    out(number, options.timeout.count(), std::uint64_t{options.retries}, options.memory_limit, options.name,
-        options.priority, name.text());
+    out(number, before_.load(std::memory_order_relaxed), depth_.load(std::memory_order_relaxed),
+        options.timeout.count(), std::uint64_t{options.retries}, options.memory_limit, options.name, options.priority,
+        name.text());
     out.raw(request.view().data(), request.view().size());
     const parcel message = out.take();
     send(submit_frame, message.bytes, request.fds);

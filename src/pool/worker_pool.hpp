@@ -39,8 +39,11 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   [[nodiscard]] parcel open(frame request);
   /// Any thread. Throws closed_error, os_error.
   void send(std::uint64_t kind, std::span<const std::byte> bytes, std::span<const unique_fd> fds = {});
-  /// Deeper by one than the task of this pool that has submitted it.
-  void begin_task(unsigned depth) { depth_.store(depth, std::memory_order_relaxed); }
+  /// Deeper by one than the task of this pool that has submitted it; after so many others.
+  void begin_task(unsigned depth, std::uint64_t others) {
+    depth_.store(depth, std::memory_order_relaxed);
+    before_.store(others, std::memory_order_relaxed);
+  }
   /// Whether the descriptor of the channel still leads to it: a task may have closed it.
   [[nodiscard]] bool has_channel() const noexcept { return os::file_behind(link_.native_handle()) == channel_file_; }
 
@@ -76,6 +79,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   std::shared_ptr<task_home> states_;
   opened_blocks requests_{opened_blocks::role::reads};
   std::atomic<unsigned> depth_{0};
+  std::atomic<std::uint64_t> before_{0};
   std::mutex sending_;
 
   mutable std::mutex mutex_;

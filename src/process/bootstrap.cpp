@@ -2,6 +2,8 @@
 // bootstrap: see the header.
 #include "process/bootstrap.hpp"
 
+#include <cxxabi.h>
+
 #include <clocale>
 #include <csignal>
 #include <cstdio>
@@ -105,10 +107,19 @@ void say_exit_code(int code) noexcept {
   }
 }
 
-int run_in_role(child_role role, const std::string& name, const std::function<void()>& body) {
+// GCC hands over a null reference where pthread_exit is caught.
+__attribute__((no_sanitize("null"))) int run_in_role(child_role role, const std::string& name,
+                                                     const std::function<void()>& body) {
   try {
     body();
     return 0;
+  } catch (abi::__forced_unwind&) {
+    // It would go on through kin's frames, and may not be stopped.
+    const std::string text = "Process " + name +
+                             ":\nkin: pthread_exit() was called in the main thread of a child process; return from its "
+                             "function, throw, or call std::exit()\n";
+    std::fputs(text.c_str(), stderr);
+    std::exit(1);
   } catch (...) {
     if (role == child_role::process || role == child_role::service) {
       const std::string text = "Process " + name + ":\n" + describe_exception(std::current_exception()) + "\n";

@@ -109,6 +109,12 @@ container_access::container_access(const shared_container& all)
 
 container_access::~container_access() { leave(object_, me_); }
 
+void container_access::require_lock() const {
+  if (me_ != family::this_thread)
+    throw closed_error(
+        "kin: this process was forked inside update(), whose lock its parent has; nothing was put back here");
+}
+
 // What the dead one has not got to: the rest of a value in its entry, its count, and the memory of a version it was
 // writing.
 void container_access::tidy_up() {

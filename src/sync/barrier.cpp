@@ -150,9 +150,9 @@ void leave_group(const group& all, auto is_mine) noexcept {
 
 // This process has no handle any more: it will not come again, and its end breaks nothing.
 void leave(detail::object_header& header, std::size_t size) noexcept {
-  if (family::this_thread == 0 || size < sizeof(meeting)) return;
-  leave_group(group_of(static_cast<meeting&>(header), size),
-              [](claim c) { return detail::process_of(c) == detail::process_of(family::this_thread); });
+  const claim here = family::own_process();
+  if (here == 0 || size < sizeof(meeting)) return;
+  leave_group(group_of(static_cast<meeting&>(header), size), [here](claim c) { return detail::process_of(c) == here; });
 }
 
 // Whoever drops out may be the one that all others waited for; and may be killed before it has seen that.

@@ -67,6 +67,15 @@ bool lock_owned(owned_lock& lock, const deadline& until) {
 }
 void lock_owned_slowly(owned_lock& lock) { (void)lock_owned(lock, deadline::never()); }
 
+// Without a note, or by a thread that has no number: it has never locked anything, or its destructors run and it has
+// given the number up, which it gets back.
+void unlock_owned_slowly(owned_lock& lock) {
+  const claim me = family::self();
+  if (!lock.is_held_by(me)) throw_not_held();
+  if (lock.note.load(std::memory_order_relaxed) == me) lock.note.store(0, std::memory_order_relaxed);
+  lock.release();
+}
+
 void throw_owner_died() {
   throw owner_died(
       "kin: a process died while it held this mutex, so what it guards may be half done; recover() accepts that and "
@@ -74,11 +83,11 @@ void throw_owner_died() {
 }
 void throw_held_already() {
   throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
-                          "kin: this thread holds the mutex already");
+                          "kin: this thread holds the lock already");
 }
 void throw_not_held() {
   throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
-                          "kin: this thread does not hold the mutex");
+                          "kin: this thread does not hold the lock");
 }
 
 }  // namespace kin::detail

@@ -76,12 +76,12 @@ inline bool try_lock_owned(owned_lock& lock) {
   if (!mutant("mutex: try_lock does not tell a death") && lock.is_abandoned()) throw_owner_died();
   return false;
 }
+void unlock_owned_slowly(owned_lock& lock);
 inline void unlock_owned(owned_lock& lock) {
-  const claim me = family::this_thread;  // 0: it has never locked anything
-  if (me != 0 && lock.note.load(std::memory_order_relaxed) == me) [[likely]]
-    lock.note.store(mutant("mutex: note not cleared") ? me : 0, std::memory_order_relaxed);
-  else if (me == 0 || !lock.is_held_by(me))
-    throw_not_held();
+  const claim me = family::this_thread;
+  if (me == 0 || lock.note.load(std::memory_order_relaxed) != me) [[unlikely]]
+    return unlock_owned_slowly(lock);
+  lock.note.store(mutant("mutex: note not cleared") ? me : 0, std::memory_order_relaxed);
   lock.release();
 }
 

@@ -9,6 +9,7 @@
 #include <kin/event.hpp>
 #include <kin/pipe.hpp>
 #include <kin/thread_pool.hpp>
+#include <kin/value.hpp>
 
 #include "contracts/pool_contract.hpp"
 #include "support/eventually.hpp"
@@ -145,6 +146,77 @@ TEST_P(own_pool, runs_tasks_64_deep) {
   if (sanitized) GTEST_SKIP() << "so many sanitized processes";
   kin::pool workers(options(1));
   EXPECT_EQ(workers.apply(dive, 64), 64);
+}
+
+void submit_and_forget(const kin::value<int>& done, int n) {
+  for (int i = 0; i < n; ++i)
+    (void)kin::current_pool().apply_async(
+        [](const kin::value<int>& counted) {
+          nap(1);
+          counted.fetch_add(1);
+        },
+        done);
+}
+
+TEST_P(own_pool, runs_what_a_task_has_forgotten_though_its_worker_is_worn_or_dies_later) {
+  for (const int size : {1, 2}) {
+    const kin::value<int> done{0};
+    {
+      auto o = options(size);
+      o.max_tasks_per_worker = 1;
+      kin::pool workers(std::move(o));
+      workers.apply(submit_and_forget, done, 10);
+    }
+    EXPECT_EQ(done.load(), 10) << size;
+    {
+      kin::pool workers(options(size));
+      workers.apply(submit_and_forget, done, 100);
+      EXPECT_THROW(workers.apply_async({.priority = 1}, die_by, SIGKILL).get(), kin::worker_lost);
+    }
+    EXPECT_EQ(done.load(), 110) << size;
+  }
+}
+
+TEST_P(own_pool, withdraws_what_a_task_has_submitted_that_dies) {
+  kin::pool workers(options(1));
+  const kin::value<int> done{0};
+  EXPECT_THROW(workers.apply(
+                   [](const kin::value<int>& counted) {
+                     submit_and_forget(counted, 100);
+                     ::raise(SIGKILL);
+                   },
+                   done),
+               kin::worker_lost);
+  EXPECT_EQ(workers.apply(square, 2), 4);
+  workers.close();
+  workers.join();
+  EXPECT_LT(done.load(), 100);
+}
+
+// Each goes on for a moment while the next one runs, and waits for nothing.
+void go_on(const kin::value<int>& done, int more) {
+  done.fetch_add(1);
+  if (more == 0) return;
+  (void)kin::current_pool().apply_async(go_on, done, more - 1);
+  nap(1);
+}
+
+TEST_P(own_pool, runs_a_row_of_any_length_that_waits_for_nothing) {
+  const kin::value<int> done{0};
+  {
+    kin::pool workers(options(2));
+    workers.apply(go_on, done, 199);
+  }
+  EXPECT_EQ(done.load(), 200);
+}
+
+TEST(own_thread_pool, runs_a_row_of_any_length_that_waits_for_nothing) {
+  const kin::value<int> done{0};
+  {
+    kin::thread_pool workers(2);
+    workers.apply(go_on, done, 199);
+  }
+  EXPECT_EQ(done.load(), 200);
 }
 
 TEST_P(own_pool, takes_tasks_of_tasks_while_it_finishes) {

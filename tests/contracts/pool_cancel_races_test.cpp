@@ -81,6 +81,31 @@ TEST_P(pool_cancel_races, never_hit_the_next_task_of_the_same_worker) {
   }
 }
 
+// What its worker gives back for a cancel must not come to it again meanwhile.
+TEST_P(pool_cancel_races, never_run_a_task_that_waited_when_it_was_cancelled) {
+  constexpr int n = 12;
+  kin::pool workers(options(2));
+  std::size_t cancelled = 0, had_run = 0;
+  std::mt19937 random(5);
+  for (int round = 0; round < 300; ++round) {
+    const kin::array<int> runs(n);
+    std::vector<kin::future<int>> all;
+    all.reserve(n);
+    for (int i = 0; i < n; ++i) all.push_back(workers.apply_async(count_run, runs, i, 5us));
+    for (const auto until = clock::now() + std::chrono::microseconds(random() % 20); clock::now() < until;) {
+    }
+    const bool said = all.back().cancel();
+    for (int i = 0; i + 1 < n; ++i) ASSERT_EQ(all[static_cast<std::size_t>(i)].get(), i);
+    workers.map(square, std::vector<int>(20), {.chunk = 1});  // what was behind them in a lane has run by now
+    cancelled += said;
+    had_run += said && std::atomic_ref(runs[n - 1]).load() != 0;
+  }
+  workers.close();
+  workers.join();
+  EXPECT_GT(cancelled, 10U);
+  EXPECT_LE(had_run, workers.stats().workers_lost) << "one that had begun costs its worker";
+}
+
 TEST_P(long_pool_cancel_races, of_10000_never_hit_the_next_task_of_the_same_worker) {
   for (const int size : {1, 2}) {
     kin::pool workers(options(size));

@@ -2,10 +2,12 @@
 // Promises 1 to 3: a worker's death costs exactly its task, and every failure reaches the caller of that task. Many
 // deaths are in pool_kills_test.cpp, failures at each station of a task's journey in parity/deadlock_test.cpp.
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <set>
 
 #include <kin/event.hpp>
@@ -47,13 +49,14 @@ TEST_P(pool_deaths, loses_one_task_when_a_worker_ends_in_it) {
   const end ends[] = {{[] { std::exit(3); }, 0, 3},
                       {[] { ::_exit(4); }, 0, 4},
                       {[] { std::exit(0); }, 0, 0},
+                      {[] { ::pthread_exit(nullptr); }, 0, 1},
                       {[] { std::abort(); }, SIGABRT, -1},
                       {[] { ::raise(SIGKILL); }, SIGKILL, -1},
                       {[] { ::raise(SIGTERM); }, SIGTERM, -1},
                       {[] { ::kill(0, SIGKILL); }, SIGKILL, -1},
                       {[] { std::terminate(); }, SIGABRT, -1}};
   for (const end& e : ends) {
-    if (sanitized && e.how == ends[7].how) continue;
+    if (sanitized && e.how == ends[std::size(ends) - 1].how) continue;
     auto lost = workers.apply_async({.name = "doomed"}, e.how);
     auto fine = workers.apply_async(square, 9);
     try {

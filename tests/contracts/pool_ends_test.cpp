@@ -20,6 +20,8 @@ class pool_ends : public any_pool_contract {};
 KIN_ANY_POOL_CONTRACT(pool_ends);
 class process_pool_ends : public pool_contract {};
 KIN_POOL_CONTRACT(process_pool_ends);
+class long_pool_ends : public pool_contract {};
+KIN_POOL_CONTRACT(long_pool_ends);
 
 KIN_ANY_POOL_TEST(pool_ends, finishes_what_was_submitted_when_it_is_destroyed) {
   std::vector<kin::future<int>> all;
@@ -116,6 +118,30 @@ KIN_ANY_POOL_TEST(pool_ends, cancels_what_runs_and_what_waits_when_it_is_termina
     over.set();
     workers.join();
     EXPECT_EQ(workers.stats().workers, 0u);
+  }
+}
+
+// Whatever a worker ends and begins meanwhile.
+TEST_P(long_pool_ends, gives_each_future_its_value_or_cancels_it_when_terminated_at_any_moment) {
+  const auto spin = [](int n, int microseconds) {
+    for (const auto end = clock::now() + std::chrono::microseconds(microseconds); clock::now() < end;) {
+    }
+    return n;
+  };
+  std::mt19937 random(11);
+  for (int round = 0; round < 400; ++round) {
+    kin::pool workers(options(4));
+    workers.map(square, std::vector<int>(300), {.chunk = 1});
+    std::vector<kin::future<int>> all;
+    for (int i = 0; i < 2000; ++i) all.push_back(workers.apply_async(spin, i, i % 8 == 0 ? 60 : 1));
+    for (const auto end = clock::now() + std::chrono::microseconds(random() % 300); clock::now() < end;) {
+    }
+    workers.terminate();
+    workers.join();
+    for (int i = 0; i < 2000; ++i) try {
+        ASSERT_EQ(all[static_cast<std::size_t>(i)].get(), i);
+      } catch (const kin::cancelled_error&) {
+      }
   }
 }
 

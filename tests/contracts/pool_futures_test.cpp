@@ -6,6 +6,7 @@
 #include <ranges>
 #include <set>
 
+#include <kin/core/log.hpp>
 #include <kin/wait.hpp>
 
 #include "contracts/any_pool_contract.hpp"
@@ -328,6 +329,36 @@ KIN_ANY_POOL_TEST(pool_futures, can_be_awaited) {
     while (sum == 0 && ms_since(start) < 20000) std::this_thread::sleep_for(1ms);
   }
   EXPECT_EQ(sum, 25);
+}
+
+struct unreadable_in {
+  int pid = 0;
+  template <class Archive>
+  void serialize(Archive& ar) {
+    ar(pid);
+    if (pid == ::getpid()) throw std::runtime_error("cannot be read here");
+  }
+};
+
+TEST_P(process_pool_futures, say_of_a_result_that_cannot_be_read_that_they_have_failed) {
+  std::vector<std::string> said;
+  kin::set_log([&](const kin::log_record& r) {
+    if (r.level != kin::log_record::severity::debug) said.push_back(r.text);
+  });
+  {
+    kin::pool workers(options(1));
+    std::atomic<int> called{0}, failed{0};
+    auto f = workers.apply_async([](int caller) { return unreadable_in{caller}; }, ::getpid());
+    f.then([&](const unreadable_in&) { ++called; }).on_error([&](const std::exception&) { ++failed; });
+    EXPECT_THROW((void)f.get(), std::runtime_error);
+    EXPECT_FALSE(f.successful());
+    workers.close();
+    workers.join();
+    EXPECT_EQ(called, 0);
+    EXPECT_EQ(failed, 1);
+  }
+  kin::set_log({});
+  EXPECT_TRUE(said.empty()) << said.front();
 }
 
 KIN_ANY_POOL_TEST(pool_futures, map_asynchronously) {

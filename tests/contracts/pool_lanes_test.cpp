@@ -178,6 +178,40 @@ TEST_P(pool_lanes, tell_of_what_was_done_before_a_long_task) {
   }
 }
 
+// Wherever the long one is among short ones, and while they are still being given out.
+TEST_P(long_pool_lanes, tell_each_callback_in_time_though_a_long_task_is_among_them) {
+  std::mt19937 random(7);
+  const auto until = [](int microseconds) {
+    const auto end = clock::now() + std::chrono::microseconds(microseconds);
+    if (microseconds >= 5'000) std::this_thread::sleep_until(end);
+    while (clock::now() < end) {
+    }
+    return clock::now().time_since_epoch().count();
+  };
+  for (const int size : {1, 2}) {
+    kin::pool workers(options(size));
+    int late = 0;
+    constexpr int rounds = 250;
+    for (int round = 0; round < rounds; ++round) {
+      const int n = 100 + static_cast<int>(random() % 200), place = 60 + static_cast<int>(random() % 120);
+      std::atomic<int> left{n};
+      std::atomic<long> latest{0};
+      std::vector<kin::future<long>> all;
+      for (int i = 0; i < n; ++i)
+        all.push_back(workers.apply_async(until, i == place ? 50'000 : static_cast<int>(random() % 4)));
+      for (auto f = all.rbegin(); f != all.rend(); ++f)
+        f->then([&](const long& end) {
+          latest = std::max(latest.load(), static_cast<long>(clock::now().time_since_epoch().count()) - end);
+          if (--left == 0) left.notify_all();
+        });
+      for (int now = left; now != 0; now = left) left.wait(now);
+      late += latest > 25'000'000;
+    }
+    std::printf("%d workers: %d of %d rounds with a callback half a long task late\n", size, late, rounds);
+    EXPECT_LE(late, rounds / 50) << "a busy machine's own";
+  }
+}
+
 // More callables than have a number of their own in a lane.
 template <int N>
 int plus(int x) {

@@ -233,6 +233,11 @@ TEST(thread_pool, refuses_what_threads_cannot_keep) {
 }
 
 TEST(thread_pool, replaces_threads_and_lets_idle_ones_go) {
+  {
+    kin::thread_pool patient({.workers = 1, .idle_timeout = std::chrono::nanoseconds::max()});
+    for (int i = 0; i < 20; ++i) patient.apply(square, i);
+    EXPECT_EQ(patient.stats().workers_started, 1U);
+  }
   kin::thread_pool workers({.workers = 2, .max_tasks_per_worker = 3, .idle_timeout = 5ms});
   for (int i = 0; i < 30; ++i) EXPECT_EQ(workers.apply(square, i), i * i);
   EXPECT_GE(workers.stats().workers_started, 10u);

@@ -20,6 +20,8 @@ TEST(family, has_8191_members_at_most_and_room_when_one_has_ended) { check("memb
 
 #ifndef __SANITIZE_ADDRESS__  // with it comes one that needs descriptors to look at an exception
 TEST(family, has_no_more_members_than_its_first_process_may_have_files) { check("open_files"); }
+
+TEST(family, is_told_when_its_first_process_has_no_memory) { check("memory"); }
 #endif
 
 TEST(family, has_members_of_65535_threads_at_most) { check("threads"); }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -260,6 +261,16 @@ TEST_P(process, prints_an_exception_of_any_type) {
   child.join();
   EXPECT_EQ(child.exitcode(), 1);
   EXPECT_NE(contents(file).find("int"), std::string::npos) << contents(file);
+}
+
+TEST_P(process, says_that_its_main_thread_was_ended) {
+  temporary_folder folder;
+  const auto file = folder.path / "err";
+  kin::process child(with({.name = "leaver", .err = kin::redirect::to(file)}), [] { ::pthread_exit(nullptr); });
+  child.join();
+  EXPECT_EQ(child.exitcode(), 1);
+  EXPECT_NE(contents(file).find("Process leaver:\nkin: pthread_exit() was called"), std::string::npos)
+      << contents(file);
 }
 
 TEST_P(process, tells_what_it_has_used) {

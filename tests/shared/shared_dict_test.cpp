@@ -308,6 +308,38 @@ TEST(shared_dict, of_a_killed_writer_goes_on) {
   EXPECT_EQ(d.snapshot(), (std::map<std::string, int>{{"m", 1}}));
 }
 
+TEST(shared_dict, is_not_changed_by_a_process_that_an_update_has_forked) {
+  const kin::shared_dict<std::string, int> d{{"n", 1}};
+  const kin::shared_list<std::string> l{"one"};
+  pid_t copy = -1;
+  const auto refused = [&](const auto& update) {
+    bool thrown = false;
+    try {
+      update();
+    } catch (const kin::closed_error& e) {
+      thrown = std::string(e.what()).find("forked inside update()") != std::string::npos;
+    }
+    if (copy == 0) ::_exit(thrown ? 7 : 1);
+    int status = 0;
+    ASSERT_EQ(::waitpid(copy, &status, 0), copy);
+    EXPECT_EQ(WEXITSTATUS(status), 7);
+  };
+  refused([&] {
+    d.update("n", [&](int& n) {
+      copy = ::fork();
+      n = copy == 0 ? -1 : n + 1;
+    });
+  });
+  refused([&] {
+    l.update(0, [&](std::string& text) {
+      copy = ::fork();
+      text = copy == 0 ? std::string(100, '-') : "two";
+    });
+  });
+  EXPECT_EQ(d["n"], 2);
+  EXPECT_EQ(l.snapshot(), std::vector<std::string>{"two"});
+}
+
 TEST(shared_dict, is_not_what_damaged_bytes_say) {
   const kin::shared_dict<int, std::string> d{{1, "one"}};
   const auto whole = kin::detail::encode(d).bytes;

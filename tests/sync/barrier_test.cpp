@@ -3,6 +3,7 @@
 #include <kin/barrier.hpp>
 #include <kin/event.hpp>
 #include <kin/process.hpp>
+#include <kin/queue.hpp>
 #include <kin/semaphore.hpp>
 
 #include <gtest/gtest.h>
@@ -10,8 +11,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/eventually.hpp"
@@ -102,6 +106,29 @@ TEST(barrier, is_left_in_peace_by_a_process_that_has_done_with_it) {
     kin::process party([](const kin::barrier& theirs) { theirs.arrive_and_wait(); }, b);
     b.arrive_and_wait();
     party.join();
+  }
+}
+
+TEST(barrier, is_left_in_peace_by_a_process_whose_last_handle_goes_wherever) {
+  const kin::barrier b(2);
+  const auto by_static_object = [](const kin::barrier& theirs) {
+    static std::optional<kin::barrier> kept;
+    kept.emplace(theirs);
+    kept->arrive_and_wait();
+  };
+  const auto by_another_thread = [](const kin::queue<kin::barrier>& handles) {
+    auto mine = std::make_unique<kin::barrier>(handles.get());
+    mine->arrive_and_wait();
+    std::thread([last = std::move(mine)]() mutable { last.reset(); }).join();
+  };
+  const kin::queue<kin::barrier> handles;
+  for (int round = 0; round < 4; ++round) {
+    handles.put(b);
+    kin::process party = round % 2 == 0 ? kin::process(by_static_object, b) : kin::process(by_another_thread, handles);
+    b.arrive_and_wait();
+    party.join();
+    EXPECT_EQ(party.exitcode(), 0);
+    if (round % 2 == 0) (void)handles.get();
   }
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <system_error>
 #include <thread>
@@ -302,6 +303,32 @@ TEST(mutex, of_a_holder_that_exits_is_abandoned) {
   const kin::mutex m;
   kin::process([](const kin::mutex& theirs) { theirs.lock(); }, m).join();
   EXPECT_THROW(m.lock(), kin::owner_died);
+}
+
+TEST(mutex, is_unlocked_by_static_objects_at_exit) {
+  const kin::mutex m;
+  kin::process holder(
+      [](const kin::mutex& theirs) {
+        static const kin::mutex kept = theirs;
+        static std::optional<std::scoped_lock<const kin::mutex>> guard;
+        guard.emplace(kept);
+      },
+      m);
+  holder.join();
+  EXPECT_EQ(holder.exitcode(), 0);
+  EXPECT_TRUE(m.try_lock());
+  m.unlock();
+}
+
+TEST(mutex, is_unlocked_by_objects_of_its_thread_that_are_older) {
+  const kin::mutex m;
+  std::thread([&] {
+    static thread_local std::optional<std::scoped_lock<const kin::mutex>> guard;
+    (void)&guard;  // made before this thread uses kin, and so destroyed after what kin keeps of it
+    guard.emplace(m);
+  }).join();
+  EXPECT_TRUE(m.try_lock());
+  m.unlock();
 }
 
 TEST(mutex, goes_on_when_a_waiter_is_killed) {

@@ -12,8 +12,8 @@ namespace kin {
 /// process; of a thread pool the task's own thread alone. Outside a task: std::logic_error.
 ///
 /// Arguments and results cross as in a kin::pool, also in a thread_pool. Tasks may submit after close(); those of a
-/// task that died are withdrawn. close(), join() and terminate() are refused: std::logic_error. Tasks that submit tasks
-/// that submit tasks … are refused at a depth of 64: std::length_error.
+/// task that died are withdrawn. close(), join() and terminate() are refused: std::logic_error. A task that is 64 deep
+/// in such tasks that have not ended fails: std::length_error.
 [[nodiscard]] KIN_EXPORT pool& current_pool();
 
 }  // namespace kin

@@ -38,8 +38,9 @@ class future {
     else
       return state().value();
   }
-  /// The same, moving the value out: `T v = pool.apply_async(f).get();`. What then() calls sees it all the same: while
-  /// such a callback is to come, this is a copy, and where kin does not know how to make one it waits for the callback,
+  /// The same, moving the value out: `T v = pool.apply_async(f).get();`; out of all copies of the future, so that one
+  /// of them may do it, and none get() beside or after that. What then() calls sees it all the same: while such a
+  /// callback is to come, this is a copy, and where kin does not know how to make one it waits for the callback,
   /// get_for too, which must not need what the caller holds.
   T get() && {
     const auto mine = std::move(state_);
@@ -85,10 +86,10 @@ class future {
   [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
   /// True once the outcome is there, value or failure.
   [[nodiscard]] bool ready() const { return state().look(); }
-  /// True when the task ended without an exception. Throws std::logic_error before it is ready(), like Python.
+  /// True when get() does not throw. Throws std::logic_error before the future is ready(), like Python.
   [[nodiscard]] bool successful() const {
     if (!ready()) throw std::logic_error("kin: successful() before the result is ready(); call wait() first");
-    return !state().failed();
+    return state().has_value();
   }
   /// A task that waits never runs; a running one's worker is killed; false when it has already ended. get() then
   /// throws cancelled_error.
@@ -104,9 +105,8 @@ class future {
     if constexpr (takes_value<F>)
       when_settled([mine = std::make_shared<reading>(shared_state()), f = std::move(f)]() mutable {
         const auto its = std::move(mine);
-        if (its->state().failed()) return;
+        if (!its->state().has_value()) return;
         if constexpr (std::is_void_v<T>) {
-          (void)its->state().value();
           std::invoke(f);
         } else {
           std::invoke(f, std::as_const(its->state().value()));

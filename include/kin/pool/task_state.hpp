@@ -203,6 +203,12 @@ class result_state : public task_state {
     if (its_.index() == failure_index) std::rethrow_exception(std::get<failure_index>(its_));
     return std::get<value_index>(its_);
   }
+  /// Whether value() does not throw. Settled by now.
+  [[nodiscard]] bool has_value() {
+    if (failed()) return false;
+    if (decoded_.load(std::memory_order_acquire) != progress::done) decode_or_wait();
+    return its_.index() == value_index;
+  }
   /// value() for one who takes it along. Callbacks see it first: a copy is taken as long as there are some to come, and
   /// what kin does not know how to copy when they have been.
   value_type take() {

@@ -77,6 +77,9 @@ class KIN_EXPORT container_access {
   container_access& operator=(const container_access&) = delete;
   ~container_access();
 
+  /// After user code has run: throws closed_error in a copy of this process that was forked there, which does not
+  /// have the lock.
+  void require_lock() const;
   [[nodiscard]] std::size_t size() const noexcept;
   void clear();
 

@@ -66,19 +66,25 @@ class shared_dict {
   }
   /// Runs f(value, args...) here, under the dict's lock, and puts back what f has made of the V& it gets; returns what
   /// f returns. A key that is not there gets a V{} first, so that `counts.update(word, [](int& n) { ++n; })` counts. If
-  /// f throws, or the process dies in it, the dict is as before. f must not use this dict.
+  /// f throws, or the process dies in it, the dict is as before. f must not use this dict; in a process that it forks,
+  /// this throws closed_error.
   template <class F, class... A>
     requires std::is_invocable_v<F, V&, A...>
   auto update(const K& key, F&& f, A&&... args) const {
     const encoded_key k(key);
     access dict(all_);
     V value = current_or_new(dict.find(k.bytes()), key);
+    const auto put_back = [&] {
+      const encoded v(value);
+      dict.require_lock();
+      dict.set(k.bytes(), v.bytes());
+    };
     if constexpr (std::is_void_v<std::invoke_result_t<F, V&, A...>>) {
       std::invoke(std::forward<F>(f), value, std::forward<A>(args)...);
-      dict.set(k.bytes(), encoded(value).bytes());
+      put_back();
     } else {
       auto result = std::invoke(std::forward<F>(f), value, std::forward<A>(args)...);
-      dict.set(k.bytes(), encoded(value).bytes());
+      put_back();
       return result;
     }
   }

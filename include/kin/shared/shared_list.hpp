@@ -96,13 +96,18 @@ class shared_list {
     return pop_from(list, index);
   }
   /// Runs f(element, args...) here, under the list's lock, and puts back what f has made of the T& it gets; returns
-  /// what f returns. If f throws, or the process dies in it, the element is as before. f must not use this list.
+  /// what f returns. If f throws, or the process dies in it, the element is as before. f must not use this list; in a
+  /// process that it forks, this throws closed_error.
   template <class F, class... A>
   auto update(std::size_t index, F&& f, A&&... args) const {
     access list(all_);
     if (index >= list.size()) detail::throw_beyond_end();
     T element = taken(list.at(index)).get();
-    const auto put_back = [&] { list.set_at(index, encoded(element).bytes()); };
+    const auto put_back = [&] {
+      const encoded e(element);
+      list.require_lock();
+      list.set_at(index, e.bytes());
+    };
     if constexpr (std::is_void_v<std::invoke_result_t<F, T&, A...>>) {
       std::invoke(std::forward<F>(f), element, std::forward<A>(args)...);
       put_back();

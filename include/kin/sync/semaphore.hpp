@@ -78,7 +78,8 @@ class KIN_EXPORT bounded_semaphore {
   [[nodiscard]] bool try_acquire_until(std::chrono::time_point<Clock, Duration> when) const {
     return acquire_until(deadline::at(when));
   }
-  /// Throws std::logic_error, giving nothing back, when fewer are out.
+  /// Throws std::logic_error, giving nothing back, when fewer are out; if it is others that give them back at the same
+  /// time, what it has given back by then stays so.
   void release(count permits = 1) const;
   [[nodiscard]] std::size_t value() const noexcept;
 

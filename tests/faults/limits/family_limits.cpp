@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -191,13 +192,38 @@ int threads() {
   return 0;
 }
 
+// Whoever asks the first process while that has none left is answered, be it with ENOMEM.
+int memory() {
+  must(become_a_member() == 0, "the first process is a member");
+  rlimit before{};
+  ::getrlimit(RLIMIT_AS, &before);
+  rlimit none = before;
+  none.rlim_cur = 1;  // no more than it has
+  ::setrlimit(RLIMIT_AS, &none);
+  struct piece {
+    piece* next;
+  };
+  piece* all = nullptr;
+  for (const std::size_t size : {1U << 20, 1U << 16, 4096U, 512U, 64U, 24U})
+    while (void* const more = std::malloc(size)) all = new (more) piece{all};
+  const int error = copy([&] {
+                      ::setrlimit(RLIMIT_AS, &before);
+                      return become_a_member();
+                    }).error();
+  ::setrlimit(RLIMIT_AS, &before);
+  while (all != nullptr) std::free(std::exchange(all, all->next));
+  must(error == 0 || error == ENOMEM, "a member is told of a lack of memory");
+  must(there_is_room_in_the_end(), "it serves again");
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   kin::init();
   ::alarm(100);
   constexpr std::pair<std::string_view, int (*)()> all[] = {
-      {"members", &members}, {"open_files", &open_files}, {"threads", &threads}};
+      {"members", &members}, {"open_files", &open_files}, {"threads", &threads}, {"memory", &memory}};
   for (const auto& [name, check] : all)
     if (argc == 2 && name == argv[1]) return check();
   return 3;
