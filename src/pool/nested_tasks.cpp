@@ -135,16 +135,16 @@ void pool_core::withdraw_given(const std::map<std::uint64_t, child_task>& given,
 // How many tasks that are running have submitted each other down to the one that this worker runs. A task may have
 // gone on, and ended, without waiting for what it has submitted.
 unsigned pool_core::depth_of_running(const worker& w) const {
-  const worker* at = &w;
-  unsigned depth = 0;
-  const auto parent_of = [this](const task_state* state) -> const worker* {
+  const auto parent_of = [this](const worker& of) -> const worker* {
+    if (of.has.empty()) return nullptr;
     for (const auto& each : workers_)
       for (const auto& [number, child] : each->given)
-        if (child.state.get() == state && child.by == each->lane.taken() && !each->has.empty()) return each.get();
+        if (child.state == of.has.front().state && child.by == each->lane.taken() && !each->has.empty())
+          return each.get();
     return nullptr;
   };
-  for (; depth < deepest_task && !at->has.empty(); ++depth)
-    if ((at = parent_of(at->has.front().state.get())) == nullptr) break;
+  unsigned depth = 0;
+  for (const worker* at = parent_of(w); at != nullptr && depth < deepest_task; at = parent_of(*at)) ++depth;
   return depth;
 }
 
