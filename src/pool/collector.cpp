@@ -129,7 +129,12 @@ bool pool_core::harvest(worker& from) {
 }
 
 void pool_core::look(worker& from) {
-  if (harvest(from)) collect(from);
+  if (!harvest(from)) return;
+  const bool asked = from.asked_to_tell;
+  collect(from);
+  if (!asked || from.asked_to_tell) return;
+  left_to_look_at_ = true;  // the word for the pool's thread was among it
+  wake();
 }
 
 // Once a task is settled, who shares its state may decode the value and let go of it: then it would go with the task.

@@ -262,13 +262,17 @@ bool pool_core::cancel_task(task_state& state) {
 
 bool pool_core::cancel_known(task_state& state) {
   // What no worker has begun is taken out before anything else may give it to one. An outcome that is there counts, and
-  // may say that the task is to be tried again.
-  auto unbegun = take_unbegun(state);
-  worker* has = unbegun ? nullptr : who_has(state);
-  if (has != nullptr) {
-    look(*has);
-    if (!state.ready()) unbegun = take_unbegun(state);
+  // may say that the task is to be tried again. Only a worker that is found at it, and can begin nothing behind it, is
+  // killed.
+  std::unique_ptr<task> unbegun;
+  worker* has = nullptr;
+  for (bool at_it = false; !at_it;) {
+    unbegun = take_unbegun(state);
     has = unbegun ? nullptr : who_has(state);
+    if (has == nullptr) break;
+    const std::uint64_t answered = has->lane.taken();
+    look(*has);
+    at_it = who_has(state) == has && has->lane.taken() == answered;
   }
   const bool cancelled = state.settle(std::make_exception_ptr(cancelled_error("kin: the task was cancelled")));
   if (cancelled) {

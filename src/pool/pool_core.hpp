@@ -269,7 +269,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   }
   bool lanes_full_ = false;       // none has room; until one has answered, or a worker comes or is free
   std::size_t watched_ = 0;       // tasks of which somebody is to be told who does not wait in wait_for()
-  bool left_to_look_at_ = false;  // by the last leader, for the pool's thread
+  bool left_to_look_at_ = false;  // by other threads for the pool's
 
   // The first bytes of small requests, which say what is called. What they name is never unloaded.
   struct request_head {

@@ -73,9 +73,7 @@ class pooled_task {
 
   /// For a thread: the task that has submitted this one.
   void set_parent(std::shared_ptr<task_ancestor> its) { rarely().parent = std::move(its); }
-  [[nodiscard]] std::shared_ptr<task_ancestor> take_parent() noexcept {
-    return rare_ ? std::move(rare_->parent) : nullptr;
-  }
+  [[nodiscard]] std::shared_ptr<task_ancestor> parent() const noexcept { return rare_ ? rare_->parent : nullptr; }
 
   pooled_task *before = nullptr, *after = nullptr;
   std::shared_ptr<task_state> state;

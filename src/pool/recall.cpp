@@ -13,7 +13,10 @@ namespace kin::detail {
 void pool_core::give_back(std::vector<std::unique_ptr<task>> tasks) {
   std::sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a->number > b->number; });
   for (auto& t : tasks)
-    if (!t->state->ready()) waiting_.push_front(std::move(t));
+    if (t->state->ready())
+      pool_lock::destroy_later(std::move(t));
+    else
+      waiting_.push_front(std::move(t));
 }
 
 void pool_core::recall(worker& w) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <limits>
+#include <utility>
 
 #include <kin/core/error.hpp>
 #include <kin/core/log.hpp>
@@ -81,8 +82,8 @@ void pool_core::supervise(lock& hold) {
   }
   assign_waiting();
   balance();
-  if (ask_to_tell() || left_to_look_at_) look_at_lanes();
-  left_to_look_at_ = false;
+  const bool left = std::exchange(left_to_look_at_, false);
+  if (ask_to_tell() || left) look_at_lanes();
   while (wants_worker() && next_start_.passed()) {
     if (live_workers() + starting_ >= most_workers) {
       if (live_workers() == blocked_workers())

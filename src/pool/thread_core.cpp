@@ -160,7 +160,7 @@ bool thread_core::run_here(task_state& state) {
   {
     const inline_run mine(*this);
     {
-      const task_context context(shared_from_this(), depth, sharers_, t->take_parent());
+      const task_context context(shared_from_this(), depth, sharers_, t->parent());
       while (run_once(*t)) {
       }
     }

@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include <kin/array.hpp>
 #include <kin/event.hpp>
 #include <kin/pipe.hpp>
 #include <kin/thread_pool.hpp>
@@ -208,6 +209,22 @@ TEST_P(own_pool, runs_a_row_of_any_length_that_waits_for_nothing) {
     workers.apply(go_on, done, 199);
   }
   EXPECT_EQ(done.load(), 200);
+}
+
+// Each fails once before it submits the next.
+int dive_at_the_second_attempt(const kin::array<int>& attempts, int levels) {
+  if (std::atomic_ref(attempts[static_cast<std::size_t>(levels)]).fetch_add(1) == 0) throw kin::retryable("again");
+  return levels == 0 ? 0
+                     : 1 + kin::current_pool()
+                               .apply_async({.retries = 1}, dive_at_the_second_attempt, attempts, levels - 1)
+                               .get();
+}
+TEST(own_thread_pool, counts_how_deep_tasks_are_that_are_tried_again) {
+  const kin::array<int> shallow(65), deep(66);
+  kin::thread_pool workers(1);
+  EXPECT_EQ(workers.apply_async({.retries = 1}, dive_at_the_second_attempt, shallow, 64).get(), 64);
+  EXPECT_THROW((void)workers.apply_async({.retries = 1}, dive_at_the_second_attempt, deep, 65).get(),
+               std::length_error);
 }
 
 TEST(own_thread_pool, runs_a_row_of_any_length_that_waits_for_nothing) {

@@ -73,6 +73,7 @@ struct scenario {
   bool flat = false;
   // Who has the bias of both locks (queue/turn.hpp): the victim, or somebody who lives; else nobody.
   enum { nobody, victim, another } bias = nobody;
+  long parts = 1;  // that all of its instructions are shared out to: each kill steps there anew, from the beginning
 };
 
 // Takes both biases, and leaves the items as they were.
@@ -211,14 +212,16 @@ bool one_kill(const scenario& s, long steps, long& made) {
   return inside;
 }
 
-void kill_everywhere(const scenario& s, long kills) {
+// `which`(length): the first, and how many to the next.
+template <class Which>
+void kill_each(const scenario& s, Which which) {
   SCOPED_TRACE(s.name);
   long length = 0;
   const auto one_kill = s.flat ? ::one_kill<flat_item> : s.plain ? ::one_kill<plain_item> : ::one_kill<item>;
   ASSERT_FALSE(one_kill(s, 10'000'000, length));
-  const long stride = std::max(1L, length / kills);
+  const auto [first, stride] = which(length);
   long points = 0, made = 0;
-  for (long n = stride / 2; n < length + stride && !testing::Test::HasFatalFailure(); n += stride, ++points) {
+  for (long n = first; n < length + stride && !testing::Test::HasFatalFailure(); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
     one_kill(s, n, made);
   }
@@ -236,7 +239,7 @@ const std::vector<scenario> scenarios = {
     {.name = "put for one who polls", .polled = true},
     {.name = "get of the only item", .before = 1, .puts = false},
     {.name = "get of the first item", .before = 3, .puts = false},
-    {.name = "get of many extents", .before = 2, .size = 70'000, .puts = false},
+    {.name = "get of many extents", .before = 2, .size = 70'000, .puts = false, .parts = 8},
     {.name = "get with a descriptor", .before = 2, .puts = false, .with_fd = true},
     {.name = "get for one who waits for room", .capacity = 2, .before = 2, .puts = false, .with_sleeper = true},
     {.name = "get of the only item, polled", .before = 1, .puts = false, .polled = true},
@@ -250,7 +253,7 @@ const std::vector<scenario> scenarios = {
     {.name = "plain get of the only item", .before = 1, .puts = false, .plain = true},
     {.name = "plain get of the first item", .before = 3, .puts = false, .plain = true},
     {.name = "plain get from the next segment", .before = 2, .size = 10'000, .puts = false, .plain = true},
-    {.name = "plain get of many segments", .before = 2, .size = 70'000, .puts = false, .plain = true},
+    {.name = "plain get of many segments", .before = 2, .size = 70'000, .puts = false, .plain = true, .parts = 8},
     {.name = "plain get for one who waits for room",
      .capacity = 2,
      .before = 2,
@@ -276,13 +279,39 @@ const std::vector<scenario> scenarios = {
 };
 
 class queue_killed_at : public testing::TestWithParam<scenario> {};
-class long_queue_killed_at : public queue_killed_at {};
 
-TEST_P(queue_killed_at, a_few_instructions_is_whole) { kill_everywhere(GetParam(), 8); }
-TEST_P(long_queue_killed_at, every_instruction_is_whole) { kill_everywhere(GetParam(), 100'000); }
+TEST_P(queue_killed_at, a_few_instructions_is_whole) {
+  kill_each(GetParam(), [](long length) {
+    const long stride = std::max(1L, length / 8);
+    return std::pair(stride / 2, stride);
+  });
+}
 
 INSTANTIATE_TEST_SUITE_P(in, queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
-INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+
+// All instructions of an operation, or of a long one those whose number leaves `rest` when divided by `parts`.
+struct part {
+  scenario whole;
+  long rest;
+};
+std::vector<part> all_parts() {
+  std::vector<part> all;
+  for (const scenario& s : scenarios)
+    for (long rest = 0; rest < s.parts; ++rest) all.push_back({s, rest});
+  return all;
+}
+class long_queue_killed_at : public testing::TestWithParam<part> {};
+
+TEST_P(long_queue_killed_at, every_instruction_is_whole) {
+  const part& p = GetParam();
+  kill_each(p.whole, [&](long) { return std::pair(p.rest, p.whole.parts); });
+}
+
+INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(all_parts()), [](const auto& of) {
+  const part& p = of.param;
+  std::string name = kin_test::scenario_name(testing::TestParamInfo<scenario>(p.whole, 0));
+  return p.whole.parts == 1 ? name : name + "_part_" + std::to_string(p.rest + 1);
+});
 
 }  // namespace
 

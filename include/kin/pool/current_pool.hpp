@@ -13,7 +13,7 @@ namespace kin {
 ///
 /// Arguments and results cross as in a kin::pool, also in a thread_pool. Tasks may submit after close(); those of a
 /// task that died are withdrawn. close(), join() and terminate() are refused: std::logic_error. A task that is 64 deep
-/// in such tasks that have not ended fails: std::length_error.
+/// in such tasks that have not ended is refused: std::length_error from its future, by threads from its submit.
 [[nodiscard]] KIN_EXPORT pool& current_pool();
 
 }  // namespace kin
