@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "sync/scenario_part.hpp"
 #include "sync/stepped.hpp"
 
 namespace {
@@ -73,7 +74,7 @@ struct scenario {
   bool flat = false;
   // Who has the bias of both locks (queue/turn.hpp): the victim, or somebody who lives; else nobody.
   enum { nobody, victim, another } bias = nobody;
-  long parts = 1;  // that all of its instructions are shared out to: each kill steps there anew, from the beginning
+  long parts = 1;  // that all of its instructions are shared out to
 };
 
 // Takes both biases, and leaves the items as they were.
@@ -289,29 +290,15 @@ TEST_P(queue_killed_at, a_few_instructions_is_whole) {
 
 INSTANTIATE_TEST_SUITE_P(in, queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
-// All instructions of an operation, or of a long one those whose number leaves `rest` when divided by `parts`.
-struct part {
-  scenario whole;
-  long rest;
-};
-std::vector<part> all_parts() {
-  std::vector<part> all;
-  for (const scenario& s : scenarios)
-    for (long rest = 0; rest < s.parts; ++rest) all.push_back({s, rest});
-  return all;
-}
-class long_queue_killed_at : public testing::TestWithParam<part> {};
+class long_queue_killed_at : public testing::TestWithParam<kin_test::scenario_part<scenario>> {};
 
 TEST_P(long_queue_killed_at, every_instruction_is_whole) {
-  const part& p = GetParam();
-  kill_each(p.whole, [&](long) { return std::pair(p.rest, p.whole.parts); });
+  const auto& p = GetParam();
+  kill_each(p.whole, [&](long) { return p.kill_points(); });
 }
 
-INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(all_parts()), [](const auto& of) {
-  const part& p = of.param;
-  std::string name = kin_test::scenario_name(testing::TestParamInfo<scenario>(p.whole, 0));
-  return p.whole.parts == 1 ? name : name + "_part_" + std::to_string(p.rest + 1);
-});
+INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(kin_test::parts_of(scenarios)),
+                         kin_test::part_name);
 
 }  // namespace
 

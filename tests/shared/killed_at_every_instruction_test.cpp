@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "support/leaves_nothing_behind.hpp"
+#include "sync/scenario_part.hpp"
 #include "sync/stepped.hpp"
 
 namespace {
@@ -78,7 +79,7 @@ struct scenario {
   std::string name;
   int items;
   std::function<void(const world&)> stepped;
-  long parts = 1;  // that all of its instructions are shared out to: each kill steps there anew, from the beginning
+  long parts = 1;  // that all of its instructions are shared out to
 };
 
 bool one_kill(const scenario& s, long steps, long& made, const contents& before, const contents& after) {
@@ -169,28 +170,14 @@ TEST_P(shared_killed_at, some_instructions_leaves_the_others_right) {
 
 INSTANTIATE_TEST_SUITE_P(in, shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
-// All instructions of an operation, or of a long one those whose number leaves `rest` when divided by `parts`.
-struct part {
-  scenario whole;
-  long rest;
-};
-std::vector<part> all_parts() {
-  std::vector<part> all;
-  for (const scenario& s : scenarios)
-    for (long rest = 0; rest < s.parts; ++rest) all.push_back({s, rest});
-  return all;
-}
-class long_shared_killed_at : public testing::TestWithParam<part> {};
+class long_shared_killed_at : public testing::TestWithParam<kin_test::scenario_part<scenario>> {};
 
 TEST_P(long_shared_killed_at, every_instruction_leaves_the_others_right) {
-  const part& p = GetParam();
-  kill_each(p.whole, [&](long) { return std::pair(p.rest, p.whole.parts); });
+  const auto& p = GetParam();
+  kill_each(p.whole, [&](long) { return p.kill_points(); });
 }
 
-INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(all_parts()), [](const auto& of) {
-  const part& p = of.param;
-  std::string name = kin_test::scenario_name(testing::TestParamInfo<scenario>(p.whole, 0));
-  return p.whole.parts == 1 ? name : name + "_part_" + std::to_string(p.rest + 1);
-});
+INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(kin_test::parts_of(scenarios)),
+                         kin_test::part_name);
 
 }  // namespace
