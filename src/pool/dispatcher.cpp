@@ -313,7 +313,7 @@ bool pool_core::attempt_here(task& t) {
       const bool may_repeat = t.retries_left() > 0 && t.request() != nullptr;
       request = may_repeat ? copy_of(*t.request()) : whole_request(t);
     }
-    const task_context context(shared_from_this(), t.depth, sharers_);
+    const task_context context(shared_from_this(), sharers_);
     outcome = run_request(std::move(request));
   } catch (...) {
     failure = std::current_exception();

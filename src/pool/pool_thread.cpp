@@ -154,7 +154,7 @@ void thread_core::run(lock& hold, std::unique_ptr<pooled_task> t) {
     std::shared_ptr<task_state> state;
   } const last{*this, hold, t->state};
   const bool again = [&] {
-    const task_context context(shared_from_this(), t->depth, sharers_, t->parent());
+    const task_context context(shared_from_this(), sharers_, t->parent());
     return run_once(*t);
   }();
   hold.lock();

@@ -39,11 +39,9 @@ unsigned live_ancestors(const std::shared_ptr<task_ancestor>& last) {
   return n;
 }
 
-task_context::task_context(std::shared_ptr<task_pool> its, unsigned depth, std::uint32_t sharers,
-                           std::shared_ptr<task_ancestor> parent)
+task_context::task_context(std::shared_ptr<task_pool> its, std::uint32_t sharers, std::shared_ptr<task_ancestor> parent)
     : core_(its.get()),
       pool_(kin::pool::of_task{std::move(its)}),
-      depth_(depth),
       parent_(std::move(parent)),
       sharers_(sharers),
       outer_(innermost) {

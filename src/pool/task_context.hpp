@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// task_context: what the calling thread knows about the task that it runs: the pool, and how deep in tasks of that pool
-// it is. Set by whoever runs a task; asked by current_pool(), and by a pool whose task waits for it.
+// task_context: what the calling thread knows about the task that it runs: the pool, and which tasks of that pool may
+// wait for it. Set by whoever runs a task; asked by current_pool(), and by a pool whose task waits for it.
 #pragma once
 
 #include <atomic>
@@ -37,8 +37,7 @@ class task_context {
  public:
   /// The calling thread runs a task of `its` until this is destroyed, which `parent` has submitted, if a task of this
   /// process has. `sharers`: of the processors that the task counts.
-  task_context(std::shared_ptr<task_pool> its, unsigned depth, std::uint32_t sharers,
-               std::shared_ptr<task_ancestor> parent = nullptr);
+  task_context(std::shared_ptr<task_pool> its, std::uint32_t sharers, std::shared_ptr<task_ancestor> parent = nullptr);
   task_context(const task_context&) = delete;
   task_context& operator=(const task_context&) = delete;
   ~task_context();
@@ -47,14 +46,12 @@ class task_context {
   static task_context* current() noexcept;
   [[nodiscard]] pool& its_pool() noexcept { return pool_; }
   [[nodiscard]] const task_pool* core() const noexcept { return core_; }
-  [[nodiscard]] unsigned depth() const noexcept { return depth_; }
   /// This task, as the parent of what it submits.
   [[nodiscard]] const std::shared_ptr<task_ancestor>& as_parent();
 
  private:
   const task_pool* core_;
   kin::pool pool_;
-  unsigned depth_;
   std::shared_ptr<task_ancestor> parent_, own_;
   sharers_of_thread sharers_;
   task_context* outer_;

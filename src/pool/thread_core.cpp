@@ -155,12 +155,11 @@ bool thread_core::run_here(task_state& state) {
   if (!t) return false;
   if (options_.max_pending > 0) changed_.notify_all();
   ++running_here_;
-  const unsigned depth = t->depth;
   hold.unlock();
   {
     const inline_run mine(*this);
     {
-      const task_context context(shared_from_this(), depth, sharers_, t->parent());
+      const task_context context(shared_from_this(), sharers_, t->parent());
       while (run_once(*t)) {
       }
     }
