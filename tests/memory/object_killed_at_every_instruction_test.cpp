@@ -28,7 +28,7 @@ struct scenario {
 };
 
 // The victim has a handle by its fork, and has joined; the parent has one as well.
-bool one_kill(const scenario& s, long steps, long& made) {
+bool one_kill(const scenario& s, long steps, course& way) {
   auto it = with_span();
   auto message = sent(*it.object, s.name == "decode once" ? delivery::once : delivery::lent);
   if (s.name == "decode once") message.arrived();
@@ -40,7 +40,7 @@ bool one_kill(const scenario& s, long steps, long& made) {
           message.carried.clear();
         },
         [&] { s.stepped(it.object, message); });
-    inside = victim.step_and_die(steps, made);
+    inside = victim.step_and_die(steps, way);
     EXPECT_TRUE(it.lives());
     EXPECT_EQ(received({message.bytes, {}}).get(), it.header);
   }
@@ -53,13 +53,14 @@ bool one_kill(const scenario& s, long steps, long& made) {
 }
 
 void kill_everywhere(const scenario& s, long kills) {
-  long length = 0, made = 0;
-  ASSERT_FALSE(one_kill(s, 10'000'000, length));
+  course way;
+  ASSERT_FALSE(one_kill(s, 10'000'000, way));
+  const long length = way.made;
   const long stride = std::max(1L, length / kills);
   long points = 0;
   for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    one_kill(s, n, made);
+    way.follow([&](course& to) { return one_kill(s, n, to); });
   }
   std::printf("             %-40s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }

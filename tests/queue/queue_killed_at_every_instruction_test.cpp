@@ -173,7 +173,7 @@ void check_what_is_left(const scenario& s, const kin::queue<Item>& q, int handle
 
 // One kill; false when the operation was over first.
 template <class Item>
-bool one_kill(const scenario& s, long steps, long& made) {
+bool one_kill(const scenario& s, long steps, kin_test::course& way) {
   const kin::queue<Item> q(s.capacity);
   const int handle = s.polled ? q.native_handle() : -1;
   q.put(make_item<Item>('x', s.size, s.with_fd));  // so that there is free memory of both kinds
@@ -196,7 +196,7 @@ bool one_kill(const scenario& s, long steps, long& made) {
       });
   std::optional<sleeper> other;
   if (s.with_sleeper) other.emplace(s, q);
-  const bool inside = victim.step_and_die(steps, made);
+  const bool inside = victim.step_and_die(steps, way);
   check_what_is_left(s, q, handle, [&] {
     // A consumer or producer with something to do is on its way; one without is left alone for a moment only.
     return other->served(2) || (s.puts ? q.size() != 0 : q.size() < s.before) ? other->served(5000) : false;
@@ -217,14 +217,15 @@ bool one_kill(const scenario& s, long steps, long& made) {
 template <class Which>
 void kill_each(const scenario& s, Which which) {
   SCOPED_TRACE(s.name);
-  long length = 0;
+  kin_test::course way;
   const auto one_kill = s.flat ? ::one_kill<flat_item> : s.plain ? ::one_kill<plain_item> : ::one_kill<item>;
-  ASSERT_FALSE(one_kill(s, 10'000'000, length));
+  ASSERT_FALSE(one_kill(s, 10'000'000, way));
+  const long length = way.made;
   const auto [first, stride] = which(length);
-  long points = 0, made = 0;
+  long points = 0;
   for (long n = first; n < length + stride && !testing::Test::HasFatalFailure(); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    one_kill(s, n, made);
+    way.follow([&](kin_test::course& to) { return one_kill(s, n, to); });
   }
   std::printf("             %-45s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }

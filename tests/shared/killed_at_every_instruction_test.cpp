@@ -82,12 +82,13 @@ struct scenario {
   long parts = 1;  // that all of its instructions are shared out to
 };
 
-bool one_kill(const scenario& s, long steps, long& made, const contents& before, const contents& after) {
+bool one_kill(const scenario& s, long steps, kin_test::course& way, const contents& before, const contents& after) {
   const world w(s.items);
   kin_test::stepped victim(
       [&] { (void)w.texts.size(), (void)w.numbers.size(), (void)w.records.size(), (void)w.list.size(); },
       [&] { s.stepped(w); });
-  const bool inside = victim.step_and_die(steps, made);
+  const bool inside = victim.step_and_die(steps, way);
+  if (way.lost) return inside;
   const contents now(w);
   EXPECT_TRUE(now == before || now == after);
   if (!inside) {
@@ -119,13 +120,14 @@ void kill_each(const scenario& s, const std::function<std::pair<long, long>(long
   s.stepped(w);
   const contents after(w);
   EXPECT_FALSE(before == after);
-  long length = 0, made = 0;
-  ASSERT_FALSE(one_kill(s, 10'000'000, length, before, after));
+  kin_test::course way;
+  ASSERT_FALSE(one_kill(s, 10'000'000, way, before, after));
+  const long length = way.made;
   const auto [first, stride] = first_and_stride(length);
   long points = 0;
   for (long n = first; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    one_kill(s, n, made, before, after);
+    way.follow([&](kin_test::course& to) { return one_kill(s, n, to, before, after); });
   }
   std::printf("             %-40s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }

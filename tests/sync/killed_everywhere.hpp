@@ -85,11 +85,7 @@ class waiter {
   forked process_;
 };
 
-struct way {
-  long instructions = 0, sleeps = 0;
-};
-
-inline bool one_kill(const scenario& s, long steps, way& made) {
+inline bool one_kill(const scenario& s, long steps, course& way, long& sleeps) {
   const world w;
   if (s.before) s.before(w);
   // Stopped before its operation.
@@ -100,8 +96,8 @@ inline bool one_kill(const scenario& s, long steps, way& made) {
       [&] { s.stepped(w); });
   std::optional<waiter> other;
   if (s.waits) other.emplace(s, w);
-  const bool inside = v.step_and_die(steps, made.instructions, [&] {
-    ++made.sleeps;
+  const bool inside = v.step_and_die(steps, way, [&] {
+    ++sleeps;
     if (s.supplies) s.supplies(w);
   });
   if (other && s.must_go(w)) {
@@ -116,21 +112,21 @@ inline bool one_kill(const scenario& s, long steps, way& made) {
 
 /// At about so many of its instructions; or at all, up to a run that came to its end, for not each is as long.
 inline void kill_everywhere(const scenario& s, long kills) {
-  way whole, made;
-  ASSERT_FALSE(one_kill(s, 1'000'000, whole));
-  ASSERT_TRUE(!s.supplies || whole.sleeps > 0) << "it got what it was to sleep for without a sleep";
-  const long length = std::min(whole.instructions, s.most);
+  course way;
+  long sleeps = 0, others = 0;
+  ASSERT_FALSE(one_kill(s, 1'000'000, way, sleeps));
+  ASSERT_TRUE(!s.supplies || sleeps > 0) << "it got what it was to sleep for without a sleep";
+  const long length = std::min(way.made, s.most);
   const bool all = kills >= length;
   const long stride = std::max(1L, length / kills);
   long points = 0;
   bool inside = true;
   for (long n = all ? 0 : stride / 2; n <= length || (all && inside && n < s.most); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    inside = one_kill(s, n, made);
+    inside = way.follow([&](course& to) { return one_kill(s, n, to, others); });
     if (testing::Test::HasFailure()) return;
   }
-  std::printf("             %-62s %5ld instructions, %ld sleeps, %5ld kills\n", s.name.c_str(), length, whole.sleeps,
-              points);
+  std::printf("             %-62s %5ld instructions, %ld sleeps, %5ld kills\n", s.name.c_str(), length, sleeps, points);
 }
 
 inline void ignore_death(const std::function<void()>& what) {

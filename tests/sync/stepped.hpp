@@ -22,48 +22,72 @@
 #include <string>
 #include <utility>
 
+#include "sync/course.hpp"
 #include "sync/forked.hpp"
 
 namespace kin_test {
 
 inline bool is_at_a_step(int status) { return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP; }
 
-// Whether the next instruction of the stopped process is the system call by which it would sleep. Where that cannot be
-// told: it may be.
-inline bool may_sleep_next(pid_t pid) {
 #ifdef __x86_64__
+inline long place_of(pid_t pid) { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); }
+inline long code_at(pid_t pid, long place) { return ptrace(PTRACE_PEEKTEXT, pid, place, nullptr); }
+
+// Whether its next instruction, which is `code`, is the system call by which it would sleep.
+inline bool may_sleep_next(pid_t pid, long code) {
   const auto at = [&](std::size_t offset) { return ptrace(PTRACE_PEEKUSER, pid, offset, nullptr); };
-  const long code = ptrace(PTRACE_PEEKTEXT, pid, at(offsetof(user_regs_struct, rip)), nullptr);
   return (code & 0xffff) == 0x050f && at(offsetof(user_regs_struct, rax)) == SYS_futex &&
          (at(offsetof(user_regs_struct, rsi)) & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
-#else
-  (void)pid;
-  return true;
-#endif
 }
+inline bool may_repeat(long code) { return (code & 0xfe) == 0xf2; }
 
-// One instruction of the stopped process; a repeated one (rep movsb copies a byte a step) as a whole.
-inline void one_step(pid_t pid, int& status) {
+// A breakpoint in the stopped process, until it is there.
+class breakpoint {
+ public:
+  breakpoint(pid_t pid, long place) : pid_(pid), place_(place), code_(code_at(pid, place)) {
+    ptrace(PTRACE_POKETEXT, pid_, place_, (code_ & ~0xffL) | 0xcc);
+  }
+  breakpoint(const breakpoint&) = delete;
+  breakpoint& operator=(const breakpoint&) = delete;
+  ~breakpoint() { ptrace(PTRACE_POKETEXT, pid_, place_, code_); }
+  /// False: it stopped elsewhere.
+  bool reached() const {
+    if (place_of(pid_) != place_ + 1) return false;
+    ptrace(PTRACE_POKEUSER, pid_, offsetof(user_regs_struct, rip), place_);
+    return true;
+  }
+
+ private:
+  pid_t pid_;
+  long place_, code_;
+};
+#else
+// No places are known: all is stepped, and whatever comes next may be a sleep.
+inline long place_of(pid_t) { return 0; }
+inline long code_at(pid_t, long) { return 0; }
+inline bool may_sleep_next(pid_t, long) { return true; }
+inline bool may_repeat(long) { return true; }
+class breakpoint {
+ public:
+  breakpoint(pid_t, long) {}
+  bool reached() const { return false; }
+};
+#endif
+
+// One instruction of the stopped process, which stands at `place`; a repeated one (rep movsb copies a byte a step) as a
+// whole. Where it stands then.
+inline long one_step(pid_t pid, long place, int& status) {
   ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr);
   waitpid(pid, &status, 0);
-#ifdef __x86_64__
-  const auto rip = [&] { return ptrace(PTRACE_PEEKUSER, pid, offsetof(user_regs_struct, rip), nullptr); };
-  static long before = 0;
-  const long here = WIFSTOPPED(status) ? rip() : 0;
-  if (here == 0 || std::exchange(before, here) != here) return;
-  const long code = ptrace(PTRACE_PEEKTEXT, pid, here, nullptr);
-  if ((code & 0xff) != 0xf3) return;
+  const long here = is_at_a_step(status) ? place_of(pid) : 0;
+  if (here == 0 || here != place) return here;
+  const long code = code_at(pid, here);
+  if ((code & 0xff) != 0xf3) return here;
   const long next = here + ((code >> 8 & 0xff) == 0x48 ? 3 : 2);
-  const long after = ptrace(PTRACE_PEEKTEXT, pid, next, nullptr);
-  ptrace(PTRACE_POKETEXT, pid, next, (after & ~0xffL) | 0xcc);
+  const breakpoint behind(pid, next);
   ptrace(PTRACE_CONT, pid, nullptr, nullptr);
   waitpid(pid, &status, 0);
-  ptrace(PTRACE_POKETEXT, pid, next, after);
-  user_regs_struct registers{};
-  ptrace(PTRACE_GETREGS, pid, nullptr, &registers);
-  registers.rip = static_cast<unsigned long long>(next);
-  ptrace(PTRACE_SETREGS, pid, nullptr, &registers);
-#endif
+  return is_at_a_step(status) && behind.reached() ? next : 0;
 }
 
 /// The name of a test with a scenario as its parameter.
@@ -94,18 +118,29 @@ class stepped {
   stepped(const stepped&) = delete;
   stepped& operator=(const stepped&) = delete;
   ~stepped() { die(); }
-  /// False: it got to the end, after `made` instructions. A sleep counts as one more, at which it is killed asleep; or
-  /// `supply` gives it what it sleeps for, once for each sleep. Throws when that does not wake it.
-  bool step_and_die(long steps, long& made, const std::function<void()>& supply = {}) {
+  /// False: it got to the end, after `way.made` instructions. A sleep counts as one more, at which it is killed asleep;
+  /// or `supply` gives it what it sleeps for, once for each sleep. Throws when that does not wake it. The first copy
+  /// that is stepped notes its way for those after it.
+  bool step_and_die(long steps, course& way, const std::function<void()>& supply = {}) {
     bool inside = true;
     int sleeps = 0;
-    for (made = 0; made < steps && inside; ++made) {
-      if (!may_sleep_next(pid_)) {
+    long& made = way.made;
+    made = 0;
+    if (const auto mark = way.mark_before(steps)) {
+      way.lost = !run_to(*mark);
+      if (way.lost) return die(), false;
+      made = mark->after;
+    }
+    for (long place = place_of(pid_); made < steps && inside; ++made) {
+      const long code = code_at(pid_, place);
+      if (!may_sleep_next(pid_, code)) {
+        if (way.open()) way.note(place, may_repeat(code));
         int status = 0;
-        one_step(pid_, status);
+        place = one_step(pid_, place, status);
         inside = is_at_a_step(status);
         continue;
       }
+      way.close();
       outcome how = step();
       if (how == outcome::asleep) {
         if (++made == steps) break;
@@ -114,14 +149,30 @@ class stepped {
         how = step_out_of_its_sleep();
       }
       inside = how == outcome::stepped;
+      if (inside) place = place_of(pid_);
     }
+    way.close();
     die();
     return inside;
+  }
+  /// On to the mark at full speed. False: it ended, sleeps or went elsewhere.
+  bool run_to(const course::mark& to) {
+    for (long left = to.passes;; --left) {
+      {
+        const breakpoint there(pid_, to.place);
+        ptrace(PTRACE_CONT, pid_, nullptr, nullptr);
+        if (!stops_before_it_sleeps() || !there.reached()) return false;
+      }
+      if (left == 0) return true;
+      int status = 0;
+      one_step(pid_, to.place, status);
+      if (!is_at_a_step(status)) return false;
+    }
   }
 
   /// Up to the system call by which it would sleep. False: it has ended.
   bool step_to_its_sleep() {
-    while (!may_sleep_next(pid_))
+    while (!may_sleep_next(pid_, code_at(pid_, place_of(pid_))))
       if (step() == outcome::ended) return false;
     return true;
   }
@@ -184,6 +235,17 @@ class stepped {
       if (is()) return true;
       if (std::chrono::steady_clock::now() > end) return false;
     }
+  }
+  bool stops_before_it_sleeps() {
+    int status = 0;
+    const auto stops = [&] { return waitpid(pid_, &status, WNOHANG) == pid_; };
+    for (int looks = 0; !stops(); ++looks) {
+      if (looks < 300) continue;
+      // It may have been stopped, which looks like asleep, between the two.
+      if (forked::is_asleep(pid_) && !stops()) return false;
+      usleep(20);
+    }
+    return is_at_a_step(status);
   }
   outcome step_out_of_its_sleep() {
     outcome how = outcome::asleep;

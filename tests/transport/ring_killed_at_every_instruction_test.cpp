@@ -61,40 +61,15 @@ message recv_one(kin::connection& from, const scenario& s) {
   return {std::string(reinterpret_cast<const char*>(got.bytes().data()), got.bytes().size()), {}};
 }
 
-// Lets a copy of this process go `steps` instructions into `body` and kills it. False: it got to the end first.
-class victim {
- public:
-  explicit victim(const std::function<void()>& body) : pid_(fork()) {
-    if (pid_ != 0) {
-      int status = 0;
-      waitpid(pid_, &status, 0);
-      return;
-    }
-    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    raise(SIGSTOP);
-    try {
-      body();
-    } catch (const std::exception& e) {
-      std::fprintf(stderr, "in the victim: %s\n", e.what());
-    }
-    raise(SIGUSR1);
-    _exit(0);
+// What is said of a copy that fails: it is killed at the end in any case.
+template <class Body>
+void or_say(Body body) {
+  try {
+    body();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "in the victim: %s\n", e.what());
   }
-  bool step_and_die(long steps, long& made) {
-    int status = 0;
-    bool inside = true;
-    for (made = 0; made < steps && inside; ++made) {
-      kin_test::one_step(pid_, status);
-      inside = WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
-    }
-    kill(pid_, SIGKILL);
-    waitpid(pid_, &status, 0);
-    return inside;
-  }
-
- private:
-  pid_t pid_;
-};
+}
 
 void wait_until_asleep(pid_t pid) {
   for (char state = 'R'; state != 'S';) {
@@ -171,22 +146,25 @@ void check_receiver(const scenario& s, kin::connection& from) {
   }
 }
 
-bool kill_a_sender(const scenario& s, long steps, long& made) {
+bool kill_a_sender(const scenario& s, long steps, kin_test::course& way) {
   auto [here, there] = kin::pipe();
   const int handle = s.polled ? here.native_handle() : -1;
   for (std::size_t i = 0; i < s.before; ++i) send_one(there, s, static_cast<char>('a' + i));
   message mine = make_message('z', s.size, s.with_fd);
-  victim v([&, &here = here, &there = there] {
-    here.close();
-    if (s.in_place)
-      send_one(there, s, 'z');
-    else
-      there.send(std::move(mine));
-  });
+  kin_test::stepped v([] {},
+                      [&, &here = here, &there = there] {
+                        or_say([&] {
+                          here.close();
+                          if (s.in_place)
+                            send_one(there, s, 'z');
+                          else
+                            there.send(std::move(mine));
+                        });
+                      });
   std::optional<sleeper> other;
   if (s.with_sleeper) other.emplace(s, here, there);
   if (!s.twice_held) there.close();
-  const bool inside = v.step_and_die(steps, made);
+  const bool inside = v.step_and_die(steps, way);
   if (s.twice_held) {
     // A copy of the end goes on: at most the dead one's message is missing.
     send_one(there, s, s.with_sleeper ? 'z' : 'y');
@@ -218,16 +196,19 @@ bool kill_a_sender(const scenario& s, long steps, long& made) {
 }
 
 // The receiver is killed: the sender hears of it; or the copy of the end goes on with whole messages.
-bool kill_a_receiver(const scenario& s, long steps, long& made) {
+bool kill_a_receiver(const scenario& s, long steps, kin_test::course& way) {
   auto [here, there] = kin::pipe();
   for (std::size_t i = 0; i < s.before; ++i) send_one(there, s, static_cast<char>('a' + i));
-  victim v([&, &here = here, &there = there] {
-    there.close();
-    if (s.polled) (void)here.native_handle();
-    (void)recv_one(here, s);
-  });
+  kin_test::stepped v([] {},
+                      [&, &here = here, &there = there] {
+                        or_say([&] {
+                          there.close();
+                          if (s.polled) (void)here.native_handle();
+                          (void)recv_one(here, s);
+                        });
+                      });
   if (!s.twice_held) here.close();
-  const bool inside = v.step_and_die(steps, made);
+  const bool inside = v.step_and_die(steps, way);
   if (!s.twice_held) {
     EXPECT_THROW(for (int i = 0; i < 16; ++i) send_one(there, s, 'y'), kin::closed_error);
     return inside;
@@ -251,18 +232,19 @@ bool kill_a_receiver(const scenario& s, long steps, long& made) {
   return inside;
 }
 
-bool one_kill(const scenario& s, long steps, long& made) {
-  return s.sends ? kill_a_sender(s, steps, made) : kill_a_receiver(s, steps, made);
+bool one_kill(const scenario& s, long steps, kin_test::course& way) {
+  return s.sends ? kill_a_sender(s, steps, way) : kill_a_receiver(s, steps, way);
 }
 
 void kill_everywhere(const scenario& s, long kills) {
-  long length = 0, made = 0;
-  ASSERT_FALSE(one_kill(s, 10'000'000, length));
+  kin_test::course way;
+  ASSERT_FALSE(one_kill(s, 10'000'000, way));
+  const long length = way.made;
   const long stride = std::max(1L, length / kills);
   long points = 0;
   for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
     SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    one_kill(s, n, made);
+    way.follow([&](kin_test::course& to) { return one_kill(s, n, to); });
   }
   std::printf("             %-50s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }
