@@ -11,7 +11,12 @@ endif()
 
 function(kin_developer target)
   if(KIN_DEVELOPER)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wnon-virtual-dtor
                                              -Woverloaded-virtual -Werror)
+    # In a unity build a local name is taken for a shadow of what another file has.
+    get_target_property(unity ${target} UNITY_BUILD)
+    if(NOT unity)
+      target_compile_options(${target} PRIVATE -Wshadow)
+    endif()
   endif()
 endfunction()

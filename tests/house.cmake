@@ -15,6 +15,16 @@ if(KIN_VERIFY_HEADERS)
   set_tests_properties(house.each_header_compiles_alone PROPERTIES LABELS house TIMEOUT 900 RUN_SERIAL ON)
 endif()
 
+# So that who builds kin with CMAKE_UNITY_BUILD can, whatever the size of a batch; and no name has two meanings.
+get_target_property(sources kin SOURCES)
+list(TRANSFORM sources REPLACE "(.+)" "#include \"\\1\"")
+list(JOIN sources "\n" all_sources)
+file(GENERATE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/all_sources.cpp" CONTENT "${all_sources}\n")
+add_test(NAME house.all_sources_compile_as_one
+         COMMAND "${CMAKE_CXX_COMPILER}" -std=c++20 -fsyntax-only "-I${PROJECT_SOURCE_DIR}/include"
+                 "-I${PROJECT_SOURCE_DIR}/src" "${CMAKE_CURRENT_BINARY_DIR}/all_sources.cpp")
+set_tests_properties(house.all_sources_compile_as_one PROPERTIES LABELS house TIMEOUT 120)
+
 # The models of what two processes do to shared memory, by spin (Debian: spin).
 find_program(KIN_SPIN spin)
 if(KIN_SPIN)

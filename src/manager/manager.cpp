@@ -30,7 +30,7 @@ struct manager_state {
 
 namespace {
 
-constexpr std::chrono::seconds patience{2};
+constexpr std::chrono::seconds stop_patience{2};
 
 detail::server_id draw_server() {
   std::random_device random;
@@ -68,7 +68,7 @@ void manager::shutdown() noexcept {
   try {
     const std::lock_guard hold(state_->ending);
     state_->process->link().close();
-    if (!state_->process->join(deadline::after(patience))) state_->process->signal(SIGKILL);
+    if (!state_->process->join(deadline::after(stop_patience))) state_->process->signal(SIGKILL);
   } catch (...) {
     // end() has the last word.
   }

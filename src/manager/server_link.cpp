@@ -19,7 +19,7 @@
 namespace kin::detail {
 namespace {
 
-constexpr std::chrono::seconds patience{2};
+constexpr std::chrono::seconds release_patience{2};
 constexpr std::chrono::milliseconds door_closes_within{200};
 
 // Of a session that was closed: a server that lives may have been out of something. One that ends closes its sessions
@@ -73,7 +73,7 @@ void begin_anew() {
   ++generation;
 }
 
-process_links& here() {
+process_links& links_of_process() {
   static const bool begun = [] {
     current = new process_links;
     runtime::get().on_fork(&begin_anew);
@@ -112,7 +112,7 @@ parcel server_link::run(const parcel& request) {
   try {
     auto session = check_out();
     session->link().send(request_frame, request.bytes, request.fds);
-    parcel outcome = expect(session->link(), answer_frame);
+    parcel outcome = expect(session->link(), session_answer_frame);
     check_in(std::move(session));
     return outcome;
   } catch (const closed_error&) {
@@ -174,7 +174,7 @@ void server_link::release(std::uint64_t object) noexcept {
   try {
     const std::lock_guard hold(control_mutex_);
     unsaid_.push_back(object);
-    const deadline until = std::exchange(does_not_listen_, true) ? deadline::now() : deadline::after(patience);
+    const deadline until = std::exchange(does_not_listen_, true) ? deadline::now() : deadline::after(release_patience);
     channel& link = control(until).link();
     say_unsaid(link, until);
   } catch (...) {
@@ -185,7 +185,7 @@ void server_link::release(std::uint64_t object) noexcept {
 unsigned process_generation() noexcept { return generation.load(std::memory_order_relaxed); }
 
 std::shared_ptr<server_link> link_to(const server_id& server, unique_fd door) {
-  process_links& mine = here();
+  process_links& mine = links_of_process();
   const std::lock_guard hold(mine.mutex);
   auto& known = mine.links[server];
   if (auto link = known.lock()) return link;
@@ -196,11 +196,11 @@ std::shared_ptr<server_link> link_to(const server_id& server, unique_fd door) {
 }
 
 void bury(std::shared_ptr<server_link> link) noexcept {
-  process_links& mine = here();
+  process_links& mine = links_of_process();
   const std::lock_guard hold(mine.mutex);
   mine.buried.push_back(std::move(link));
 }
 
-std::mutex& adoption_mutex() { return here().adoption; }
+std::mutex& adoption_mutex() { return links_of_process().adoption; }
 
 }  // namespace kin::detail

@@ -58,7 +58,7 @@ void server_session::answer(parcel request) {
   const entered_scope entered(scope);
   parcel outcome = run_request(std::move(request));
   for (const auto& object : scope.granted) client_->add(object);
-  link_.send(answer_frame, outcome.bytes, outcome.fds);
+  link_.send(session_answer_frame, outcome.bytes, outcome.fds);
   outcome.arrived();
 }
 

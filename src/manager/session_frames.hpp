@@ -28,7 +28,7 @@ inline constexpr std::uint64_t pipe_knock_mark = 0x6b6e6f636b706970;
 inline constexpr std::size_t most_in_a_knock = 256;
 
 inline constexpr std::uint64_t request_frame = 0x6b696e2d6d726571;  ///< a call; answered by an outcome
-inline constexpr std::uint64_t answer_frame = 0x6b696e2d6d616e73;
+inline constexpr std::uint64_t session_answer_frame = 0x6b696e2d6d616e73;
 /// An object's number, and the reading end of a pipe: keep the object until the pipe hangs up; without the pipe, for
 /// which a server may have no descriptor, as long as this client is there. No answer.
 inline constexpr std::uint64_t hold_frame = 0x6b696e2d6d686c64;

@@ -43,7 +43,7 @@ bool rang_last(const bell& b) noexcept {
   return rung == &b && rings_then == b.word.load(std::memory_order_relaxed) / one_ring;
 }
 
-std::uint16_t here() noexcept { return static_cast<std::uint16_t>(os::current_processor() + 1); }
+std::uint16_t processor_mark() noexcept { return static_cast<std::uint16_t>(os::current_processor() + 1); }
 
 }  // namespace
 
@@ -67,7 +67,7 @@ void ring_slowly(bell& b, int most) noexcept {
     if ((seen & asleep) == 0) return;
   } while (!b.word.compare_exchange_weak(seen, ((seen + one_ring) & ~asleep) | kept));
   b.rung_at.store(steady_now(), std::memory_order_relaxed);
-  b.rung_on.store(here(), std::memory_order_relaxed);
+  b.rung_on.store(processor_mark(), std::memory_order_relaxed);
   note_ring(b, seen + one_ring);
   const int woken = os::futex_wake(b.word, most);
   if (most == all_sleepers || woken >= most) return;
@@ -97,7 +97,8 @@ sleep::sleep(bell& b, bool light, spinning how) noexcept : bell_(b), light_(ligh
   if (budget == 0) return;
   // On one core every moment of spinning is lost twice. Where the other side ran when it last woke somebody is known,
   // and whether spinning helped lately: each time in vain halves the next attempt.
-  if (b.rung_on.load(std::memory_order_relaxed) == here() && !rang_last(b) && ++beside % spins_beside != 0) return;
+  if (b.rung_on.load(std::memory_order_relaxed) == processor_mark() && !rang_last(b) && ++beside % spins_beside != 0)
+    return;
   const std::uint32_t in_vain = std::min(b.in_vain.load(std::memory_order_relaxed), most_in_vain);
   budget_ = budget >> in_vain;
   apart_ = how == spinning::seldom ? seldom : often;

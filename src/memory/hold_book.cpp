@@ -6,11 +6,11 @@
 #include <cerrno>
 
 #include <kin/core/error.hpp>
+#include "memory/page.hpp"
 
 namespace kin::detail {
 namespace {
 
-constexpr std::size_t page = 4096;
 constexpr std::size_t word_size = sizeof(hold_word);
 
 }  // namespace

@@ -9,17 +9,17 @@
 
 #include <kin/core/error.hpp>
 
+#include "memory/page.hpp"
 #include "os/memory_file.hpp"
 #include "os/named_memory.hpp"
 
 namespace kin::detail {
 namespace {
 
-constexpr std::size_t page = 4096;
-constexpr std::size_t most = std::size_t{1} << 46;
+constexpr std::size_t most_in_span = std::size_t{1} << 46;
 
 void check_size(std::size_t size) {
-  if (size == 0 || size > most) throw os_error("allocate shared memory", "span", size == 0 ? EINVAL : ENOMEM);
+  if (size == 0 || size > most_in_span) throw os_error("allocate shared memory", "span", size == 0 ? EINVAL : ENOMEM);
 }
 std::size_t whole_pages(std::size_t size) {
   check_size(size);

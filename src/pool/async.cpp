@@ -15,13 +15,13 @@ namespace {
 
 constexpr std::size_t most_calls_at_once = 4096;
 constexpr std::size_t start_methods = 3;
-std::mutex making;
-std::array<std::atomic<std::shared_ptr<task_pool>*>, start_methods> the{};
+std::mutex making_async_pool;
+std::array<std::atomic<std::shared_ptr<task_pool>*>, start_methods> async_pools{};
 
 // The copy's workers and thread are the parent's; it gets pools of its own. The lock may have been copied while held.
 void forget() {
-  for (auto& pool : the) pool.store(nullptr);
-  new (&making) std::mutex;
+  for (auto& pool : async_pools) pool.store(nullptr);
+  new (&making_async_pool) std::mutex;
 }
 
 pool_options for_calls(const process_options& process) {
@@ -36,10 +36,10 @@ pool_options for_calls(const process_options& process) {
 }  // namespace
 
 task_pool& one_call_processes(start_method start) {
-  auto& mine = the.at(static_cast<std::size_t>(start.which()));
+  auto& mine = async_pools.at(static_cast<std::size_t>(start.which()));
   if (auto* pool = mine.load(std::memory_order_acquire)) return **pool;
   require_init();
-  const std::lock_guard hold(making);
+  const std::lock_guard hold(making_async_pool);
   if (!mine.load()) {
     static const bool registered = (runtime::get().on_fork(&forget), true);
     (void)registered;

@@ -18,7 +18,7 @@ namespace {
 // Each has a descriptor. Beyond them large messages go as others do.
 constexpr std::size_t most_blocks = 16;
 // Kept for later messages.
-constexpr std::size_t most_kept = std::size_t{512} << 20;
+constexpr std::size_t most_bytes_of_blocks_kept = std::size_t{512} << 20;
 
 block_head& head_of(const shared_buffer& buffer) noexcept { return *reinterpret_cast<block_head*>(buffer.data()); }
 
@@ -71,7 +71,9 @@ block_store::entry* block_store::find(std::size_t bytes) noexcept {
 
 block_store::entry* block_store::make(std::size_t bytes) {
   // None of those that are free is large enough.
-  std::erase_if(all_, [](const entry& e) { return e.buffer->size() < most_kept / most_blocks && e.empty_if_free(); });
+  std::erase_if(all_, [](const entry& e) {
+    return e.buffer->size() < most_bytes_of_blocks_kept / most_blocks && e.empty_if_free();
+  });
   if (all_.size() >= most_blocks) std::erase_if(all_, [](const entry& e) { return e.empty_if_free(); });
   if (all_.size() >= most_blocks) return nullptr;
   all_.reserve(all_.size() + 1);
@@ -102,7 +104,7 @@ void block_store::give_back(const shared_buffer& buffer, bool with_receiver) noe
   if (with_receiver) ++it->handed_over;
   std::size_t kept = 0;
   for (const entry& e : all_) kept += e.buffer->size();
-  if (kept <= most_kept) return;
+  if (kept <= most_bytes_of_blocks_kept) return;
   // Its receiver has it mapped, or is to: what it has not read yet stays there.
   (void)it->empty_if_free();
   all_.erase(it);

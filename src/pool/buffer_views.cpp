@@ -12,7 +12,7 @@
 namespace kin::detail {
 namespace {
 // For the next time.
-constexpr std::size_t most_kept = 4;
+constexpr std::size_t most_views_kept = 4;
 constexpr std::size_t most_bytes_kept = std::size_t{512} << 20;
 }  // namespace
 
@@ -47,7 +47,7 @@ std::shared_ptr<const os::mapping> buffer_views::find(std::uint64_t number, std:
   recent_.push_back(found);
   std::size_t kept = 0;
   for (const auto& v : recent_) kept += v->memory.size();
-  while (recent_.size() > most_kept || kept > most_bytes_kept) {
+  while (recent_.size() > most_views_kept || kept > most_bytes_kept) {
     kept -= recent_.front()->memory.size();
     recent_.erase(recent_.begin());
   }

@@ -18,7 +18,7 @@ namespace {
 // Where lanes are at least so long, their tasks take a microsecond or so each.
 constexpr std::size_t short_ones = 16;
 // About what a wake-up takes.
-constexpr std::chrono::microseconds patience{50};
+constexpr std::chrono::microseconds wake_up_time{50};
 
 }  // namespace
 
@@ -195,7 +195,7 @@ void pool_core::sleep_for_answers(lock& hold, deadline until) {
 // moment, before it asks to be woken for its own.
 void pool_core::sleep_patiently(lock& hold, deadline until) {
   patient_ = true;
-  sleep_for_answers(hold, earlier(until, deadline::after(patience)));
+  sleep_for_answers(hold, earlier(until, deadline::after(wake_up_time)));
   patient_ = false;
 }
 

@@ -17,7 +17,7 @@
 namespace kin::detail {
 namespace {
 
-constexpr std::size_t most_failed_starts = 3;
+constexpr std::size_t most_failed_thread_starts = 3;
 
 // The pool that the calling thread works for. Not the innermost task's: a task of ours may run chunks of another pool.
 thread_local const thread_core* works_for = nullptr;
@@ -37,8 +37,8 @@ struct thread_core::thread_record {
     core.ready_ -= ready ? 1 : 0;
     core.tell(worker_event::kind::retired, "thread " + std::to_string(number));
     // When nobody is left it is tried anew: those that fail then tell the tasks.
-    if (core.failed_starts_ >= most_failed_starts && core.threads_ <= core.blocked_) core.failed_starts_ = 0;
-    if (!core.waiting_.empty() && core.failed_starts_ < most_failed_starts) core.need_thread();
+    if (core.failed_starts_ >= most_failed_thread_starts && core.threads_ <= core.blocked_) core.failed_starts_ = 0;
+    if (!core.waiting_.empty() && core.failed_starts_ < most_failed_thread_starts) core.need_thread();
     core.changed_.notify_all();
   }
   thread_core& core;
@@ -88,10 +88,10 @@ bool thread_core::initialise(lock& hold) {
   }
   const std::string text = describe_exception(failure);
   tell(worker_event::kind::start_failed, text);
-  if (++failed_starts_ >= most_failed_starts && ready_ <= blocked_) {
+  if (++failed_starts_ >= most_failed_thread_starts && ready_ <= blocked_) {
     failed_starts_ = 0;
     fail_waiting(std::make_exception_ptr(start_error("kin: the pool's threads do not start (" +
-                                                     std::to_string(most_failed_starts) +
+                                                     std::to_string(most_failed_thread_starts) +
                                                      " attempts): the initializer failed: " + text)));
   }
   return false;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t is_done = std::uint32_t{1} << 31;
 constexpr std::size_t most_sections = 64;  // more who take part have none
-constexpr std::size_t most_kept = 4;
+constexpr std::size_t most_recent = 4;
 
 }  // namespace
 
@@ -92,7 +92,7 @@ std::optional<std::size_t> range_claims::left_by(std::uint32_t who, std::size_t 
 // ---- one who takes part
 
 namespace {
-bool claim(std::atomic<std::uint32_t>& word, std::uint32_t who) noexcept {
+bool took(std::atomic<std::uint32_t>& word, std::uint32_t who) noexcept {
   std::uint32_t free = 0;
   return word.load(std::memory_order_relaxed) == 0 &&
          word.compare_exchange_strong(free, who, std::memory_order_relaxed);
@@ -163,7 +163,7 @@ std::optional<std::size_t> claimant::next() {
     return current_;
   }
   while (at_ < end_)
-    if (claim(words_.of[at_++], who_)) return current_ = at_ - 1;
+    if (took(words_.of[at_++], who_)) return current_ = at_ - 1;
   tell();
   return current_ = find_elsewhere();
 }
@@ -173,7 +173,7 @@ std::optional<std::size_t> claimant::find_elsewhere() noexcept {
     const std::size_t section = (own_.value_or(0) + others_) % sections_;
     const std::size_t begin = begin_of(section), end = begin_of(section + 1);
     while (sweep_ < end - begin)
-      if (claim(words_.of[end - ++sweep_], who_)) return end - sweep_;
+      if (took(words_.of[end - ++sweep_], who_)) return end - sweep_;
   }
   return std::nullopt;
 }
@@ -195,7 +195,7 @@ void keep_mapped(const void* data, std::shared_ptr<const void> handle) {
       return;
     }
   recent.push_front({data, std::move(handle)});
-  if (recent.size() > most_kept) {
+  if (recent.size() > most_recent) {
     dropped = std::move(recent.back().handle);
     recent.pop_back();
   }

@@ -18,8 +18,8 @@ namespace kin::detail {
 namespace {
 
 // Kept for the next map, in the caller and mapped in its workers; larger ones are given back at once.
-constexpr std::size_t most_kept = std::size_t{256} << 20;
-constexpr std::size_t smallest = std::size_t{64} << 10;
+constexpr std::size_t most_bytes_of_maps_kept = std::size_t{256} << 20;
+constexpr std::size_t smallest_buffer = std::size_t{64} << 10;
 
 std::atomic<std::uint64_t> buffers_made{0};
 
@@ -65,7 +65,7 @@ std::shared_ptr<shared_buffer> shared_buffers::take(std::size_t bytes) {
       }
   }
   try {
-    return std::make_shared<shared_buffer>(os::size_to_reuse(std::max(bytes, smallest)));
+    return std::make_shared<shared_buffer>(os::size_to_reuse(std::max(bytes, smallest_buffer)));
   } catch (const os_error&) {
     return nullptr;
   }
@@ -73,7 +73,7 @@ std::shared_ptr<shared_buffer> shared_buffers::take(std::size_t bytes) {
 
 void shared_buffers::give_back(std::shared_ptr<shared_buffer> buffer) {
   const std::lock_guard hold(state_->mutex);
-  if (state_->kept + buffer->size() > most_kept) return;
+  if (state_->kept + buffer->size() > most_bytes_of_maps_kept) return;
   state_->kept += buffer->size();
   state_->free.push_back(std::move(buffer));
 }

@@ -12,7 +12,7 @@ namespace detail {
 namespace {
 
 thread_local task_context* innermost = nullptr;
-kin::pool* of_process = nullptr;  // leaked: a task's own threads may outlive static objects
+kin::pool* pool_of_process = nullptr;  // leaked: a task's own threads may outlive static objects
 
 }  // namespace
 
@@ -58,14 +58,14 @@ const std::shared_ptr<task_ancestor>& task_context::as_parent() {
 task_context* task_context::current() noexcept { return innermost; }
 
 void set_process_pool(std::shared_ptr<task_pool> its) {
-  of_process = new kin::pool(kin::pool::of_task{std::move(its)});
+  pool_of_process = new kin::pool(kin::pool::of_task{std::move(its)});
 }
 
 }  // namespace detail
 
 pool& current_pool() {
   if (auto* context = detail::task_context::current()) return context->its_pool();
-  if (detail::of_process) return *detail::of_process;
+  if (detail::pool_of_process) return *detail::pool_of_process;
   throw std::logic_error(
       "kin: kin::current_pool() is for tasks: this thread runs no task of a kin::pool or kin::thread_pool");
 }

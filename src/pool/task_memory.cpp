@@ -92,7 +92,7 @@ struct at_thread_end {
 }
 both_hands* the_hands() noexcept { return own.of != nullptr ? own.of : make_hands(); }
 
-constexpr std::size_t kind_of(task_block use, std::size_t bytes) {
+constexpr std::size_t size_kind(task_block use, std::size_t bytes) {
   return static_cast<std::size_t>(use) * sizes + (bytes - 1) / step;
 }
 
@@ -154,7 +154,7 @@ constexpr bool is_small(std::size_t bytes) { return recycled && bytes <= step * 
 
 void* take_task_memory(task_block use, std::size_t bytes) {
   if (!is_small(bytes)) return ::operator new(bytes);
-  const std::size_t kind = kind_of(use, bytes);
+  const std::size_t kind = size_kind(use, bytes);
   both_hands* const mine_all = the_hands();
   if (mine_all == nullptr) [[unlikely]]
     return take_without_hands(kind);
@@ -173,7 +173,7 @@ void give_back_task_memory(task_block use, void* memory, std::size_t bytes) noex
     ::operator delete(memory);
     return;
   }
-  const std::size_t kind = kind_of(use, bytes);
+  const std::size_t kind = size_kind(use, bytes);
   both_hands* const mine_all = the_hands();
   if (mine_all == nullptr) [[unlikely]] {
     at_thread_end::put_for_sure(kind, new (memory) block{nullptr, nullptr});

@@ -24,6 +24,7 @@
 #include "os/memory_use.hpp"
 #include "os/open_file.hpp"
 #include "os/pidfd.hpp"
+#include "process/exit_codes.hpp"
 #include "process/fork_server_main.hpp"
 #include "process/processor_sharers.hpp"
 #include "process/runtime.hpp"
@@ -142,7 +143,7 @@ void say_why_not(channel& to_parent, const std::exception& why) noexcept {
       to_parent.send(refused_frame, encode_refusal({why.what(), {}, 0}).bytes, {},
                      deadline::at(deadline::clock::time_point{}));
   } catch (...) {
-    // Its exit code, 126, says as much as can be said.
+    // Its exit code says as much as can be said.
   }
 }
 
@@ -154,17 +155,17 @@ void run_spawned_child(unique_fd channel_end) {
     os::arm_lifeline(unique_fd(lifeline_fd));
     attach_to_family();
     who = decode_introduction(link.take());
-    if (!load_task_of(who, link)) std::_Exit(126);
+    if (!load_task_of(who, link)) std::_Exit(could_not_begin);
     link.send(hello_frame, {});
     if (who.role == child_role::fork_server) run_fork_server(std::move(link), who);
     began_by_exec = true;
     request = link.take();
     set_link_to_parent(std::move(link));
   } catch (const closed_error&) {
-    std::_Exit(127);  // the parent went away before it had said what to do
+    std::_Exit(nobody_asks);  // the parent went away before it had said what to do
   } catch (const std::exception& e) {
     say_why_not(link_slot() ? *link_slot() : link, e);
-    std::_Exit(126);
+    std::_Exit(could_not_begin);
   }
   unique_fd parent;
   try {
@@ -248,7 +249,7 @@ void complete_from_last_words(channel& from_child, exit_status& status, bool gre
     status.known = true;
   }
   if (status.peak_memory == 0) status.peak_memory = peak_memory;
-  if (!greeted && status.known && status.code == 0) status.code = 126;
+  if (!greeted && status.known && status.code == 0) status.code = could_not_begin;
 }
 
 }  // namespace kin::detail

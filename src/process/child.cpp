@@ -14,6 +14,7 @@
 #include "os/pidfd.hpp"
 #include "os/process_id.hpp"
 #include "process/bootstrap.hpp"
+#include "process/exit_codes.hpp"
 #include "process/fork_server.hpp"
 
 namespace kin::detail {
@@ -21,7 +22,6 @@ namespace {
 // Frames below a task are kin's: the stack is cut where the call begins.
 constexpr std::array<std::string_view, 3> task_entries{"kin::detail::invoke_once<", "kin::detail::run_call<",
                                                        "kin::detail::run_to_outcome("};
-constexpr int could_not_begin = 126;
 }  // namespace
 
 child::child(int pid, unique_fd pidfd, channel to_child, unique_fd lifeline, std::string name, bool daemon,

@@ -21,6 +21,7 @@
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
 #include "process/environment.hpp"
+#include "process/exit_codes.hpp"
 #include "process/runtime.hpp"
 #include "process/spawner.hpp"
 #include "process/start_plan.hpp"
@@ -31,21 +32,19 @@ namespace {
 // A server that says nothing for so long about a child that has ended is stopped (SIGSTOP).
 constexpr std::chrono::seconds report_patience{2};
 
-constexpr int could_not_begin = 126;
-
 // What the loader says of a program that it cannot load.
 struct not_loaded : start_error {
   using start_error::start_error;
   static constexpr int exit_code = 127;
 };
 
-std::mutex making;
-std::shared_ptr<fork_server>& the() {
+std::mutex making_server;
+std::shared_ptr<fork_server>& current_server() {
   static auto* const server = new std::shared_ptr<fork_server>;  // never destroyed: children may outlive statics
   return *server;
 }
 // Both guarded by runtime::starting().
-std::vector<fork_server*>& all() {
+std::vector<fork_server*>& all_servers() {
   static auto* const servers = new std::vector<fork_server*>;
   return *servers;
 }
@@ -111,7 +110,7 @@ fork_server::fork_server(binding bind) : credentials_(os::own_credentials()) {
   lifeline_ = std::move(our_line);
   const os::launched launched = launch_in_spawner(request);
   for (unique_fd* fd : {&theirs, &their_orders, &server_line}) fd->reset();
-  all().push_back(this);
+  all_servers().push_back(this);
   starting.unlock();
   try {
     channel link(os::duplicate(control_.get()));
@@ -140,14 +139,14 @@ fork_server::fork_server(binding bind) : credentials_(os::own_credentials()) {
     os::wait_for_end(launched.pidfd.get(), deadline::never());
     os::reap(launched.pidfd.get());
     const std::lock_guard hold(self.starting());
-    std::erase(all(), this);
+    std::erase(all_servers(), this);
     throw;
   }
 }
 
 fork_server::~fork_server() {
   const std::lock_guard hold(runtime::get().starting());
-  std::erase(all(), this);
+  std::erase(all_servers(), this);
   // Where orphans become this process's children (process 1 of a container, a subreaper).
   try {
     if (pidfd_ && !alive()) os::reap(pidfd_.get());
@@ -157,12 +156,12 @@ fork_server::~fork_server() {
 
 // A copy of this process has no server; its copies of the lifelines would keep the original's children alive.
 void fork_server::forget_all() {
-  for (fork_server* server : all()) server->abandon();
-  all().clear();
+  for (fork_server* server : all_servers()) server->abandon();
+  all_servers().clear();
   for (channel* c : unheard()) c->close();
   unheard().clear();
-  new (&the()) std::shared_ptr<fork_server>;  // the lock and the count may have been copied in any state
-  new (&making) std::mutex;
+  new (&current_server()) std::shared_ptr<fork_server>;  // the lock and the count may have been copied in any state
+  new (&making_server) std::mutex;
 }
 
 void fork_server::abandon() noexcept {
@@ -185,11 +184,13 @@ std::shared_ptr<fork_server> fork_server::started() {
 }
 
 std::shared_ptr<fork_server> fork_server::current(const std::shared_ptr<fork_server>& bad) {
-  std::unique_lock hold(making);
+  std::unique_lock hold(making_server);
   // A server that was started with other credentials would give children more than this process has kept.
-  if (the() && the() != bad && the()->alive() && the()->credentials_ == os::own_credentials()) return the();
-  const bool replaced = the() != nullptr;
-  auto fresh = the() = started();
+  if (current_server() && current_server() != bad && current_server()->alive() &&
+      current_server()->credentials_ == os::own_credentials())
+    return current_server();
+  const bool replaced = current_server() != nullptr;
+  auto fresh = current_server() = started();
   hold.unlock();
   if (replaced)
     log(log_record::severity::info,
@@ -198,8 +199,8 @@ std::shared_ptr<fork_server> fork_server::current(const std::shared_ptr<fork_ser
 }
 
 int fork_server::current_pid() {
-  const std::lock_guard hold(making);
-  return the() ? the()->pid() : -1;
+  const std::lock_guard hold(making_server);
+  return current_server() ? current_server()->pid() : -1;
 }
 
 bool fork_server::alive() const { return !os::wait_for_end(pidfd_.get(), deadline::now()); }

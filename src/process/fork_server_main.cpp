@@ -26,6 +26,7 @@
 #include "os/socket.hpp"
 #include "os/text_pipe.hpp"
 #include "os/watch_set.hpp"
+#include "process/exit_codes.hpp"
 #include "process/spare.hpp"
 #include "process/start_order.hpp"
 #include "process/start_plan.hpp"
@@ -255,7 +256,7 @@ void run_fork_server(channel to_asker, const introduction& who) {
     os::leave_at_once(0);  // nobody asks any more
   } catch (const std::exception& e) {
     say_why_not(to_asker, e);
-    os::leave_at_once(126);
+    os::leave_at_once(could_not_begin);
   }
 }
 

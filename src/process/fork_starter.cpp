@@ -21,6 +21,7 @@
 #include "os/process_id.hpp"
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
+#include "process/exit_codes.hpp"
 #include "process/runtime.hpp"
 #include "process/start_plan.hpp"
 
@@ -43,7 +44,7 @@ class forked_copy {
   [[noreturn]] void live(unique_fd channel_end, unique_fd lifeline, unique_fd crash_file,
                          const std::function<void()>& body) {
     forget_log();
-    int code = 126;
+    int code = could_not_begin;
     channel* to_parent = nullptr;
     try {
       set_link_to_parent(channel(std::move(channel_end)));
@@ -59,7 +60,7 @@ class forked_copy {
         leave_shared_objects();
       }
     } catch (const closed_error&) {
-      code = 127;  // the parent died first
+      code = nobody_asks;  // the parent died first
     } catch (const std::exception& e) {
       if (to_parent) say_why_not(*to_parent, e);
     }

@@ -10,6 +10,7 @@
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
 #include "process/environment.hpp"
+#include "process/exit_codes.hpp"
 #include "process/name_tracker_starter.hpp"
 #include "process/runtime.hpp"
 
@@ -33,7 +34,7 @@ void init() {
   const auto mark = detail::take_child_mark();
   const bool has_channel = mark && os::peer_pid(detail::channel_fd) == mark->parent_pid;
   // A child whose parent has died before it came here, and left it to somebody else.
-  if (has_channel && mark->parent_pid != os::parent_pid()) std::_Exit(127);
+  if (has_channel && mark->parent_pid != os::parent_pid()) std::_Exit(detail::nobody_asks);
   if (!mark || mark->parent_pid != os::parent_pid()) {
     // No mark, or a stale one that a user's own exec has passed on: this is a program of its own.
     self.initialise(0);
@@ -43,11 +44,11 @@ void init() {
   }
   if (os::runs_with_raised_privileges()) {
     std::fputs("kin: a set-user-id or set-group-id program refuses to be started as a child\n", stderr);
-    std::_Exit(126);
+    std::_Exit(detail::could_not_begin);
   }
   if (!has_channel) {
     std::fputs("kin: this process was started as a child, but without its channel\n", stderr);
-    std::_Exit(126);
+    std::_Exit(detail::could_not_begin);
   }
   os::set_close_on_exec(detail::channel_fd);
   self.initialise(mark->depth);

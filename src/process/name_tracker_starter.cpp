@@ -30,7 +30,7 @@ namespace {
 constexpr const char* doing = "start the process that removes the names of shared memory";
 constexpr int root_fd = lifeline_fd, book_fd = family_fd;
 // The root's other business waits meanwhile.
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds tracker_patience{10};
 
 // Only for the moment: it goes on in a copy, which is nobody's child.
 class short_child {
@@ -40,7 +40,7 @@ class short_child {
   short_child& operator=(const short_child&) = delete;
   ~short_child() {
     try {
-      if (!os::wait_for_end(child_.pidfd.get(), deadline::after(patience)))
+      if (!os::wait_for_end(child_.pidfd.get(), deadline::after(tracker_patience)))
         os::send_signal(child_.pidfd.get(), SIGKILL);
       os::wait_for_end(child_.pidfd.get(), deadline::never());
       os::reap(child_.pidfd.get());
@@ -71,7 +71,7 @@ unique_fd start_one(const std::optional<worker_program>& worker, int book) {
   request.descriptors = {{channel_fd, theirs.get()}, {root_fd, root.get()}, {book_fd, book}};
   const short_child started(request);
   theirs.reset();
-  if (!os::poll_until(ours.get(), POLLIN, deadline::after(patience))) throw os_error(doing, "poll", ETIMEDOUT);
+  if (!os::poll_until(ours.get(), POLLIN, deadline::after(tracker_patience))) throw os_error(doing, "poll", ETIMEDOUT);
   char word = 0;
   if (os::recv_packet(ours.get(), std::as_writable_bytes(std::span(&word, 1)), os::packet_wait::no).size == 0)
     throw os_error(doing, "recvmsg", ECONNRESET);

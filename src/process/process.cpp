@@ -11,7 +11,7 @@
 
 namespace kin {
 namespace {
-constexpr std::chrono::seconds patience{2};
+constexpr std::chrono::seconds end_patience{2};
 }
 
 detail::child& process::get() const {
@@ -33,7 +33,7 @@ void process::finish() noexcept {
   const auto child = std::move(child_);
   if (!child) return;
   if (child->daemon() || std::uncaught_exceptions() > unwinding_) {
-    child->end(patience);
+    child->end(end_patience);
     return;
   }
   try {

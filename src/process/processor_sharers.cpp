@@ -10,29 +10,30 @@ namespace kin::detail {
 namespace {
 
 // More than there are processors anywhere, so that pools nested without end do not overflow.
-constexpr std::uint64_t most = 1 << 24;
+constexpr std::uint64_t most_sharers = 1 << 24;
 
-std::atomic<std::uint32_t> of_process{1};
-thread_local std::uint32_t of_thread = 0;  // 0: as its process
+std::atomic<std::uint32_t> process_sharers{1};
+thread_local std::uint32_t thread_sharers = 0;  // 0: as its process
 
 }  // namespace
 
 std::uint32_t processor_sharers() noexcept {
-  return of_thread != 0 ? of_thread : of_process.load(std::memory_order_relaxed);
+  return thread_sharers != 0 ? thread_sharers : process_sharers.load(std::memory_order_relaxed);
 }
 
 std::uint32_t shared_once_more(std::uint32_t sharers, std::uint64_t parts) noexcept {
-  return static_cast<std::uint32_t>(std::min(most, std::uint64_t{sharers} * std::clamp<std::uint64_t>(parts, 1, most)));
+  return static_cast<std::uint32_t>(
+      std::min(most_sharers, std::uint64_t{sharers} * std::clamp<std::uint64_t>(parts, 1, most_sharers)));
 }
 
 void set_processor_sharers(std::uint32_t sharers) noexcept {
   // Not written to for nothing: in a copy by fork that is a page fault.
-  if (of_process.load(std::memory_order_relaxed) != sharers)
-    of_process.store(std::max<std::uint32_t>(sharers, 1), std::memory_order_relaxed);
-  of_thread = 0;  // in a copy of a thread that ran a task
+  if (process_sharers.load(std::memory_order_relaxed) != sharers)
+    process_sharers.store(std::max<std::uint32_t>(sharers, 1), std::memory_order_relaxed);
+  thread_sharers = 0;  // in a copy of a thread that ran a task
 }
 
-sharers_of_thread::sharers_of_thread(std::uint32_t sharers) noexcept : outer_(std::exchange(of_thread, sharers)) {}
-sharers_of_thread::~sharers_of_thread() { of_thread = outer_; }
+sharers_of_thread::sharers_of_thread(std::uint32_t sharers) noexcept : outer_(std::exchange(thread_sharers, sharers)) {}
+sharers_of_thread::~sharers_of_thread() { thread_sharers = outer_; }
 
 }  // namespace kin::detail

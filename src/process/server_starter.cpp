@@ -39,9 +39,9 @@ start_order order_for(const process_options& options, child_role role, const run
 }
 
 // One try to have an order taken. A fork by another thread closes the copy's end of the channel: see close_in_copy.
-class attempt {
+class order_attempt {
  public:
-  attempt(const order_packet& packet, const parcel& order, const opened_output& output, int crash_file)
+  order_attempt(const order_packet& packet, const parcel& order, const opened_output& output, int crash_file)
       : packet_(packet), order_(order) {
     const int out = stream(output, 1), err = stream(output, 2);
     packet_.has_out = out >= 0;
@@ -145,7 +145,7 @@ std::shared_ptr<child> serve_child(const process_options& options, child_role ro
   packet.size = static_cast<std::uint32_t>(order.bytes.size());
   packet.on_channel = order.bytes.size() > order_packet::room;
   if (!packet.on_channel) std::memcpy(packet.order, order.bytes.data(), order.bytes.size());
-  attempt tries(packet, order, output, crash_file.get());
+  order_attempt tries(packet, order, output, crash_file.get());
   std::shared_ptr<fork_server> server;
   for (int i = 0; i < most_attempts; ++i) {
     // At first only the spares may have been killed, and not the server: its next one takes the next attempt.

@@ -20,6 +20,7 @@
 #include "os/process_id.hpp"
 #include "os/socket.hpp"
 #include "process/bootstrap.hpp"
+#include "process/exit_codes.hpp"
 #include "process/runtime.hpp"
 #include "process/start_order.hpp"
 #include "process/start_plan.hpp"
@@ -40,7 +41,7 @@ taken_order take_order(int orders) {
   if (got.size == 0) os::leave_at_once(0);  // nobody asks any more
   const std::size_t files = std::size_t{1} + packet.has_out + packet.has_err + packet.has_crash;
   if (packet.magic != order_packet::magic_value || got.size != packet.bytes_used() || got.fds.size() != files)
-    os::leave_at_once(126);  // the asker sees the end of the channel
+    os::leave_at_once(could_not_begin);  // the asker sees the end of the channel
   std::size_t next = 1;
   os::set_standard_stream(packet.has_out ? got.fds[next++].get() : -1, 1);
   os::set_standard_stream(packet.has_err ? got.fds[next++].get() : -1, 2);
@@ -86,8 +87,8 @@ bool change_surroundings(const start_order& order, channel& link) {
   try {
     os::default_group_signals();
     if (order.who.role == child_role::service) os::lead_process_group();
-    if (!change_surroundings(order, taken.link)) os::leave_at_once(126);
-    if (!load_task_of(order.who, taken.link)) os::leave_at_once(126);
+    if (!change_surroundings(order, taken.link)) os::leave_at_once(could_not_begin);
+    if (!load_task_of(order.who, taken.link)) os::leave_at_once(could_not_begin);
     become_child(order.who, unique_fd(ties.asker));
     if (taken.crash_file) os::report_crashes_to(taken.crash_file.release());
     os::name_own_process(runtime::get().program_name().c_str());
@@ -97,19 +98,19 @@ bool change_surroundings(const start_order& order, channel& link) {
     os::outlive_parent();
     say_hello(taken.link, ties.serial, std::move(own_pidfd));
   } catch (const closed_error&) {
-    os::leave_at_once(127);  // the asker has gone, or has lost patience
+    os::leave_at_once(nobody_asks);  // the asker has gone, or has lost patience
   } catch (const std::exception& e) {
     say_why_not(taken.link, e);
-    os::leave_at_once(126);
+    os::leave_at_once(could_not_begin);
   }
   try {
     request = taken.link.take();
     set_link_to_parent(std::move(taken.link));
   } catch (const closed_error&) {
-    os::leave_at_once(127);
+    os::leave_at_once(nobody_asks);
   } catch (const std::exception& e) {
     say_why_not(taken.link, e);
-    os::leave_at_once(126);
+    os::leave_at_once(could_not_begin);
   }
   run_call_in_role(order.who, std::move(request));
 }
@@ -163,7 +164,7 @@ void live_as_spare(const spare_ties& ties) {
     unique_fd(orders_fd).reset();
     become(std::move(taken), ties, std::move(own_pidfd));
   } catch (...) {
-    os::leave_at_once(126);
+    os::leave_at_once(could_not_begin);
   }
 }
 

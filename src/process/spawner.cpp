@@ -82,30 +82,30 @@ class spawner {
   std::deque<job*> jobs_;
 };
 
-std::mutex making;
-std::atomic<spawner*> the{nullptr};
+std::mutex making_spawner;
+std::atomic<spawner*> the_spawner{nullptr};
 
-spawner& current() {
-  if (spawner* s = the.load(std::memory_order_acquire)) return *s;
-  const std::lock_guard hold(making);
-  if (!the.load()) {
+spawner& current_spawner() {
+  if (spawner* s = the_spawner.load(std::memory_order_acquire)) return *s;
+  const std::lock_guard hold(making_spawner);
+  if (!the_spawner.load()) {
     static const bool registered = [] {
       // In a forked copy the thread does not exist: the next start makes a new one. The lock may have been copied
       // while another thread held it.
       runtime::get().on_fork([] {
-        the.store(nullptr);
-        new (&making) std::mutex;
+        the_spawner.store(nullptr);
+        new (&making_spawner) std::mutex;
       });
       return true;
     }();
     (void)registered;
-    the.store(new spawner, std::memory_order_release);
+    the_spawner.store(new spawner, std::memory_order_release);
   }
-  return *the.load();
+  return *the_spawner.load();
 }
 
 }  // namespace
 
-os::launched launch_in_spawner(const os::launch_request& request) { return current().launch(request); }
+os::launched launch_in_spawner(const os::launch_request& request) { return current_spawner().launch(request); }
 
 }  // namespace kin::detail

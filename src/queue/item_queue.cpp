@@ -15,7 +15,7 @@ namespace kin::detail {
 namespace {
 
 // More than this is not kept for the next item.
-constexpr std::size_t most_kept = 64 << 10;
+constexpr std::size_t most_capacity_kept = 64 << 10;
 
 // Outlives the buffer: other thread_local objects may use queues in their destructors.
 thread_local constinit bool no_more = false;
@@ -23,20 +23,20 @@ struct kept_buffer {
   std::vector<std::byte> bytes;
   ~kept_buffer() { no_more = true; }
 };
-thread_local kept_buffer kept;
+thread_local kept_buffer kept_item;
 
 }  // namespace
 
-writer item_writer() { return no_more ? writer(delivery::once) : writer(delivery::once, std::move(kept.bytes)); }
+writer item_writer() { return no_more ? writer(delivery::once) : writer(delivery::once, std::move(kept_item.bytes)); }
 
 parcel item_parcel() {
   parcel made;
-  if (!no_more) made.bytes = std::move(kept.bytes);
+  if (!no_more) made.bytes = std::move(kept_item.bytes);
   return made;
 }
 
 void give_back(parcel& used) noexcept {
-  if (!no_more && used.bytes.capacity() <= most_kept) kept.bytes = std::move(used.bytes);
+  if (!no_more && used.bytes.capacity() <= most_capacity_kept) kept_item.bytes = std::move(used.bytes);
 }
 
 item_queue::item_queue(std::uint64_t signature, std::size_t capacity, descriptors in_items) {

@@ -16,11 +16,11 @@ namespace kin::detail {
 namespace {
 
 // A lock that is merely busy is no reason to miss an item that is there.
-constexpr std::chrono::milliseconds patience{50};
+constexpr std::chrono::milliseconds line_patience{50};
 
 deadline for_lock(const deadline& until) {
-  if (until.is_never() || until.when() > deadline::clock::time_point::max() - patience) return deadline::never();
-  return deadline::at(until.when() + patience);
+  if (until.is_never() || until.when() > deadline::clock::time_point::max() - line_patience) return deadline::never();
+  return deadline::at(until.when() + line_patience);
 }
 
 void ring_all(bell& b) noexcept { ring(b, all_sleepers); }

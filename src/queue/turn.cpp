@@ -13,14 +13,14 @@ namespace kin::detail {
 namespace {
 
 // A holder that is stopped, or not yet known to be dead, is waited for so long.
-constexpr std::chrono::seconds patience{1};
+constexpr std::chrono::seconds turn_patience{1};
 
 // About what a revocation costs, in locked instructions: a bias that is revoked at once doubles the price at most.
 constexpr std::uint32_t takes_for_the_bias = 128;
 
 deadline extended(const deadline& until) {
-  if (until.is_never() || until.when() > deadline::clock::time_point::max() - patience) return deadline::never();
-  return deadline::at(until.when() + patience);
+  if (until.is_never() || until.when() > deadline::clock::time_point::max() - turn_patience) return deadline::never();
+  return deadline::at(until.when() + turn_patience);
 }
 
 }  // namespace

@@ -25,12 +25,12 @@ struct container_object : owned_lock {
 
 namespace {
 
-constexpr std::size_t inside = 128, half_inside = 448;
-constexpr std::size_t object_size = inside + 2 * half_inside;
-static_assert(sizeof(container_object) <= inside);
+constexpr std::size_t halves_at = 128, half_size_inside = 448;
+constexpr std::size_t object_size = halves_at + 2 * half_size_inside;
+static_assert(sizeof(container_object) <= halves_at);
 // As many as lie in the object, a power of two.
 std::size_t fewest_entries(container_form form) noexcept {
-  return version::size_for(form, 4, 0) <= half_inside ? 4 : 2;
+  return version::size_for(form, 4, 0) <= half_size_inside ? 4 : 2;
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ shared_container::shared_container(object_ref ref, container_form form)
 
 shared_container::shared_container(object_kind kind, container_form form)
     : shared_container(object_ref::make(kind, object_size), form) {
-  version::begin(reinterpret_cast<std::byte*>(ref_.get()) + inside, half_inside, form, fewest_entries(form));
+  version::begin(reinterpret_cast<std::byte*>(ref_.get()) + halves_at, half_size_inside, form, fewest_entries(form));
 }
 
 shared_container shared_container::decode(reader& from, object_kind kind, container_form form) {
@@ -127,8 +127,8 @@ void container_access::open() {
   const std::uint64_t current = object_.current.load(std::memory_order_acquire);
   opened_version* known = all_.beside_->opened.load(std::memory_order_acquire);
   object_ref::span span;
-  std::byte* halves = reinterpret_cast<std::byte*>(&object_) + inside;
-  std::size_t half_size = half_inside;
+  std::byte* halves = reinterpret_cast<std::byte*>(&object_) + halves_at;
+  std::size_t half_size = half_size_inside;
   if (const std::uint64_t number = current >> 1; number != 0) {
     span = known && known->span.number == number ? known->span : all_.ref_.open_span(number);
     halves = span.data;
@@ -151,12 +151,12 @@ void container_access::write_anew(std::size_t entries, std::size_t heap_bytes, v
   entries = std::bit_ceil(std::max(entries, fewest_entries(form)));
   const std::size_t needed = version::size_for(form, entries, heap_bytes);
   object_ref::span span;
-  std::byte* halves = reinterpret_cast<std::byte*>(&object_) + inside;
+  std::byte* halves = reinterpret_cast<std::byte*>(&object_) + halves_at;
   std::size_t half_size = known.half_size;
   std::uint64_t next = 0;
-  if (needed <= half_inside) {
+  if (needed <= half_size_inside) {
     next = number == 0 ? other_half : 0;
-    half_size = half_inside;
+    half_size = half_size_inside;
   } else if (number != 0 && needed <= half_size && needed >= half_size / 8) {
     next = number << 1 | other_half;
     span = known.span;

@@ -29,7 +29,7 @@ namespace {
 //
 // A round ends when all have come, or by a reset: then whoever had arrived is sent away. Its fate is a bit, so that who
 // wakes late still knows; who wakes later than that is taken for sent away.
-struct state {
+struct round_state {
   static constexpr int fates = 14, fates_at = 18;
   static constexpr std::uint64_t one_round = std::uint64_t{1} << 32, broken_bit = 1u << 17,
                                  arrived_mask = broken_bit - 1, fates_mask = (one_round - 1) & ~(2 * broken_bit - 1);
@@ -83,7 +83,7 @@ std::size_t parties_of(meeting& m, const group& all) noexcept {
   return static_cast<std::size_t>(std::min<std::uint64_t>(all.who.size(), m.parties.load()));
 }
 
-std::size_t size_for(std::size_t parties) {
+std::size_t barrier_size(std::size_t parties) {
   if (parties == 0 || parties > barrier::most_parties)
     throw std::out_of_range("kin: a barrier is for 1 to 65536 parties");
   return sizeof(meeting) + parties * group::size_of_one;
@@ -137,7 +137,7 @@ bool stands_for_more(std::atomic<std::uint32_t>& mine, std::uint32_t round) noex
 }
 
 void break_it(meeting& m) noexcept {
-  m.state.fetch_or(state::broken_bit);
+  m.state.fetch_or(round_state::broken_bit);
   if (!mutant("barrier: abort not rung")) detail::ring(m.bell, detail::all_sleepers);
 }
 
@@ -157,7 +157,7 @@ void leave(detail::object_header& header, std::size_t size) noexcept {
 
 // Whoever drops out may be the one that all others waited for; and may be killed before it has seen that.
 void complete_if_full(meeting& m, const group& all) noexcept {
-  state s{m.state.load()};
+  round_state s{m.state.load()};
   while (!s.broken() && s.arrived() != 0 && s.arrived() >= parties_of(m, all))
     if (m.state.compare_exchange_weak(s.word, s.next_round())) return (void)detail::ring(m.bell, detail::all_sleepers);
 }
@@ -170,7 +170,7 @@ void complete_if_full(meeting& m, const group& all) noexcept {
 
 barrier::barrier(const object_ref& ref) noexcept : ref_(ref) { ref_.on_last_handle(&leave); }
 
-barrier::barrier(count parties) : barrier(object_ref::make(object_kind::barrier, size_for(parties))) {
+barrier::barrier(count parties) : barrier(object_ref::make(object_kind::barrier, barrier_size(parties))) {
   meeting_of(ref_).parties.store(parties);
 }
 
@@ -178,7 +178,7 @@ namespace {
 
 // The state in which `n` have arrived, the last of which may have completed the round.
 struct arrival {
-  state at;
+  round_state at;
   bool is_last;
 };
 
@@ -189,7 +189,7 @@ arrival arrive_at(const object_ref& ref, std::size_t n) {
   const bool too_late = mutant("barrier: entered after the arrival");
   const bool enters_once = too_late || mutant("barrier: not entered again after a reset");
   std::size_t mine = enters_once && !too_late ? enter(all, me) : 0;
-  state s{m.state.load()};
+  round_state s{m.state.load()};
   for (;;) {
     // Again each time: a reset empties the group, and then changes the state that was seen before.
     if (!enters_once) mine = enter(all, me);
@@ -198,7 +198,7 @@ arrival arrive_at(const object_ref& ref, std::size_t n) {
     if (has_dead(all) && !mutant("barrier: death not seen by who comes")) {
       // Only what was seen: it may just have been reset.
       if (mutant("barrier: breaks what was reset")) break_it(m), throw_broken();
-      if (!m.state.compare_exchange_strong(s.word, s.word | state::broken_bit)) continue;
+      if (!m.state.compare_exchange_strong(s.word, s.word | round_state::broken_bit)) continue;
       detail::ring(m.bell, detail::all_sleepers);
       throw_broken();
     }
@@ -234,30 +234,32 @@ void barrier::wait(arrival_token&& arrival) const { await(arrival.state_, deadli
 void barrier::await(std::uint64_t arrived_at, deadline until) const {
   meeting& m = meeting_of(ref_);
   const group all = group_of(ref_);
-  const state s{arrived_at};
-  state now{};
+  const round_state s{arrived_at};
+  round_state now{};
   const auto decided = [&] {
     if (!mutant("barrier: death of who drops not seen")) complete_if_full(m, all);
     now.word = m.state.load();
-    if (now.of(s.round()) != state::fate::open || now.broken()) return true;
+    if (now.of(s.round()) != round_state::fate::open || now.broken()) return true;
     if (!has_dead(all) || mutant("barrier: death not seen by who waits")) return false;
     // Only this very round: it may just have been completed.
     std::uint64_t seen = now.word;
-    if (m.state.compare_exchange_strong(seen, seen | state::broken_bit)) detail::ring(m.bell, detail::all_sleepers);
+    if (m.state.compare_exchange_strong(seen, seen | round_state::broken_bit))
+      detail::ring(m.bell, detail::all_sleepers);
     return false;  // look again
   };
   for (bool timed_out = false; !decided();) {
     if (timed_out) {
       std::uint64_t seen = m.state.load();
-      if (mutant("barrier: a later round is broken")) m.state.fetch_or(state::broken_bit);
-      if (state{seen}.round() == s.round() && m.state.compare_exchange_strong(seen, seen | state::broken_bit) &&
+      if (mutant("barrier: a later round is broken")) m.state.fetch_or(round_state::broken_bit);
+      if (round_state{seen}.round() == s.round() &&
+          m.state.compare_exchange_strong(seen, seen | round_state::broken_bit) &&
           !mutant("barrier: giving up not rung"))
         detail::ring(m.bell, detail::all_sleepers);
       continue;
     }
     timed_out = !detail::wait_for(m.bell, family::light_publication(), until, detail::spinning::allowed, decided);
   }
-  if (now.of(s.round()) != state::fate::met) throw_broken();
+  if (now.of(s.round()) != round_state::fate::met) throw_broken();
 }
 
 // To arrive and not to be waited for any more is the same as never to have been waited for.
@@ -266,7 +268,7 @@ void barrier::arrive_and_drop() const {
   const group all = group_of(ref_);
   const claim me = family::self();
   const std::size_t mine = enter(all, me);
-  const state now{m.state.load()};
+  const round_state now{m.state.load()};
   if (now.broken()) throw_broken();
   std::uint64_t expected = m.parties.load();
   do
@@ -285,7 +287,7 @@ void barrier::reset() const {
   (void)family::self();
   meeting& m = meeting_of(ref_);
   for (auto& entry : group_of(ref_).who) entry.store(0);
-  state s{m.state.load()};
+  round_state s{m.state.load()};
   while (!m.state.compare_exchange_weak(s.word, s.after_reset())) {
   }
   if (mutant("barrier: reset not rung")) return;
@@ -294,14 +296,14 @@ void barrier::reset() const {
 
 std::size_t barrier::parties() const noexcept { return parties_of(meeting_of(ref_), group_of(ref_)); }
 std::size_t barrier::waiting() const noexcept {
-  const state s{meeting_of(ref_).state.load()};
+  const round_state s{meeting_of(ref_).state.load()};
   return s.broken() ? 0 : s.arrived();
 }
-bool barrier::broken() const noexcept { return state{meeting_of(ref_).state.load()}.broken(); }
+bool barrier::broken() const noexcept { return round_state{meeting_of(ref_).state.load()}.broken(); }
 
 void codec<barrier>::encode(writer& to, const barrier& value) { value.ref_.encode(to); }
 barrier codec<barrier>::decode(reader& from) {
-  return barrier(object_ref::decode(from, object_kind::barrier, size_for(1)));
+  return barrier(object_ref::decode(from, object_kind::barrier, barrier_size(1)));
 }
 
 }  // namespace kin

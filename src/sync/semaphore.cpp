@@ -123,14 +123,15 @@ counting_semaphore codec<counting_semaphore>::decode(reader& from) {
 }
 
 namespace {
-std::size_t size_for(std::size_t n) {
+std::size_t semaphore_size(std::size_t n) {
   if (n > bounded_semaphore::most_permits)
     throw std::out_of_range("kin: a bounded_semaphore of more than 65536 permits");
   return sizeof(permits) + n * sizeof(permits::word);
 }
 }  // namespace
 
-bounded_semaphore::bounded_semaphore(count n) : ref_(object_ref::make(object_kind::bounded_semaphore, size_for(n))) {
+bounded_semaphore::bounded_semaphore(count n)
+    : ref_(object_ref::make(object_kind::bounded_semaphore, semaphore_size(n))) {
   static_cast<permits*>(ref_.get())->number.store(n);
 }
 
@@ -165,7 +166,7 @@ std::size_t bounded_semaphore::value() const noexcept { return free_permits(perm
 
 void codec<bounded_semaphore>::encode(writer& to, const bounded_semaphore& value) { value.ref_.encode(to); }
 bounded_semaphore codec<bounded_semaphore>::decode(reader& from) {
-  return bounded_semaphore(object_ref::decode(from, object_kind::bounded_semaphore, size_for(0)));
+  return bounded_semaphore(object_ref::decode(from, object_kind::bounded_semaphore, semaphore_size(0)));
 }
 
 }  // namespace kin

@@ -12,7 +12,7 @@
 
 namespace kin::detail {
 namespace {
-constexpr std::byte padding{0};
+constexpr std::byte padding_byte{0};
 
 std::size_t extra_batches(std::size_t fds) {
   return fds <= os::max_fds_per_message ? 0 : (fds - 1) / os::max_fds_per_message;
@@ -54,7 +54,7 @@ bool frame_pump::send_step(outgoing& out) {
   const auto piece = [](const std::byte* p, std::size_t size) { return iovec{const_cast<std::byte*>(p), size}; };
   const auto body = [&] {
     const std::size_t at = out.sent - std::min(out.sent, sizeof out.header + batches);
-    return out.message->bytes.empty() ? piece(&padding, 1)
+    return out.message->bytes.empty() ? piece(&padding_byte, 1)
                                       : piece(out.message->bytes.data() + at, out.message->bytes.size() - at);
   };
   // A batch of descriptors goes with the first byte of the header or with its own byte of padding.
@@ -67,7 +67,7 @@ bool frame_pump::send_step(outgoing& out) {
       pieces[0] = piece(reinterpret_cast<const std::byte*>(&out.header) + out.sent, sizeof out.header - out.sent);
       if (batches == 0) pieces[1] = body();
     } else {
-      pieces[0] = piece(&padding, 1);
+      pieces[0] = piece(&padding_byte, 1);
     }
   } else {
     pieces[0] = body();

@@ -6,13 +6,13 @@
 #include <optional>
 
 #include <kin/core/error.hpp>
+#include "memory/page.hpp"
 
 namespace kin::detail {
 namespace {
-constexpr std::size_t page = 4096;
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 42;
 constexpr std::uint64_t most_in_blocks = std::uint64_t{64} << 20;
-constexpr std::size_t smallest = std::size_t{16} << 10;
+constexpr std::size_t smallest_block = std::size_t{16} << 10;
 }  // namespace
 
 void block_claim::hand_over() noexcept {
@@ -75,7 +75,7 @@ block_claim ring_blocks::lend(std::size_t size) {
 // The old place, if there was one, is not used again: its pages go back, its addresses in the file cost nothing.
 bool ring_blocks::provide(unsigned number, std::size_t size) {
   if (size > most_bytes) return false;
-  size = std::max(os::size_to_reuse(size), smallest);
+  size = std::max(os::size_to_reuse(size), smallest_block);
   // Two of any size, so that one is built while the other is read; of large ones no more, however far the reader is
   // behind.
   std::uint64_t others = 0, bytes = 0;

@@ -8,6 +8,7 @@
 #include <kin/core/error.hpp>
 #include <kin/os/duplicate.hpp>
 
+#include "memory/page.hpp"
 #include "os/event_fd.hpp"
 #include "os/memory_barrier.hpp"
 
@@ -22,7 +23,6 @@ struct first_page {
   ring_control rings[2];
   block_table blocks[2];
 };
-constexpr std::size_t page = 4096;
 static_assert(sizeof(first_page) <= page);
 constexpr std::uint64_t most_in_file = std::uint64_t{1} << 46;
 constexpr std::size_t whole = page + 2 * ring_data_size;

@@ -38,7 +38,7 @@ class told_category final : public std::error_category {
 };
 
 // Never destroyed: an error code may outlive every other object.
-auto& all() {
+auto& all_categories() {
   static auto& instance = *new std::map<std::string, std::unique_ptr<told_category>>;
   return instance;
 }
@@ -52,11 +52,11 @@ const std::error_category* standard_category(std::string_view name) noexcept {
   return nullptr;
 }
 
-void prepare_error_categories_for_fork() { (void)all(); }
+void prepare_error_categories_for_fork() { (void)all_categories(); }
 
 const std::error_category& category_told(const std::string& name, int value, std::string message) {
   const std::lock_guard hold(os::whole_over_fork);
-  auto& category = all()[name];
+  auto& category = all_categories()[name];
   if (!category) category = std::make_unique<told_category>(name);
   category->add(value, std::move(message));
   return *category;

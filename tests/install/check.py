@@ -4,7 +4,8 @@
 
     check.py COMPILER static|shared BUILD_FOLDER
 
-The library is built once, by the add_subdirectory consumer; the find_package and pkg-config consumers use it installed."""
+The library is built once, by the add_subdirectory consumer; the find_package and pkg-config consumers use it installed.
+clang builds it in batches of files (CMAKE_UNITY_BUILD), as a consumer may who does so with all that is his."""
 import os
 import re
 import shutil
@@ -67,7 +68,8 @@ def main():
 
     inside = build / "add_subdirectory"
     configure("add_subdirectory", inside, compiler, "-DKIN_INSTALL=ON",
-              f"-DBUILD_SHARED_LIBS={'ON' if form == 'shared' else 'OFF'}")
+              f"-DBUILD_SHARED_LIBS={'ON' if form == 'shared' else 'OFF'}",
+              f"-DCMAKE_UNITY_BUILD={'ON' if 'clang' in Path(compiler).name else 'OFF'}")
     run(CMAKE, "--build", inside, "-j2")
     run_programs(inside)
 
