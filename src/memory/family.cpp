@@ -63,9 +63,15 @@ state& the() {
   return *s;
 }
 
+namespace {
+bool has_its_link(const state& s) noexcept { return os::file_behind(s.link.get()) == s.link_file; }
+}  // namespace
+
 // One question to the root, in a member.
 family_answer ask(state& s, const family_request& request, int extra_fd, const char* doing,
                   std::vector<unique_fd>& fds) {
+  if (!has_its_link(s))
+    throw os_error(std::string(doing) + ": this process has closed a descriptor of kin's", "sendmsg", EBADF);
   auto [mine, theirs] = os::packet_pair();
   std::vector<int> sent{theirs.get()};
   if (extra_fd >= 0) sent.push_back(extra_fd);
@@ -124,6 +130,7 @@ std::span<std::atomic<hold_word>> map_holds(int file, const family_answer& where
 void make_root(state& s) {
   s.root = new supervisor;  // throws before anything is kept
   table = s.root->table();
+  s.link_file = os::file_behind(s.root->link());  // a copy's link
   // A forked copy that ends here is not the root any more.
   std::atexit([] {
     if (supervisor* root = the().root) root->remove_names();
@@ -169,6 +176,7 @@ void attach(unique_fd link) {
   const std::lock_guard hold(s.mutex);
   os::set_close_on_exec(link.get());
   s.link = std::move(link);
+  s.link_file = os::file_behind(s.link.get());
 }
 
 claim join() {
@@ -213,6 +221,7 @@ bool tell_given_up(std::span<const hold_word> words, bool at_once) noexcept {
     s.root->suspect(words, at_once ? supervisor::urgency::at_once : supervisor::urgency::with_others);
     return true;
   }
+  if (!has_its_link(s)) return false;
   static_assert(most_told == most_given_up);
   family_request request{family_request::verb::gave_up, s.me.member, words.size(), {}, at_once ? 1U : 0U};
   std::memcpy(request.name, words.data(), words.size_bytes());

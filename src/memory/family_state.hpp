@@ -15,12 +15,14 @@
 #include "memory/piece_store.hpp"
 #include "memory/supervisor.hpp"
 #include "os/memory_file.hpp"
+#include "os/open_file.hpp"
 
 namespace kin::detail::family {
 
 struct state {
   std::mutex mutex;
   unique_fd link;              // a member's; the root's is the supervisor's
+  os::open_file link_file;     // whose number a program that closes all it finds may have got for a file of its own
   supervisor* root = nullptr;  // in the root only; never destroyed, like its thread
   os::mapping table;           // a member's; the root's is the supervisor's
   membership me;

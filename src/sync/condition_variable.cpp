@@ -56,8 +56,9 @@ bool condition_variable::wait_notified(std::unique_lock<Mutex>& lock, deadline u
   bool notified = false;
   try {
     // No spinning: notify_one would be seen by every spinner.
+    const std::atomic<std::uint64_t>& count = n.count;
     notified =
-        detail::wait_for(n.bell, light, until, detail::spinning::useless, [&] { return n.count.load() != before; });
+        detail::wait_for(n.bell, light, until, detail::spinning::useless, [&] { return count.load() != before; });
   } catch (...) {
     lock.lock();
     throw;

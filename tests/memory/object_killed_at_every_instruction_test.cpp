@@ -56,12 +56,8 @@ void kill_everywhere(const scenario& s, long kills) {
   course way;
   ASSERT_FALSE(one_kill(s, 10'000'000, way));
   const long length = way.made;
-  const long stride = std::max(1L, length / kills);
-  long points = 0;
-  for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
-    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    way.follow([&](course& to) { return one_kill(s, n, to); });
-  }
+  const long points =
+      kill_at(about(kills, length), way, length, [&](long n, course& to) { return one_kill(s, n, to); });
   std::printf("             %-40s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }
 

@@ -22,7 +22,6 @@
 #include <utility>
 #include <vector>
 
-#include "sync/scenario_part.hpp"
 #include "sync/stepped.hpp"
 
 namespace {
@@ -74,7 +73,6 @@ struct scenario {
   bool flat = false;
   // Who has the bias of both locks (queue/turn.hpp): the victim, or somebody who lives; else nobody.
   enum { nobody, victim, another } bias = nobody;
-  long parts = 1;  // that all of its instructions are shared out to
 };
 
 // Takes both biases, and leaves the items as they were.
@@ -213,20 +211,14 @@ bool one_kill(const scenario& s, long steps, kin_test::course& way) {
   return inside;
 }
 
-// `which`(length): the first, and how many to the next.
-template <class Which>
-void kill_each(const scenario& s, Which which) {
+void kill_everywhere(const scenario& s, long kills) {
   SCOPED_TRACE(s.name);
   kin_test::course way;
   const auto one_kill = s.flat ? ::one_kill<flat_item> : s.plain ? ::one_kill<plain_item> : ::one_kill<item>;
   ASSERT_FALSE(one_kill(s, 10'000'000, way));
   const long length = way.made;
-  const auto [first, stride] = which(length);
-  long points = 0;
-  for (long n = first; n < length + stride && !testing::Test::HasFatalFailure(); n += stride, ++points) {
-    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    way.follow([&](kin_test::course& to) { return one_kill(s, n, to); });
-  }
+  const long points = kill_at(kin_test::about(kills, length), way, length,
+                              [&](long n, kin_test::course& to) { return one_kill(s, n, to); });
   std::printf("             %-45s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }
 
@@ -241,7 +233,7 @@ const std::vector<scenario> scenarios = {
     {.name = "put for one who polls", .polled = true},
     {.name = "get of the only item", .before = 1, .puts = false},
     {.name = "get of the first item", .before = 3, .puts = false},
-    {.name = "get of many extents", .before = 2, .size = 70'000, .puts = false, .parts = 8},
+    {.name = "get of many extents", .before = 2, .size = 70'000, .puts = false},
     {.name = "get with a descriptor", .before = 2, .puts = false, .with_fd = true},
     {.name = "get for one who waits for room", .capacity = 2, .before = 2, .puts = false, .with_sleeper = true},
     {.name = "get of the only item, polled", .before = 1, .puts = false, .polled = true},
@@ -255,7 +247,7 @@ const std::vector<scenario> scenarios = {
     {.name = "plain get of the only item", .before = 1, .puts = false, .plain = true},
     {.name = "plain get of the first item", .before = 3, .puts = false, .plain = true},
     {.name = "plain get from the next segment", .before = 2, .size = 10'000, .puts = false, .plain = true},
-    {.name = "plain get of many segments", .before = 2, .size = 70'000, .puts = false, .plain = true, .parts = 8},
+    {.name = "plain get of many segments", .before = 2, .size = 70'000, .puts = false, .plain = true},
     {.name = "plain get for one who waits for room",
      .capacity = 2,
      .before = 2,
@@ -281,25 +273,13 @@ const std::vector<scenario> scenarios = {
 };
 
 class queue_killed_at : public testing::TestWithParam<scenario> {};
+class long_queue_killed_at : public queue_killed_at {};
 
-TEST_P(queue_killed_at, a_few_instructions_is_whole) {
-  kill_each(GetParam(), [](long length) {
-    const long stride = std::max(1L, length / 8);
-    return std::pair(stride / 2, stride);
-  });
-}
+TEST_P(queue_killed_at, a_few_instructions_is_whole) { kill_everywhere(GetParam(), 9); }
+TEST_P(long_queue_killed_at, every_instruction_is_whole) { kill_everywhere(GetParam(), 1'000'000); }
 
 INSTANTIATE_TEST_SUITE_P(in, queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
-
-class long_queue_killed_at : public testing::TestWithParam<kin_test::scenario_part<scenario>> {};
-
-TEST_P(long_queue_killed_at, every_instruction_is_whole) {
-  const auto& p = GetParam();
-  kill_each(p.whole, [&](long) { return p.kill_points(); });
-}
-
-INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(kin_test::parts_of(scenarios)),
-                         kin_test::part_name);
+INSTANTIATE_TEST_SUITE_P(in, long_queue_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
 }  // namespace
 

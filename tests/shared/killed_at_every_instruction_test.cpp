@@ -8,17 +8,14 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "support/leaves_nothing_behind.hpp"
-#include "sync/scenario_part.hpp"
 #include "sync/stepped.hpp"
 
 namespace {
@@ -79,7 +76,6 @@ struct scenario {
   std::string name;
   int items;
   std::function<void(const world&)> stepped;
-  long parts = 1;  // that all of its instructions are shared out to
 };
 
 bool one_kill(const scenario& s, long steps, kin_test::course& way, const contents& before, const contents& after) {
@@ -113,8 +109,7 @@ bool one_kill(const scenario& s, long steps, kin_test::course& way, const conten
   return inside;
 }
 
-// After `first` instructions, and each `stride` more.
-void kill_each(const scenario& s, const std::function<std::pair<long, long>(long length)>& first_and_stride) {
+void kill_everywhere(const scenario& s, long kills) {
   const world w(s.items);
   const contents before(w);
   s.stepped(w);
@@ -123,12 +118,8 @@ void kill_each(const scenario& s, const std::function<std::pair<long, long>(long
   kin_test::course way;
   ASSERT_FALSE(one_kill(s, 10'000'000, way, before, after));
   const long length = way.made;
-  const auto [first, stride] = first_and_stride(length);
-  long points = 0;
-  for (long n = first; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
-    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    way.follow([&](kin_test::course& to) { return one_kill(s, n, to, before, after); });
-  }
+  const long points = kill_at(kin_test::about(kills, length), way, length,
+                              [&](long n, kin_test::course& to) { return one_kill(s, n, to, before, after); });
   std::printf("             %-40s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }
 
@@ -155,31 +146,20 @@ const std::vector<scenario> scenarios = {
      [](const world& w) {
        w.list.extend({"x", "y"});
      }},
-    {"set that moves the dict to a span", 8, [](const world& w) { w.numbers.set(77, 99); }, 8},
-    {"set that needs a larger span", 4, [](const world& w) { w.texts.set("new", std::string(6000, 'n')); }, 8},
+    {"set that moves the dict to a span", 8, [](const world& w) { w.numbers.set(77, 99); }},
+    {"set that needs a larger span", 4, [](const world& w) { w.texts.set("new", std::string(6000, 'n')); }},
 };
 
 class shared_killed_at : public testing::TestWithParam<scenario> {};
+class long_shared_killed_at : public shared_killed_at {};
 
 TEST_P(shared_killed_at, some_instructions_leaves_the_others_right) {
   const char* chosen = std::getenv("KIN_KILLS");
-  const long kills = chosen ? std::atol(chosen) : 12;
-  kill_each(GetParam(), [=](long length) {
-    const long stride = std::max(1L, length / kills);
-    return std::pair(stride / 2, stride);
-  });
+  kill_everywhere(GetParam(), chosen ? std::atol(chosen) : 12);
 }
+TEST_P(long_shared_killed_at, every_instruction_leaves_the_others_right) { kill_everywhere(GetParam(), 1'000'000); }
 
 INSTANTIATE_TEST_SUITE_P(in, shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
-
-class long_shared_killed_at : public testing::TestWithParam<kin_test::scenario_part<scenario>> {};
-
-TEST_P(long_shared_killed_at, every_instruction_leaves_the_others_right) {
-  const auto& p = GetParam();
-  kill_each(p.whole, [&](long) { return p.kill_points(); });
-}
-
-INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(kin_test::parts_of(scenarios)),
-                         kin_test::part_name);
+INSTANTIATE_TEST_SUITE_P(in, long_shared_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
 
 }  // namespace

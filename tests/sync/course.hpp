@@ -4,8 +4,11 @@
 // steps.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -63,5 +66,26 @@ class course {
   std::unordered_map<long, long> times_;
   bool open_ = true;
 };
+
+/// After how many instructions to kill.
+struct kill_points {
+  long first, stride;
+};
+/// About so many, of an operation of that length; all, where that is fewer.
+inline kill_points about(long kills, long length) {
+  if (kills >= length) return {0, 1};
+  return {length / kills / 2, length / kills};
+}
+
+/// `kill`(instructions, course) at each of the points, until one fails. How many they are.
+template <class Kill>
+long kill_at(kill_points which, course& way, long length, Kill kill) {
+  long points = 0;
+  for (long n = which.first; n <= length && !testing::Test::HasFailure(); n += which.stride, ++points) {
+    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
+    way.follow([&](course& to) { return kill(n, to); });
+  }
+  return points;
+}
 
 }  // namespace kin_test

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// scenario_part: a share of a scenario's kill points, where all of them are more than one test has time for: each kill
-// steps there anew, from the beginning.
+// scenario_part: a share of a scenario's kill points, where all of them are more than one test has time for.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "sync/course.hpp"
 #include "sync/stepped.hpp"
 
 namespace kin_test {
@@ -19,8 +18,7 @@ struct scenario_part {
   Scenario whole;
   long rest;
 
-  /// The first, and how many to the next.
-  [[nodiscard]] std::pair<long, long> kill_points() const { return {rest, whole.parts}; }
+  [[nodiscard]] kill_points points() const { return {rest, whole.parts}; }
 };
 
 template <class Scenario>

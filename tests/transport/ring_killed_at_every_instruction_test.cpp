@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "sync/scenario_part.hpp"
 #include "sync/stepped.hpp"
 
 namespace {
@@ -34,6 +35,7 @@ struct scenario {
   bool with_fd = false, with_sleeper = false, polled = false;
   bool in_place = false;    // a loan
   bool twice_held = false;  // the test itself also holds the end whose user is killed
+  long parts = 1;           // that all of its instructions are shared out to
 };
 
 struct message {
@@ -236,16 +238,14 @@ bool one_kill(const scenario& s, long steps, kin_test::course& way) {
   return s.sends ? kill_a_sender(s, steps, way) : kill_a_receiver(s, steps, way);
 }
 
-void kill_everywhere(const scenario& s, long kills) {
+// `which`(length): the points.
+template <class Which>
+void kill_at_each(const scenario& s, Which which) {
   kin_test::course way;
   ASSERT_FALSE(one_kill(s, 10'000'000, way));
   const long length = way.made;
-  const long stride = std::max(1L, length / kills);
-  long points = 0;
-  for (long n = kills >= length ? 0 : stride / 2; n <= length && !testing::Test::HasFailure(); n += stride, ++points) {
-    SCOPED_TRACE("killed after instruction " + std::to_string(n) + " of " + std::to_string(length));
-    way.follow([&](kin_test::course& to) { return one_kill(s, n, to); });
-  }
+  const long points =
+      kill_at(which(length), way, length, [&](long n, kin_test::course& to) { return one_kill(s, n, to); });
   std::printf("             %-50s %6ld instructions, %5ld kills\n", s.name.c_str(), length, points);
 }
 
@@ -253,7 +253,7 @@ const std::vector<scenario> scenarios = {
     {.name = "send"},
     {.name = "send behind others", .before = 3},
     {.name = "send that grows the ring", .before = 3, .size = 1200},
-    {.name = "send in pieces", .size = 140'000},
+    {.name = "send in pieces", .size = 140'000, .parts = 16},
     {.name = "send with a descriptor", .before = 1, .with_fd = true},
     {.name = "send for one who sleeps", .with_sleeper = true},
     {.name = "send with a descriptor for one who sleeps", .with_fd = true, .with_sleeper = true},
@@ -280,16 +280,24 @@ const std::vector<scenario> scenarios = {
 };
 
 class ring_killed_at : public testing::TestWithParam<scenario> {};
-class long_ring_killed_at : public ring_killed_at {};
 
 TEST_P(ring_killed_at, some_instructions_leaves_the_other_side_right) {
   // A large message takes 100'000 instructions each time.
-  kill_everywhere(GetParam(), GetParam().size > 100'000 ? 4 : 12);
+  const long kills = GetParam().size > 100'000 ? 4 : 12;
+  kill_at_each(GetParam(), [=](long length) { return kin_test::about(kills, length); });
 }
-TEST_P(long_ring_killed_at, every_instruction_leaves_the_other_side_right) { kill_everywhere(GetParam(), 100'000); }
 
 INSTANTIATE_TEST_SUITE_P(in, ring_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
-INSTANTIATE_TEST_SUITE_P(in, long_ring_killed_at, testing::ValuesIn(scenarios), kin_test::scenario_name);
+
+class long_ring_killed_at : public testing::TestWithParam<kin_test::scenario_part<scenario>> {};
+
+TEST_P(long_ring_killed_at, every_instruction_leaves_the_other_side_right) {
+  const auto& p = GetParam();
+  kill_at_each(p.whole, [&](long) { return p.points(); });
+}
+
+INSTANTIATE_TEST_SUITE_P(in, long_ring_killed_at, testing::ValuesIn(kin_test::parts_of(scenarios)),
+                         kin_test::part_name);
 
 }  // namespace
 

@@ -61,10 +61,11 @@ class value {
   }
   void unlock() const { detail::unlock_guarded(object_.ref); }
   /// Holds the lock, accepting whatever a dead holder has left: repair it before you unlock.
-  [[nodiscard]] std::unique_lock<value> recover() const {
+  [[nodiscard]] std::unique_lock<value> recover() const& {
     detail::recover_guarded(object_.ref);
     return {const_cast<value&>(*this), std::adopt_lock};
   }
+  std::unique_lock<value> recover() const&& = delete;  // it would outlive this handle
 
   /// In shared memory; hold the lock.
   [[nodiscard]] T* operator->() const noexcept { return get(); }
