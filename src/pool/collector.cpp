@@ -131,10 +131,11 @@ bool pool_core::harvest(worker& from) {
 void pool_core::look(worker& from) {
   if (!harvest(from)) return;
   const bool asked = from.asked_to_tell;
+  heard_words_ = false;
   collect(from);
-  if (!asked || from.asked_to_tell) return;
-  left_to_look_at_ = true;  // the word for the pool's thread was among it
-  wake();
+  // What was for the pool's thread may have been among it.
+  if (asked && !from.asked_to_tell) left_to_look_at_ = true;
+  if (left_to_look_at_ || heard_words_) wake();
 }
 
 // Once a task is settled, who shares its state may decode the value and let go of it: then it would go with the task.

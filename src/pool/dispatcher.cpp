@@ -34,6 +34,8 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
   t->state = std::move(state);
   t->set_options(options);
   if (passengers carried = take_carried(work); !carried.empty()) t->state->keep_until_settled(std::move(carried));
+  // A part of a map that the caller runs is a task, too: it must not wait for room, and goes on after close().
+  const bool nested = runs_in_task_of(*this);
   lock hold(mutex_);
   if (is_too_late(options)) {
     if (closed_) throw closed_error("kin: the pool is closed and takes no more tasks");
@@ -41,12 +43,12 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
     settle(*t, too_late(name, options));
     return;
   }
-  if (options_.max_pending > 0) {
+  if (options_.max_pending > 0 && !nested) {
     ++space_waiters_;
     changed_.wait(hold, [&] { return closed_ || waiting_.size() < options_.max_pending; });
     --space_waiters_;
   }
-  if (closed_) throw closed_error("kin: the pool is closed and takes no more tasks");
+  if (terminated_ || (closed_ && !nested)) throw closed_error("kin: the pool is closed and takes no more tasks");
   t->number = ++tasks_numbered_;
   keep_request(*t, work);
   if (!serving_) {

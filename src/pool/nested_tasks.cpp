@@ -40,6 +40,7 @@ std::shared_ptr<parcel> numbered(std::uint64_t number, parcel message) {
 }  // namespace
 
 bool pool_core::take_word(worker& from, std::uint64_t kind, parcel& message) {
+  heard_words_ = true;  // another worker may have to run
   if (kind == submit_frame) {
     take_submission(from, std::move(message));
   } else if (kind == blocked_frame || kind == unblocked_frame) {
@@ -91,9 +92,9 @@ void pool_core::take_submission(worker& from, parcel message) {
     for (const auto& w : workers_) {
       if (w->number != worker) continue;
       w->given.erase(number);
-      if (w->now == phase::leaving) return;
+      if (w->now == phase::leaving && !w->lingers) return;
       w->pump.send(settled_frame, numbered(number, s->outcome()));
-      if (w->pump.wants_to_write()) wake();
+      if (w->pump.wants_to_write() || w->lingers) wake();
     }
   });
   t->state = state;

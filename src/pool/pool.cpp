@@ -60,7 +60,7 @@ void pool_handle::finish() noexcept {
 
 // CPython's choice: four chunks a worker, so that a slow chunk does not leave the others idle for long.
 std::size_t pool_handle::chunk_size(std::size_t items, const map_options& options) const {
-  if (options.chunk > 0) return options.chunk;
+  if (options.chunk > 0) return std::min<std::size_t>(options.chunk, std::max<std::size_t>(items, 1));
   const std::size_t chunks = (size() + (options.caller_takes_part ? 1 : 0)) * 4;
   return items <= chunks ? 1 : (items + chunks - 1) / chunks;
 }

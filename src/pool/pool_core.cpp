@@ -16,6 +16,7 @@
 #include "os/process_id.hpp"
 #include "os/surroundings.hpp"
 #include "pool/default_size.hpp"
+#include "pool/task_context.hpp"
 #include "process/processor_sharers.hpp"
 
 namespace kin::detail {
@@ -136,6 +137,11 @@ void pool_core::require_owner() const {
 
 void pool_core::close() {
   require_owner();
+  if (runs_in_task_of(*this)) refuse_in_task("close");
+  take_no_more();
+}
+
+void pool_core::take_no_more() {
   const lock hold(mutex_);
   closed_ = true;
   changed_.notify_all();
@@ -144,6 +150,7 @@ void pool_core::close() {
 
 void pool_core::join() {
   require_owner();
+  if (runs_in_task_of(*this)) refuse_in_task("join");
   {
     lock hold(mutex_);
     if (!closed_ && !terminated_) throw std::logic_error("kin: pool.join() before close() or terminate()");
@@ -154,6 +161,17 @@ void pool_core::join() {
 
 void pool_core::terminate(std::chrono::nanoseconds grace) {
   require_owner();
+  if (runs_in_task_of(*this)) refuse_in_task("terminate");
+  stop(grace);
+}
+
+void pool_core::finish(bool at_once) {
+  require_owner();
+  at_once ? stop({}) : take_no_more();
+  if (!runs_in_task_of(*this)) join();  // a part of a map that the caller runs is what would be waited for
+}
+
+void pool_core::stop(std::chrono::nanoseconds grace) {
   const lock hold(mutex_);
   closed_ = terminated_ = true;
   const auto not_run = std::make_exception_ptr(cancelled_error("kin: the pool was terminated before the task ran"));
@@ -171,6 +189,7 @@ void pool_core::terminate(std::chrono::nanoseconds grace) {
     }
     if (w->judged == verdict::none) w->judged = verdict::terminated;
     w->now = phase::leaving;
+    w->lingers = false;
     w->process->signal_group(SIGTERM);
     w->lane.leave();
     w->pump.shut();  // one that lives through it ends after its task

@@ -62,6 +62,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void close() override;
   void join() override;
   void terminate(std::chrono::nanoseconds grace) override;
+  void finish(bool at_once) override;
   [[nodiscard]] pool_stats stats() const override;
   [[nodiscard]] std::size_t size() const noexcept override { return options_.workers; }
   [[nodiscard]] std::shared_ptr<shared_buffer> take_buffer(std::size_t bytes) override { return buffers_.take(bytes); }
@@ -103,6 +104,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     deadline idle_ends = deadline::never();
     deadline killed_at = deadline::never();  // leaving, but may end by itself until then
     bool ready = false;                      // has said so: its initializer has run
+    bool lingers = false;                    // leaving, but not told so: tasks that it has submitted have not ended
     bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
     std::size_t most_at_once = 0;   // tasks in its lane, going by how long the last ones took
@@ -120,6 +122,8 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   [[nodiscard]] pool_stats count() const;
   void wake() const { wake_.set(); }
   void require_owner() const;
+  void take_no_more();
+  void stop(std::chrono::nanoseconds grace);
   [[nodiscard]] deadline next_timer() const;
 
   // request_heads.cpp
@@ -207,6 +211,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void lost(worker& w);
   void take_from_dead(worker& w, const exit_status& status, const std::string& details);
   void retire(worker& w);
+  void let_go(worker& w);
   void kill(worker& w, verdict why);
   void fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, const std::string& details);
   void give_back(std::vector<std::unique_ptr<task>> tasks);
@@ -270,6 +275,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   bool lanes_full_ = false;       // none has room; until one has answered, or a worker comes or is free
   std::size_t watched_ = 0;       // tasks of which somebody is to be told who does not wait in wait_for()
   bool left_to_look_at_ = false;  // by other threads for the pool's
+  bool heard_words_ = false;      // of workers: what they submit, that they wait
 
   // The first bytes of small requests, which say what is called. What they name is never unloaded.
   struct request_head {

@@ -60,9 +60,10 @@ void pool_core::supervise(lock& hold) {
   check_timers();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
-    if (w.pump.closed() && w.now != phase::leaving) {
+    if (w.pump.closed() && (w.now != phase::leaving || w.lingers)) {
       // It has closed its end, or died a moment ago: either way no more can come from it.
       w.now = phase::leaving;
+      w.lingers = false;
       if (w.judged == verdict::none) w.process->signal_group(SIGKILL);
     }
     if (has_ended(w)) {
@@ -77,6 +78,10 @@ void pool_core::supervise(lock& hold) {
       home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(given, answered);
     } else {
+      if (w.lingers) {
+        collect(w, std::numeric_limits<std::size_t>::max());  // its last answer may have overtaken what it submitted
+        let_go(w);
+      }
       ++it;
     }
   }
@@ -179,7 +184,7 @@ void pool_core::start_worker(lock& hold) {
 
 bool pool_core::any_worker_ready() const {
   return std::any_of(workers_.begin(), workers_.end(),
-                     [](const auto& w) { return w->ready && w->now != phase::leaving; });
+                     [](const auto& w) { return w->ready && w->now != phase::leaving && !w->blocked; });
 }
 
 void pool_core::start_failed(const std::exception_ptr& why) {
@@ -273,10 +278,19 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
   }
 }
 
-// Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.
+// It gets no more tasks, and is let go by the pool's thread.
 void pool_core::retire(worker& w) {
   w.now = phase::leaving;
+  w.lingers = true;
   in_a_row_ = {};
+  wake();
+}
+
+// Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes. One that has submitted
+// tasks hears of them first: it has callbacks for them, perhaps, and holds what was given along.
+void pool_core::let_go(worker& w) {
+  w.lingers = !w.given.empty() || w.pump.wants_to_write();
+  if (w.lingers) return;
   w.told_to_leave = true;
   w.lane.leave();
   w.pump.shut();
@@ -288,6 +302,7 @@ void pool_core::retire(worker& w) {
 void pool_core::kill(worker& w, verdict why) {
   if (w.judged == verdict::none) w.judged = why;
   w.now = phase::leaving;
+  w.lingers = false;
   in_a_row_ = {};
   w.process->signal_group(SIGKILL);
 }

@@ -23,6 +23,11 @@ std::exception_ptr too_deep() {
       "itself from some depth on"));
 }
 
+bool runs_in_task_of(const task_pool& pool) noexcept {
+  const auto* context = task_context::current();
+  return context && context->core() == &pool;
+}
+
 void refuse_in_task(const char* verb) {
   throw std::logic_error("kin: a task cannot " + std::string(verb) +
                          " the pool that it runs in; that is for whoever made the pool");

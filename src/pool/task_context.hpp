@@ -20,6 +20,8 @@ namespace kin::detail {
 inline constexpr unsigned deepest_task = 64;
 /// What a task gets that is submitted at that depth: std::length_error.
 [[nodiscard]] std::exception_ptr too_deep();
+/// Whether the calling thread runs a task of that pool.
+[[nodiscard]] bool runs_in_task_of(const task_pool& pool) noexcept;
 /// close(), join() or terminate() of the pool that the calling task runs in.
 [[noreturn]] void refuse_in_task(const char* verb);
 

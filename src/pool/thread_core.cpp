@@ -95,7 +95,7 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   require_owner();
   check_task(options, work);
   // The task that submits this one, if it is of this pool: then it must not wait for room, and goes on after close().
-  const bool nested = in_own_task();
+  const bool nested = runs_in_task_of(*this);
   const auto parent = nested ? task_context::current()->as_parent() : nullptr;
   lock hold(mutex_);
   const unsigned depth = nested ? live_ancestors(parent) : 0;
@@ -173,7 +173,7 @@ bool thread_core::run_here(task_state& state) {
 
 void thread_core::close() {
   require_owner();
-  if (in_own_task()) refuse_in_task("close");
+  if (runs_in_task_of(*this)) refuse_in_task("close");
   end(false);
 }
 
@@ -195,12 +195,12 @@ void thread_core::end(bool at_once) {
 void thread_core::finish(bool at_once) {
   require_owner();
   end(at_once);
-  if (!own_thread() && !in_own_task() && !inline_run::is_of(*this)) join();
+  if (!own_thread() && !runs_in_task_of(*this) && !inline_run::is_of(*this)) join();
 }
 
 void thread_core::join() {
   require_owner();
-  if (in_own_task()) refuse_in_task("join");
+  if (runs_in_task_of(*this)) refuse_in_task("join");
   {
     lock hold(mutex_);
     if (!closed_ && !terminated_) throw std::logic_error("kin: pool.join() before close() or terminate()");
@@ -212,7 +212,7 @@ void thread_core::join() {
 // Threads cannot be stopped: what runs goes on, for nobody.
 void thread_core::terminate(std::chrono::nanoseconds) {
   require_owner();
-  if (in_own_task()) refuse_in_task("terminate");
+  if (runs_in_task_of(*this)) refuse_in_task("terminate");
   end(true);
 }
 
@@ -225,11 +225,6 @@ pool_stats thread_core::stats() const {
   s.running = running_;
   s.pending = waiting_.size();
   return s;
-}
-
-bool thread_core::in_own_task() const noexcept {
-  const auto* context = task_context::current();
-  return context && context->core() == this;
 }
 
 void thread_core::require_owner() const {

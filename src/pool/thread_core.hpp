@@ -43,7 +43,6 @@ class thread_core final : public task_pool, public std::enable_shared_from_this<
 
   // thread_core.cpp
   void require_owner() const;
-  [[nodiscard]] bool in_own_task() const noexcept;
   void end(bool at_once);
   bool settle(task_state& state, std::exception_ptr failure);
   void note_settled(bool failed);

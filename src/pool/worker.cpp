@@ -194,6 +194,7 @@ void pool_worker_main(worker_setup setup) {
       }
       if (lane.is_to_tell()) tell_pool();
     }
+    link.hear_the_rest();
   } catch (const closed_error&) {
     // The pool is gone, and with it whoever wanted the answer.
   } catch (const os_error&) {

@@ -128,6 +128,14 @@ void worker_pool::take_settled(parcel message) {
   state->settle(std::move(message), {});
 }
 
+void worker_pool::hear_the_rest() {
+  {
+    std::unique_lock hold(mutex_);
+    changed_.wait(hold, [&] { return ended_ || !has_reader_; });
+  }
+  callbacks_->drain();
+}
+
 std::optional<worker_pool::frame> worker_pool::next_frame() {
   std::unique_lock hold(mutex_);
   if (!has_reader_) {
@@ -268,9 +276,20 @@ pool_stats worker_pool::stats() const {
   return s;
 }
 
+namespace {
+// Of the calling thread: its waits, one inside the other, and the task that ran when the outermost began.
+thread_local constinit unsigned waits = 0;
+thread_local constinit std::uint64_t waits_since = 0;
+}  // namespace
+
+// The pool hears of the first thread that waits while a task runs. Those that earlier tasks have left behind do not
+// count: the pool takes a worker that has answered for one that does not wait.
 void worker_pool::wait_begins() noexcept {
+  if (waits++ > 0 || os::own_pid() != owner_) return;
   const std::lock_guard hold(mutex_);
-  if (waiting_threads_++ > 0 || os::own_pid() != owner_) return;
+  waits_since = before_.load(std::memory_order_relaxed);
+  if (std::exchange(waiting_in_, waits_since) != waits_since) waiting_threads_ = 0;
+  if (waiting_threads_++ > 0) return;
   try {
     send(blocked_frame, {});
   } catch (...) {
@@ -279,8 +298,10 @@ void worker_pool::wait_begins() noexcept {
 }
 
 void worker_pool::wait_ends() noexcept {
+  if (--waits > 0 || os::own_pid() != owner_) return;
   const std::lock_guard hold(mutex_);
-  if (--waiting_threads_ > 0 || os::own_pid() != owner_) return;
+  if (waits_since != waiting_in_ || waits_since != before_.load(std::memory_order_relaxed)) return;
+  if (--waiting_threads_ > 0) return;
   try {
     send(unblocked_frame, {});
   } catch (...) {

@@ -44,6 +44,8 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
     depth_.store(depth, std::memory_order_relaxed);
     before_.store(others, std::memory_order_relaxed);
   }
+  /// When the pool has said that it wants no more: until all that it had to say has been heard, and callbacks have run.
+  void hear_the_rest();
   /// Whether the descriptor of the channel still leads to it: a task may have closed it.
   [[nodiscard]] bool has_channel() const noexcept { return os::file_behind(link_.native_handle()) == channel_file_; }
 
@@ -90,7 +92,8 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
   std::unordered_map<std::uint64_t, std::shared_ptr<task_state>> submitted_;
   mutable std::map<std::uint64_t, std::optional<parcel>> questions_;
   mutable std::uint64_t numbered_ = 0;
-  std::size_t waiting_threads_ = 0;
+  std::size_t waiting_threads_ = 0;  // since that task began:
+  std::uint64_t waiting_in_ = 0;     // as before_
 };
 
 }  // namespace kin::detail

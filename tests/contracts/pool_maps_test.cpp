@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <forward_list>
+#include <limits>
 #include <list>
 #include <map>
 #include <memory>
@@ -69,6 +71,32 @@ struct fails_at_first {
     return n * n;
   }
 };
+
+unsigned square_of_lower(int n) { return static_cast<unsigned>(n & 0xff) * static_cast<unsigned>(n & 0xff); }
+
+KIN_ANY_POOL_TEST(pool_maps, take_a_chunk_larger_than_all_for_all) {
+  Pool workers(options(2));
+  std::vector<int> items(100'000);
+  std::iota(items.begin(), items.end(), 0);
+  const std::vector<unsigned> right = workers.map(square_of_lower, items);
+  const kin::array<int> in(items.size());
+  std::ranges::copy(items, in.begin());
+  for (const std::size_t chunk :
+       {std::size_t{50'000'000}, std::size_t{1} << 62, (std::size_t{1} << 63) - 1,
+        std::numeric_limits<std::size_t>::max() - 1, std::numeric_limits<std::size_t>::max()}) {
+    const kin::map_options all{.chunk = chunk};
+    EXPECT_EQ(workers.map(square_of_lower, items, all), right) << chunk;
+    EXPECT_EQ(workers.map_async(square_of_lower, items, all).get(), right) << chunk;
+    EXPECT_TRUE(std::ranges::equal(workers.map(square_of_lower, in, all), right)) << chunk;
+    const kin::array<unsigned> out(items.size());
+    workers.map(square_of_lower, in, out, all);
+    EXPECT_TRUE(std::ranges::equal(out, right)) << chunk;
+    EXPECT_EQ(workers.starmap([](int a, int b) { return a + b; }, std::vector{std::tuple(1, 2)}, all).at(0), 3);
+    unsigned sum = 0;
+    for (const unsigned n : workers.imap(square_of_lower, std::vector{1, 2, 3}, all)) sum += n;
+    EXPECT_EQ(sum, 14u) << chunk;
+  }
+}
 
 KIN_ANY_POOL_TEST(pool_maps, tries_again_what_the_caller_runs_as_what_workers_run) {
   Pool workers(options(1));

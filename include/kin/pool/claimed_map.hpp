@@ -156,7 +156,8 @@ class claimed_map {
     const std::size_t most = std::max<std::size_t>(workers.size() + (options.caller_takes_part ? 1 : 0), 1);
     constexpr std::size_t ranges_each = 64;  // small, so that all end together; many are claimed at once
     std::size_t chunk = options.chunk > 0 ? std::size_t{options.chunk} : items / (most * ranges_each);
-    chunk = std::max({chunk, (items + range_claims::most_ranges - 1) / range_claims::most_ranges, std::size_t{1}});
+    chunk = std::max(
+        {std::min(chunk, items), (items + range_claims::most_ranges - 1) / range_claims::most_ranges, std::size_t{1}});
     part_.emplace(claimed_part{range_claims::take((items + chunk - 1) / chunk), items, chunk,
                                (items + chunk - 1) / chunk, 0, static_cast<std::uint32_t>(most)});
   }

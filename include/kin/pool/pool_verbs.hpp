@@ -44,7 +44,10 @@ class KIN_EXPORT pool_handle {
   /// The same, but workers get SIGTERM and `grace` to end first.
   template <class Rep, class Period>
   void terminate(std::chrono::duration<Rep, Period> grace) {
-    core().terminate(std::chrono::ceil<std::chrono::nanoseconds>(grace));
+    using seconds = std::chrono::duration<long double>;
+    constexpr auto longest = std::chrono::nanoseconds::max();
+    if (!(grace > grace.zero())) return core().terminate({});
+    core().terminate(seconds(grace) < seconds(longest) ? std::chrono::ceil<std::chrono::nanoseconds>(grace) : longest);
   }
   [[nodiscard]] pool_stats stats() const { return core().stats(); }
   /// Most workers at once.
