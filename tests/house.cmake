@@ -21,7 +21,7 @@ list(TRANSFORM sources REPLACE "(.+)" "#include \"\\1\"")
 list(JOIN sources "\n" all_sources)
 file(GENERATE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/all_sources.cpp" CONTENT "${all_sources}\n")
 add_test(NAME house.all_sources_compile_as_one
-         COMMAND "${CMAKE_CXX_COMPILER}" -std=c++20 -fsyntax-only "-I${PROJECT_SOURCE_DIR}/include"
+         COMMAND "${CMAKE_CXX_COMPILER}" -std=c++20 -Wall -Wextra -Werror -O0 -c -o /dev/null "-I${PROJECT_SOURCE_DIR}/include"
                  "-I${PROJECT_SOURCE_DIR}/src" "${CMAKE_CURRENT_BINARY_DIR}/all_sources.cpp")
 set_tests_properties(house.all_sources_compile_as_one PROPERTIES LABELS house TIMEOUT 120)
 

@@ -21,6 +21,7 @@
 #include <kin/os/duplicate.hpp>
 
 #include "os/gate.hpp"
+#include "os/kernel_sigaction.hpp"
 
 #if defined(__clang__)
 #define KIN_UNSANITIZED __attribute__((no_sanitize("address", "thread", "undefined")))
@@ -49,14 +50,6 @@ constexpr auto* uninstrumented_clone = &::__clone;
 #else
 constexpr auto* uninstrumented_clone = &::clone;
 #endif
-
-// The kernel's struct sigaction (glibc's differs), for rt_sigaction.
-struct kernel_sigaction {
-  void* handler;
-  unsigned long flags;
-  void* restorer;
-  unsigned long mask;
-};
 
 constexpr auto mask_of_all = [] {
   std::array<unsigned char, sizeof(cpu_set_t)> mask{};

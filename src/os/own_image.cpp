@@ -24,6 +24,7 @@
 #include <kin/os/duplicate.hpp>
 
 #include "os/gate.hpp"
+#include "os/kernel_sigaction.hpp"
 
 namespace kin::os {
 
@@ -77,18 +78,11 @@ int fork_process() {
 
 namespace {
 
-// The kernel's struct sigaction (glibc's differs). glibc's own call takes five times as long.
-struct kernel_sigaction {
-  void* handler;
-  unsigned long flags;
-  void* restorer;
-  unsigned long mask;
-};
-
 void set_blocked_signals(const unsigned long& now, unsigned long* before = nullptr) {
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &now, before, sizeof now);
 }
 
+// By the kernel's own call: glibc's takes five times as long.
 void default_signals() {
   const kernel_sigaction default_action{};
   for (int s = 1; s < 65; ++s)
@@ -155,7 +149,7 @@ refusal enter_directory(const image_changes& changes) {
 
 bool can_be(int processor) { return processor >= 0 && processor < CPU_SETSIZE; }
 
-std::optional<std::vector<std::byte>> mask_of(const std::vector<int>& processors) {
+std::optional<std::vector<std::byte>> mask_if_it_can_be(const std::vector<int>& processors) {
   cpu_set_t set;
   CPU_ZERO(&set);
   for (const int p : processors) {
@@ -202,7 +196,7 @@ image_plan::image_plan(image_changes wanted)
       changes_surroundings_(!wanted_.working_directory.empty() || !wanted_.limits.empty() ||
                             !wanted_.affinity.empty() || !wanted_.environment.empty()),
       new_limits_(new_limits(wanted_)),
-      new_affinity_(wanted_.affinity.empty() ? wanted_.inherited->affinity : mask_of(wanted_.affinity)) {
+      new_affinity_(wanted_.affinity.empty() ? wanted_.inherited->affinity : mask_if_it_can_be(wanted_.affinity)) {
   if (new_affinity_ && has_affinity(*new_affinity_)) new_affinity_->clear();
 }
 

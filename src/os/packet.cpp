@@ -13,7 +13,7 @@
 namespace kin::os {
 namespace {
 
-union control_buffer {
+union packet_control {
   cmsghdr header;
   char bytes[CMSG_SPACE(sizeof(int) * most_packet_fds)];
 };
@@ -33,7 +33,7 @@ bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const i
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  control_buffer control;
+  packet_control control;
   if (!fds.empty()) {
     KIN_ASSERT(fds.size() <= most_packet_fds);
     std::memset(&control, 0, sizeof control);
@@ -53,7 +53,7 @@ bool send_packet(int socket, std::span<const std::byte> bytes, std::span<const i
 
 packet recv_packet(int socket, std::span<std::byte> into, packet_wait wait, std::vector<unique_fd> room) {
   iovec piece{into.data(), into.size()};
-  control_buffer control;
+  packet_control control;
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;

@@ -18,7 +18,7 @@ namespace kin::os {
 namespace {
 
 // Aligned room for the control message of one full batch of descriptors.
-union control_buffer {
+union batch_control {
   cmsghdr header;
   char bytes[CMSG_SPACE(sizeof(int) * max_fds_per_message)];
 };
@@ -66,7 +66,7 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
-  control_buffer control;
+  batch_control control;
   if (!fds.empty()) {
     std::memset(&control, 0, sizeof control);
     message.msg_control = &control;
@@ -87,7 +87,7 @@ io_result send_some(int socket, std::span<const iovec> pieces, std::span<const i
 namespace {
 io_result receive(int socket, std::span<std::byte> into, std::vector<unique_fd>& fds, int flags, bool* lost) {
   iovec piece{into.data(), into.size()};
-  control_buffer control;
+  batch_control control;
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;

@@ -278,14 +278,14 @@ pool_stats worker_pool::stats() const {
 
 namespace {
 // Of the calling thread: its waits, one inside the other, and the task that ran when the outermost began.
-thread_local constinit unsigned waits = 0;
+thread_local constinit unsigned waits_of_thread = 0;
 thread_local constinit std::uint64_t waits_since = 0;
 }  // namespace
 
 // The pool hears of the first thread that waits while a task runs. Those that earlier tasks have left behind do not
 // count: the pool takes a worker that has answered for one that does not wait.
 void worker_pool::wait_begins() noexcept {
-  if (waits++ > 0 || os::own_pid() != owner_) return;
+  if (waits_of_thread++ > 0 || os::own_pid() != owner_) return;
   const std::lock_guard hold(mutex_);
   waits_since = before_.load(std::memory_order_relaxed);
   if (std::exchange(waiting_in_, waits_since) != waits_since) waiting_threads_ = 0;
@@ -298,7 +298,7 @@ void worker_pool::wait_begins() noexcept {
 }
 
 void worker_pool::wait_ends() noexcept {
-  if (--waits > 0 || os::own_pid() != owner_) return;
+  if (--waits_of_thread > 0 || os::own_pid() != owner_) return;
   const std::lock_guard hold(mutex_);
   if (waits_since != waiting_in_ || waits_since != before_.load(std::memory_order_relaxed)) return;
   if (--waiting_threads_ > 0) return;

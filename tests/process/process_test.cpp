@@ -17,6 +17,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include <kin/core/error.hpp>
+#include <kin/mutex.hpp>
 #include <kin/pipe.hpp>
 #include <kin/process/process_view.hpp>
 #include <kin/wire/bound.hpp>
@@ -689,6 +691,12 @@ void close_all_and_give_every_number_to(const sockaddr_un& stranger) {
   const int s = ::socket(AF_UNIX, SOCK_STREAM, 0);
   if (s < 0 || ::connect(s, reinterpret_cast<const sockaddr*>(&stranger), sizeof stranger) != 0) std::exit(9);
   for (int fd = 3; fd < 100; ++fd) ::dup2(s, fd);
+  try {
+    const kin::mutex needs_the_family;
+    std::exit(8);
+  } catch (const kin::os_error& e) {
+    if (e.code().value() != EBADF) std::exit(7);
+  }
   std::exit(5);
 }
 

@@ -173,6 +173,10 @@ TEST(value, travels_any_way_a_value_does) {
   EXPECT_EQ(q.get(), 12);  // its maker has ended
 }
 
+template <class T>
+concept recovers_a_temporary = requires { T().recover(); };
+static_assert(!recovers_a_temporary<kin::value<int>>, "the lock would outlive the handle");
+
 TEST(value, of_a_killed_holder_is_abandoned_until_somebody_recovers_it) {
   const kin::value<account> acc({1, 1});
   forked holder([&] {
