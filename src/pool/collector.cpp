@@ -134,8 +134,9 @@ void pool_core::look(worker& from) {
   heard_words_ = false;
   collect(from);
   // What was for the pool's thread may have been among it.
-  if (asked && !from.asked_to_tell) left_to_look_at_ = true;
-  if (left_to_look_at_ || heard_words_) wake();
+  const bool told = asked && !from.asked_to_tell;
+  if (told) left_to_look_at_ = true;
+  if (told || heard_words_) wake();
 }
 
 // Once a task is settled, who shares its state may decode the value and let go of it: then it would go with the task.
