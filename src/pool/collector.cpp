@@ -131,12 +131,13 @@ bool pool_core::harvest(worker& from) {
 void pool_core::look(worker& from) {
   if (!harvest(from)) return;
   const bool asked = from.asked_to_tell;
-  heard_words_ = false;
+  const bool before = std::exchange(heard_words_, false);
   collect(from);
   // What was for the pool's thread may have been among it.
   const bool told = asked && !from.asked_to_tell;
   if (told) left_to_look_at_ = true;
   if (told || heard_words_) wake();
+  heard_words_ = heard_words_ || before;  // this may be a look within another
 }
 
 // Once a task is settled, who shares its state may decode the value and let go of it: then it would go with the task.
@@ -167,6 +168,16 @@ void pool_core::take_outcome(worker& from, parcel outcome) {
   if (is_shared) pool_lock::destroy_later(std::move(done));
 }
 
+deadline pool_core::idle_end() const {
+  return options_.idle_timeout > options_.idle_timeout.zero() ? deadline::after(options_.idle_timeout)
+                                                              : deadline::never();
+}
+
+// The pool's thread has a timer to see to, or lets it go.
+void pool_core::tell_of_idle(const worker& w) {
+  if (!w.idle_ends.is_never() || closed_) wake();
+}
+
 // It has answered everything, or is ready for the first task.
 void pool_core::become_idle(worker& w) {
   if ((options_.max_tasks_per_worker > 0 && w.tasks_done >= options_.max_tasks_per_worker) ||
@@ -177,8 +188,7 @@ void pool_core::become_idle(worker& w) {
   w.now = phase::idle;
   workers_changed();
   w.task_ends = deadline::never();
-  w.idle_ends =
-      options_.idle_timeout > options_.idle_timeout.zero() ? deadline::after(options_.idle_timeout) : deadline::never();
+  w.idle_ends = idle_end();
   if (!may_run_another()) {
     // One is kept for the next task that waits for another.
     if (live_workers() > options_.workers + blocked_workers() + 1) retire(w);
@@ -186,8 +196,8 @@ void pool_core::become_idle(worker& w) {
   }
   if (auto t = next_waiting())
     assign(w, std::move(t));
-  else if (!w.idle_ends.is_never() || closed_)
-    wake();  // the pool's thread has a timer to see to, or lets it go
+  else
+    tell_of_idle(w);
   if (!waiting_.empty()) queue_waiting();
 }
 

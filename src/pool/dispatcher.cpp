@@ -38,7 +38,7 @@ void pool_core::submit(task_work work, task_label name, std::shared_ptr<task_sta
   const bool nested = runs_in_task_of(*this);
   lock hold(mutex_);
   if (is_too_late(options)) {
-    if (closed_) throw closed_error("kin: the pool is closed and takes no more tasks");
+    if (closed_ && !nested) throw closed_error("kin: the pool is closed and takes no more tasks");
     ++counts_.submitted;
     settle(*t, too_late(name, options));
     return;

@@ -92,9 +92,13 @@ void pool_core::take_submission(worker& from, parcel message) {
     for (const auto& w : workers_) {
       if (w->number != worker) continue;
       w->given.erase(number);
-      if (w->now == phase::leaving && !w->lingers) return;
+      if (w->now == phase::leaving) return;
       w->pump.send(settled_frame, numbered(number, s->outcome()));
-      if (w->pump.wants_to_write() || w->lingers) wake();
+      if (may_go(*w)) {
+        w->idle_ends = idle_end();
+        tell_of_idle(*w);
+      }
+      if (w->pump.wants_to_write()) wake();
     }
   });
   t->state = state;
@@ -107,6 +111,9 @@ void pool_core::take_submission(worker& from, parcel message) {
   else
     waiting_.push_back(std::move(t));
 }
+
+// Idle, and with nothing of its tasks under way: it has callbacks for that, perhaps, and holds what was given along.
+bool pool_core::may_go(const worker& w) { return w.now == phase::idle && w.given.empty() && !w.pump.wants_to_write(); }
 
 void pool_core::answer(worker& to, std::uint64_t kind, parcel question) {
   reader in(question);

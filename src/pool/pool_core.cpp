@@ -123,7 +123,7 @@ deadline pool_core::next_timer() const {
   for (const auto& w : workers_) {
     first = earlier(first, w->killed_at);
     if (w->now == phase::busy) first = earlier(first, w->task_ends);
-    if (w->now == phase::idle) first = earlier(first, w->idle_ends);
+    if (may_go(*w)) first = earlier(first, w->idle_ends);
   }
   if (!(waiting_.empty() && queued_ == 0) && !next_start_.passed()) first = earlier(first, next_start_);
   return first;
@@ -189,7 +189,6 @@ void pool_core::stop(std::chrono::nanoseconds grace) {
     }
     if (w->judged == verdict::none) w->judged = verdict::terminated;
     w->now = phase::leaving;
-    w->lingers = false;
     w->process->signal_group(SIGTERM);
     w->lane.leave();
     w->pump.shut();  // one that lives through it ends after its task

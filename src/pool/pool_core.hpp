@@ -104,7 +104,6 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
     deadline idle_ends = deadline::never();
     deadline killed_at = deadline::never();  // leaving, but may end by itself until then
     bool ready = false;                      // has said so: its initializer has run
-    bool lingers = false;                    // leaving, but not told so: tasks that it has submitted have not ended
     bool told_to_leave = false;              // by the end of its channel
     std::size_t tasks_done = 0;
     std::size_t most_at_once = 0;   // tasks in its lane, going by how long the last ones took
@@ -211,7 +210,10 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void lost(worker& w);
   void take_from_dead(worker& w, const exit_status& status, const std::string& details);
   void retire(worker& w);
-  void let_go(worker& w);
+  [[nodiscard]] static bool may_go(const worker& w);
+  void retire_idle(worker& w);
+  [[nodiscard]] deadline idle_end() const;
+  void tell_of_idle(const worker& w);
   void kill(worker& w, verdict why);
   void fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_status& status, const std::string& details);
   void give_back(std::vector<std::unique_ptr<task>> tasks);

@@ -51,10 +51,9 @@ void pool_core::supervise(lock& hold) {
   check_timers();
   for (auto it = workers_.begin(); it != workers_.end();) {
     worker& w = **it;
-    if (w.pump.closed() && (w.now != phase::leaving || w.lingers)) {
+    if (w.pump.closed() && w.now != phase::leaving) {
       // It has closed its end, or died a moment ago: either way no more can come from it.
       w.now = phase::leaving;
-      w.lingers = false;
       if (w.judged == verdict::none) w.process->signal_group(SIGKILL);
     }
     if (has_ended(w)) {
@@ -69,10 +68,6 @@ void pool_core::supervise(lock& hold) {
       home_.home().spinner.store(0, std::memory_order_relaxed);  // should it have been this one
       withdraw_given(given, answered);
     } else {
-      if (w.lingers) {
-        collect(w, std::numeric_limits<std::size_t>::max());  // its last answer may have overtaken what it submitted
-        let_go(w);
-      }
       ++it;
     }
   }
@@ -91,8 +86,10 @@ void pool_core::supervise(lock& hold) {
   }
   // Nobody will submit any more: idle workers may go as soon as nothing waits, nor lies behind another worker's task.
   if (closed_ && !terminated_ && waiting_.empty() && queued_ == 0)
-    for (const auto& w : workers_)
-      if (w->now == phase::idle || w->now == phase::starting) retire(*w);
+    for (const auto& w : workers_) {
+      if (w->now == phase::starting) retire(*w);
+      retire_idle(*w);
+    }
 }
 
 // Takes its status. Before that, while its number is nobody else's, what its task has started goes along.
@@ -186,19 +183,17 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
   }
 }
 
-// It gets no more tasks, and is let go by the pool's thread.
-void pool_core::retire(worker& w) {
-  w.now = phase::leaving;
-  w.lingers = true;
-  in_a_row_ = {};
-  wake();
+// Unless something of its tasks is under way. Its last answer may have overtaken what it submitted.
+void pool_core::retire_idle(worker& w) {
+  if (!may_go(w)) return;
+  collect(w, std::numeric_limits<std::size_t>::max());
+  if (may_go(w)) retire(w);
 }
 
-// Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes. One that has submitted
-// tasks hears of them first: it has callbacks for them, perhaps, and holds what was given along.
-void pool_core::let_go(worker& w) {
-  w.lingers = !w.given.empty() || w.pump.wants_to_write();
-  if (w.lingers) return;
+// Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.
+void pool_core::retire(worker& w) {
+  w.now = phase::leaving;
+  in_a_row_ = {};
   w.told_to_leave = true;
   w.lane.leave();
   w.pump.shut();
@@ -210,7 +205,6 @@ void pool_core::let_go(worker& w) {
 void pool_core::kill(worker& w, verdict why) {
   if (w.judged == verdict::none) w.judged = why;
   w.now = phase::leaving;
-  w.lingers = false;
   in_a_row_ = {};
   w.process->signal_group(SIGKILL);
 }
@@ -222,7 +216,7 @@ void pool_core::check_timers() {
       kill(*w, verdict::none);
     }
     if (w->now == phase::busy && w->task_ends.passed()) kill(*w, verdict::timed_out);
-    if (w->now == phase::idle && w->idle_ends.passed()) retire(*w);
+    if (w->idle_ends.passed()) retire_idle(*w);
   }
 }
 

@@ -23,10 +23,7 @@ std::exception_ptr too_deep() {
       "itself from some depth on"));
 }
 
-bool runs_in_task_of(const task_pool& pool) noexcept {
-  const auto* context = task_context::current();
-  return context && context->core() == &pool;
-}
+bool runs_in_task_of(const task_pool& pool) noexcept { return task_context::of(pool) != nullptr; }
 
 void refuse_in_task(const char* verb) {
   throw std::logic_error("kin: a task cannot " + std::string(verb) +
@@ -61,6 +58,11 @@ const std::shared_ptr<task_ancestor>& task_context::as_parent() {
   return own_;
 }
 task_context* task_context::current() noexcept { return innermost; }
+task_context* task_context::of(const task_pool& pool) noexcept {
+  task_context* each = innermost;
+  while (each != nullptr && each->core_ != &pool) each = each->outer_;
+  return each;
+}
 
 void set_process_pool(std::shared_ptr<task_pool> its) {
   pool_of_process = new kin::pool(kin::pool::of_task{std::move(its)});

@@ -20,7 +20,7 @@ namespace kin::detail {
 inline constexpr unsigned deepest_task = 64;
 /// What a task gets that is submitted at that depth: std::length_error.
 [[nodiscard]] std::exception_ptr too_deep();
-/// Whether the calling thread runs a task of that pool.
+/// Whether the calling thread runs a task of that pool, perhaps with another inside it.
 [[nodiscard]] bool runs_in_task_of(const task_pool& pool) noexcept;
 /// close(), join() or terminate() of the pool that the calling task runs in.
 [[noreturn]] void refuse_in_task(const char* verb);
@@ -46,8 +46,9 @@ class task_context {
 
   /// Of the calling thread; null outside tasks.
   static task_context* current() noexcept;
+  /// The innermost of those of that pool, where one task runs another itself, as its part of a map; null: none.
+  static task_context* of(const task_pool& pool) noexcept;
   [[nodiscard]] pool& its_pool() noexcept { return pool_; }
-  [[nodiscard]] const task_pool* core() const noexcept { return core_; }
   /// This task, as the parent of what it submits.
   [[nodiscard]] const std::shared_ptr<task_ancestor>& as_parent();
 

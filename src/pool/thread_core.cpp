@@ -95,8 +95,9 @@ void thread_core::submit(task_work work, task_label name, std::shared_ptr<task_s
   require_owner();
   check_task(options, work);
   // The task that submits this one, if it is of this pool: then it must not wait for room, and goes on after close().
-  const bool nested = runs_in_task_of(*this);
-  const auto parent = nested ? task_context::current()->as_parent() : nullptr;
+  auto* const inside = task_context::of(*this);
+  const bool nested = inside != nullptr;
+  const auto parent = nested ? inside->as_parent() : nullptr;
   lock hold(mutex_);
   const unsigned depth = nested ? live_ancestors(parent) : 0;
   if (depth > deepest_task) std::rethrow_exception(too_deep());

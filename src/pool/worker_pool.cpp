@@ -98,6 +98,9 @@ void worker_pool::read() {
     changed_.notify_all();
   }
   for (const auto& [number, state] : orphans) state->settle(pool_is_gone());
+  const std::lock_guard hold(mutex_);
+  has_told_all_ = true;
+  changed_.notify_all();
 }
 
 void worker_pool::take_answer(parcel message) {
@@ -131,7 +134,7 @@ void worker_pool::take_settled(parcel message) {
 void worker_pool::hear_the_rest() {
   {
     std::unique_lock hold(mutex_);
-    changed_.wait(hold, [&] { return ended_ || !has_reader_; });
+    changed_.wait(hold, [&] { return has_told_all_ || !has_reader_; });
   }
   callbacks_->drain();
 }

@@ -86,7 +86,7 @@ class worker_pool final : public task_pool, public std::enable_shared_from_this<
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  bool has_reader_ = false, main_reads_ = false, ended_ = false;
+  bool has_reader_ = false, main_reads_ = false, ended_ = false, has_told_all_ = false;
   std::exception_ptr damage_;
   std::deque<frame> inbox_;
   std::unordered_map<std::uint64_t, std::shared_ptr<task_state>> submitted_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a task leaves behind in its own pool when it ends: tasks, their callbacks, threads that wait. And who is waited
 // for when all workers wait.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <mutex>
@@ -105,10 +106,10 @@ void submit_what_it_made(const kin::value<int>& sum) {
   kin::current_pool().apply_async(add_up, sum, a, b, c, d, kin::mutex(), f);
 }
 
-TEST_P(own_pool_leftovers, have_what_they_were_given_though_their_worker_is_worn) {
+TEST_P(own_pool_leftovers, have_what_they_were_given_though_their_pool_ends) {
   const kin::value<int> sum{0};
-  auto o = options(1);
-  o.max_tasks_per_worker = 1;
+  auto o = options(2);
+  o.idle_timeout = 5ms;
   kin::pool workers(std::move(o));
   workers.apply(submit_what_it_made, sum);
   workers.close();
@@ -125,7 +126,7 @@ void submit_and_tell(const kin::array<int>& heard, int milliseconds) {
       .when_ready([heard] { std::atomic_ref(heard.data()[2]).fetch_add(1); });
 }
 
-TEST_P(own_pool_leftovers, have_their_callbacks_run_though_their_worker_goes) {
+TEST_P(own_pool_leftovers, have_their_callbacks_run_though_their_worker_is_idle) {
   const auto go = [](kin::pool_options o) {
     const kin::array<int> heard(3);
     {
@@ -138,9 +139,6 @@ TEST_P(own_pool_leftovers, have_their_callbacks_run_though_their_worker_goes) {
   };
   const std::vector<int> right{1, 0, 1};
   EXPECT_EQ(go(options(2)), right) << "the pool is closed";
-  auto worn = options(2);
-  worn.max_tasks_per_worker = 1;
-  EXPECT_EQ(go(std::move(worn)), right) << "the worker is worn";
   auto idle = options(2);
   idle.idle_timeout = 10ms;
   EXPECT_EQ(go(std::move(idle)), right) << "the worker is idle";
@@ -171,6 +169,37 @@ TEST_P(own_pool_leftovers, a_part_that_the_caller_runs_cannot_end_its_pool) {
     EXPECT_THAT(refused, testing::Each(testing::AnyOf(0, 1))) << what;
     EXPECT_THAT(refused, testing::Contains(1)) << what;
   }
+  EXPECT_EQ(workers.apply(square, 3), 9);
+}
+
+// A part of a map of one pool runs a part of a map of another.
+struct maps_again {
+  int caller;
+  int operator()(int i) const {
+    if (own_pid() != caller) return nap(10), 0;
+    kin::pool& outer = kin::current_pool();
+    kin::thread_pool others(1);
+    const auto refused = others.map(
+        [&outer, this_thread = std::this_thread::get_id()](int) {
+          if (std::this_thread::get_id() != this_thread) return 0;
+          try {
+            outer.close();
+          } catch (const std::logic_error&) {
+            return 1;
+          }
+          return 2;
+        },
+        std::vector{1, 2, 3, 4}, {.chunk = 1, .caller_takes_part = true});
+    return *std::ranges::max_element(refused) + i * 0;
+  }
+};
+
+TEST_P(own_pool_leftovers, nor_can_a_part_within_a_part) {
+  if (GetParam() == kin::start::fork) GTEST_SKIP() << "threads beside forks";
+  kin::pool workers(options(2));
+  const auto refused =
+      workers.map(maps_again{own_pid()}, {1, 2, 3, 4, 5, 6, 7, 8}, {.chunk = 1, .caller_takes_part = true});
+  EXPECT_THAT(refused, testing::Each(testing::AnyOf(0, 1)));
   EXPECT_EQ(workers.apply(square, 3), 9);
 }
 
