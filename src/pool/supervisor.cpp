@@ -187,7 +187,8 @@ void pool_core::fail_or_repeat(worker& w, std::unique_ptr<task> t, const exit_st
 void pool_core::retire_idle(worker& w) {
   if (!may_go(w)) return;
   collect(w, std::numeric_limits<std::size_t>::max());
-  if (may_go(w)) retire(w);
+  if (may_go(w)) return retire(w);
+  wake();  // for what has come: this round may be past that
 }
 
 // Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.

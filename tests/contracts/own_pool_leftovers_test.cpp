@@ -45,6 +45,22 @@ TEST_P(own_pool_leftovers, run_beside_each_other_whoever_has_heard_of_them) {
   }
 }
 
+void submit_one(const kin::value<int>& done) {
+  kin::current_pool().apply_async([](const kin::value<int>& n) { n.fetch_add(1); }, done);
+}
+
+TEST_P(own_pool_leftovers, run_though_their_pool_is_closed_meanwhile) {
+  const kin::value<int> done{0};
+  for (int round = 0; round < 40; ++round) {
+    kin::pool workers(options(1));
+    auto f = workers.apply_async(submit_one, done);
+    workers.close();
+    f.get();
+    workers.join();
+    ASSERT_EQ(done.load(), round + 1);
+  }
+}
+
 void one_licence(const kin::value<int>& given) {
   if (given.fetch_add(1) > 0) throw std::runtime_error("no more licences");
 }
