@@ -23,11 +23,16 @@ void pool_core::collect(worker& from, std::size_t most) {
   (void)harvest(from);
   try {
     if (from.pump.flush()) start_clock(from);
+    if (from.told_to_leave) shut_when_sent(from);
     while (auto frame = from.pump.receive(most)) take_frame(from, frame->signature, std::move(frame->message));
   } catch (const std::exception& e) {  // an error, or no memory for what it says
     cannot_understand(from, e);
   }
   (void)harvest(from);
+}
+
+void pool_core::shut_when_sent(worker& w) {
+  if (!w.pump.wants_to_write()) w.pump.shut();
 }
 
 namespace {

@@ -113,7 +113,7 @@ void pool_core::take_submission(worker& from, parcel message) {
 }
 
 // Idle, and with nothing of its tasks under way: it has callbacks for that, perhaps, and holds what was given along.
-bool pool_core::may_go(const worker& w) { return w.now == phase::idle && w.given.empty() && !w.pump.wants_to_write(); }
+bool pool_core::may_go(const worker& w) { return w.now == phase::idle && w.given.empty(); }
 
 void pool_core::answer(worker& to, std::uint64_t kind, parcel question) {
   reader in(question);

@@ -212,6 +212,7 @@ class pool_core final : public task_pool, public std::enable_shared_from_this<po
   void retire(worker& w);
   [[nodiscard]] static bool may_go(const worker& w);
   void retire_idle(worker& w);
+  void shut_when_sent(worker& w);
   [[nodiscard]] deadline idle_end() const;
   void tell_of_idle(const worker& w);
   void kill(worker& w, verdict why);

@@ -191,13 +191,14 @@ void pool_core::retire_idle(worker& w) {
   wake();  // for what has come: this round may be past that
 }
 
-// Lets a worker end by itself: it sees the end of its channel, runs its exit handlers and goes.
+// Lets a worker end by itself: it sees the end of its channel, behind all that was on its way, runs its exit handlers
+// and goes.
 void pool_core::retire(worker& w) {
   w.now = phase::leaving;
   in_a_row_ = {};
   w.told_to_leave = true;
   w.lane.leave();
-  w.pump.shut();
+  shut_when_sent(w);
   w.killed_at = deadline::after(leave_time);
   wake();  // for the timer
 }

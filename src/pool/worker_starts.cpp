@@ -89,6 +89,7 @@ void pool_core::start_worker(lock& hold) {
   wake();
 }
 
+// For what waits: one that waits itself is none.
 bool pool_core::any_worker_ready() const {
   return std::any_of(workers_.begin(), workers_.end(),
                      [](const auto& w) { return w->ready && w->now != phase::leaving && !w->blocked; });

@@ -85,7 +85,8 @@ int leave_a_waiter() {
     later.wait();
   }).detach();
   while (!submitted) std::this_thread::yield();
-  nap(1);
+  // It waits when the pool has heard that, and has begun to start another worker.
+  while (kin::current_pool().stats().workers < 2) std::this_thread::yield();
   return 1;
 }
 
@@ -160,6 +161,33 @@ TEST_P(own_pool_leftovers, have_their_callbacks_run_though_their_worker_is_idle)
   EXPECT_EQ(go(std::move(idle)), right) << "the worker is idle";
 }
 
+// Returns when the task runs in another worker.
+int submit_large(const kin::event& begun, const kin::event& go) {
+  kin::current_pool().apply_async(
+      [](const kin::event& here, const kin::event& on) {
+        here.set();
+        on.wait();
+        return std::string(8'000'000, 'a');  // more than is on its way at a time
+      },
+      begun, go);
+  begun.wait();
+  return own_pid();
+}
+
+class long_own_pool_leftovers : public own_pool_leftovers {};
+KIN_POOL_CONTRACT(long_own_pool_leftovers);
+
+TEST_P(long_own_pool_leftovers, keep_no_pool_from_its_end_whose_worker_is_stopped) {
+  const kin::event begun, go;
+  kin::pool workers(options(2));
+  const int pid = workers.apply(submit_large, begun, go);
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  go.set();
+  workers.close();
+  workers.join();  // the worker is killed after ten seconds
+  EXPECT_EQ(workers.stats().completed, 2u);
+}
+
 // In the part of a map that the caller runs.
 struct ends_its_pool {
   int caller, what;
@@ -191,13 +219,13 @@ TEST_P(own_pool_leftovers, a_part_that_the_caller_runs_cannot_end_its_pool) {
 // A part of a map of one pool runs a part of a map of another.
 struct maps_again {
   int caller;
-  int operator()(int i) const {
-    if (own_pid() != caller) return nap(10), 0;
+  int operator()(int) const {
+    if (own_pid() != caller) return nap(50), 0;
     kin::pool& outer = kin::current_pool();
     kin::thread_pool others(1);
     const auto refused = others.map(
         [&outer, this_thread = std::this_thread::get_id()](int) {
-          if (std::this_thread::get_id() != this_thread) return 0;
+          if (std::this_thread::get_id() != this_thread) return nap(10), 0;
           try {
             outer.close();
           } catch (const std::logic_error&) {
@@ -206,16 +234,17 @@ struct maps_again {
           return 2;
         },
         std::vector{1, 2, 3, 4}, {.chunk = 1, .caller_takes_part = true});
-    return *std::ranges::max_element(refused) + i * 0;
+    return *std::ranges::max_element(refused);
   }
 };
 
-TEST_P(own_pool_leftovers, nor_can_a_part_within_a_part) {
+TEST_P(own_pool_leftovers, a_part_within_a_part_cannot_either) {
   if (GetParam() == kin::start::fork) GTEST_SKIP() << "threads beside forks";
   kin::pool workers(options(2));
   const auto refused =
       workers.map(maps_again{own_pid()}, {1, 2, 3, 4, 5, 6, 7, 8}, {.chunk = 1, .caller_takes_part = true});
   EXPECT_THAT(refused, testing::Each(testing::AnyOf(0, 1)));
+  EXPECT_THAT(refused, testing::Contains(1));
   EXPECT_EQ(workers.apply(square, 3), 9);
 }
 
